@@ -1,0 +1,321 @@
+//! Every way to say no.
+//!
+//! One enum, and one exhaustive match for each thing that a denial needs: a
+//! stable code, an HTTP status, a JSON-RPC code. A new way to say no does not
+//! compile until it has all of them. Codes are promises to users: metrics,
+//! records, clients and documents name them, and none is ever reused with
+//! another meaning.
+
+/// Why a request is not forwarded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Denial {
+    // The request as HTTP.
+    /// No protected resource has this path.
+    ResourceUnknown,
+    /// The authority is none under which the resource is known.
+    HostRefused,
+    /// The origin is not one that the operator listed.
+    OriginRefused,
+    /// The resource does not take this HTTP method.
+    MethodRefused {
+        /// The value of `Allow`.
+        allow: &'static str,
+    },
+    /// The body is not `application/json`, or it is encoded.
+    MediaTypeRefused,
+    /// A header that may stand once stood more than once, or held what it must not.
+    HeaderRefused(&'static str),
+    /// The body is larger than the operator allows.
+    BodyTooLarge,
+    /// The credential is larger than any real one.
+    CredentialTooLarge,
+
+    // The credential.
+    /// A token came in the query, where it is logged and cached.
+    CredentialInQuery,
+    /// None, or not one that the gate can read.
+    CredentialMissing,
+    /// Not a well-formed `Bearer` token.
+    CredentialMalformed,
+    /// `alg` is not one that the issuer uses.
+    TokenAlgorithm,
+    /// `aud` does not name the resource.
+    TokenAudience,
+    /// A claim is missing or of the wrong type.
+    TokenClaim(&'static str),
+    /// The token binds itself to a key whose possession was not proven.
+    TokenConfirmation,
+    /// `exp` has passed.
+    TokenExpired,
+    /// The header asks for what is not supported.
+    TokenHeader,
+    /// `iss` is not an issuer that the resource accepts.
+    TokenIssuer,
+    /// The issuer has no such key.
+    TokenKeyUnknown,
+    /// `nbf` or `iat` lies ahead.
+    TokenNotYetValid,
+    /// The signature does not match.
+    TokenSignature,
+    /// `typ` is not that of an access token.
+    TokenType,
+    /// The issuer's keys are not there (yet).
+    KeysUnavailable,
+
+    // The message.
+    /// Not strict JSON.
+    JsonInvalid(String),
+    /// The same member twice in one object.
+    MemberDuplicate(String),
+    /// A batch, which no version of the protocol may be made to judge.
+    BatchRefused,
+    /// JSON, but not one JSON-RPC message.
+    MessageInvalid(&'static str),
+    /// The params are not what the method takes.
+    ParamsInvalid(&'static str),
+    /// A header says something else than the body.
+    HeaderMismatch(&'static str),
+    /// A protocol version that the gate does not know.
+    VersionUnsupported {
+        /// What the header said, cut to a length.
+        requested: String,
+    },
+    /// A method that MCP does not have.
+    MethodUnknown {
+        /// A modern client takes 404 for this; a legacy one for a lost session.
+        modern: bool,
+    },
+
+    // The policy.
+    /// Policy says no.
+    PolicyDenied {
+        /// What `deny` held; empty where `allow` was false.
+        reasons: Vec<String>,
+    },
+    /// `allow` has no value.
+    PolicyUndefined,
+    /// A rule has a value of the wrong type.
+    PolicyType(&'static str),
+    /// The evaluation failed.
+    PolicyError(String),
+    /// The evaluation took too long.
+    PolicyTimeout,
+    /// The identity lacks scopes that this message needs.
+    ScopeMissing {
+        /// All that the message needs.
+        needed: Vec<String>,
+    },
+    /// The login is not strong or not fresh enough (RFC 9470).
+    StepUpRequired {
+        /// Acceptable `acr` values, the preferred first.
+        acr_values: Vec<String>,
+        /// Seconds since the login.
+        max_age: Option<u64>,
+    },
+
+    // The gate itself.
+    /// No configuration was ever accepted.
+    NotConfigured,
+    /// The request ended before it was complete.
+    Incomplete,
+}
+
+impl Denial {
+    /// The stable name of this denial, in records, metrics and answers.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::ResourceUnknown => "resource_unknown",
+            Self::HostRefused => "host_refused",
+            Self::OriginRefused => "origin_refused",
+            Self::MethodRefused { .. } => "method_refused",
+            Self::MediaTypeRefused => "media_type_refused",
+            Self::HeaderRefused(_) => "header_refused",
+            Self::BodyTooLarge => "body_too_large",
+            Self::CredentialTooLarge => "credential_too_large",
+            Self::CredentialInQuery => "credential_in_query",
+            Self::CredentialMissing => "credential_missing",
+            Self::CredentialMalformed => "credential_malformed",
+            Self::TokenAlgorithm => "token_algorithm",
+            Self::TokenAudience => "token_audience",
+            Self::TokenClaim(_) => "token_claim",
+            Self::TokenConfirmation => "token_confirmation",
+            Self::TokenExpired => "token_expired",
+            Self::TokenHeader => "token_header",
+            Self::TokenIssuer => "token_issuer",
+            Self::TokenKeyUnknown => "token_key_unknown",
+            Self::TokenNotYetValid => "token_not_yet_valid",
+            Self::TokenSignature => "token_signature",
+            Self::TokenType => "token_type",
+            Self::KeysUnavailable => "keys_unavailable",
+            Self::JsonInvalid(_) => "json_invalid",
+            Self::MemberDuplicate(_) => "member_duplicate",
+            Self::BatchRefused => "batch_refused",
+            Self::MessageInvalid(_) => "message_invalid",
+            Self::ParamsInvalid(_) => "params_invalid",
+            Self::HeaderMismatch(_) => "header_mismatch",
+            Self::VersionUnsupported { .. } => "version_unsupported",
+            Self::MethodUnknown { .. } => "method_unknown",
+            Self::PolicyDenied { .. } => "policy_denied",
+            Self::PolicyUndefined => "policy_undefined",
+            Self::PolicyType(_) => "policy_type",
+            Self::PolicyError(_) => "policy_error",
+            Self::PolicyTimeout => "policy_timeout",
+            Self::ScopeMissing { .. } => "scope_missing",
+            Self::StepUpRequired { .. } => "step_up_required",
+            Self::NotConfigured => "not_configured",
+            Self::Incomplete => "incomplete",
+        }
+    }
+
+    /// The HTTP status of the answer.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::CredentialInQuery
+            | Self::HeaderRefused(_)
+            | Self::JsonInvalid(_)
+            | Self::MemberDuplicate(_)
+            | Self::BatchRefused
+            | Self::MessageInvalid(_)
+            | Self::ParamsInvalid(_)
+            | Self::HeaderMismatch(_)
+            | Self::VersionUnsupported { .. }
+            | Self::MethodUnknown { modern: false }
+            // Nobody is there to read it.
+            | Self::Incomplete => 400,
+            Self::CredentialMissing
+            | Self::CredentialMalformed
+            | Self::TokenAlgorithm
+            | Self::TokenAudience
+            | Self::TokenClaim(_)
+            | Self::TokenConfirmation
+            | Self::TokenExpired
+            | Self::TokenHeader
+            | Self::TokenIssuer
+            | Self::TokenKeyUnknown
+            | Self::TokenNotYetValid
+            | Self::TokenSignature
+            | Self::TokenType
+            | Self::StepUpRequired { .. } => 401,
+            Self::HostRefused
+            | Self::OriginRefused
+            | Self::PolicyDenied { .. }
+            | Self::PolicyUndefined
+            | Self::PolicyType(_)
+            | Self::PolicyError(_)
+            | Self::PolicyTimeout
+            | Self::ScopeMissing { .. } => 403,
+            Self::ResourceUnknown | Self::MethodUnknown { modern: true } => 404,
+            Self::MethodRefused { .. } => 405,
+            Self::BodyTooLarge => 413,
+            Self::MediaTypeRefused => 415,
+            Self::CredentialTooLarge => 431,
+            Self::KeysUnavailable | Self::NotConfigured => 503,
+        }
+    }
+
+    /// The JSON-RPC error code; none where the answer is about HTTP alone.
+    /// −32020 and −32022 are MCP's own (2026-07-28, error codes); 403 is an
+    /// application's, outside the range that JSON-RPC reserves.
+    pub fn rpc_code(&self) -> Option<i32> {
+        match self {
+            Self::JsonInvalid(_) => Some(-32700),
+            Self::MemberDuplicate(_) | Self::BatchRefused | Self::MessageInvalid(_) => Some(-32600),
+            Self::MethodUnknown { .. } => Some(-32601),
+            Self::ParamsInvalid(_) => Some(-32602),
+            Self::HeaderMismatch(_) => Some(-32020),
+            Self::VersionUnsupported { .. } => Some(-32022),
+            Self::PolicyDenied { .. }
+            | Self::PolicyUndefined
+            | Self::PolicyType(_)
+            | Self::PolicyError(_)
+            | Self::PolicyTimeout
+            | Self::ScopeMissing { .. } => Some(403),
+            _ => None,
+        }
+    }
+
+    /// Does the caller lack a credential that this would be answered otherwise with?
+    /// All of these get the same answer, whatever the cause, so that nobody
+    /// learns from it what was wrong with a token.
+    pub fn is_credential(&self) -> bool {
+        self.status() == 401 && !matches!(self, Self::StepUpRequired { .. })
+    }
+
+    /// Can policy's shadow mode turn it into a permit?
+    pub fn is_policy(&self) -> bool {
+        matches!(
+            self,
+            Self::PolicyDenied { .. }
+                | Self::PolicyUndefined
+                | Self::PolicyType(_)
+                | Self::PolicyError(_)
+                | Self::PolicyTimeout
+                | Self::ScopeMissing { .. }
+                | Self::StepUpRequired { .. }
+        )
+    }
+
+    /// One sentence for the caller: what was expected and what to do. It holds
+    /// nothing of the policy and nothing of the credential.
+    pub fn message(&self) -> String {
+        match self {
+            Self::ResourceUnknown => "no MCP endpoint is served at this path".into(),
+            Self::HostRefused => "this endpoint is not served under this host name".into(),
+            Self::OriginRefused => "requests from this origin are not allowed".into(),
+            Self::MethodRefused { allow } => format!("this endpoint takes {allow} only"),
+            Self::MediaTypeRefused => {
+                "expected `Content-Type: application/json` in UTF-8, and no Content-Encoding".into()
+            }
+            Self::HeaderRefused(name) => format!("expected one well-formed `{name}` header"),
+            Self::BodyTooLarge => "the body is larger than this endpoint accepts".into(),
+            Self::CredentialTooLarge => "the Authorization header is larger than this endpoint accepts".into(),
+            Self::CredentialInQuery => "a token must come in the Authorization header, never in the query".into(),
+            Self::KeysUnavailable => "the keys that verify tokens are not available; try again later".into(),
+            Self::JsonInvalid(reason) => format!("expected strict JSON (RFC 8259, RFC 7493): {reason}"),
+            Self::MemberDuplicate(reason) => reason.clone(),
+            Self::BatchRefused => "expected one JSON-RPC message, found a batch; send its messages one by one".into(),
+            Self::MessageInvalid(reason) | Self::ParamsInvalid(reason) => (*reason).into(),
+            Self::HeaderMismatch(reason) => (*reason).into(),
+            Self::VersionUnsupported { .. } => "unsupported protocol version".into(),
+            Self::MethodUnknown { .. } => "method not found".into(),
+            Self::PolicyDenied { .. }
+            | Self::PolicyUndefined
+            | Self::PolicyType(_)
+            | Self::PolicyError(_)
+            | Self::PolicyTimeout => "denied by policy".into(),
+            Self::ScopeMissing { needed } => format!("this call needs the scopes: {}", needed.join(" ")),
+            Self::StepUpRequired { .. } => "this call needs a stronger or fresher login".into(),
+            Self::NotConfigured => "the gate has no configuration yet".into(),
+            Self::Incomplete => "the request ended before it was complete".into(),
+            Self::CredentialMissing
+            | Self::CredentialMalformed
+            | Self::TokenAlgorithm
+            | Self::TokenAudience
+            | Self::TokenClaim(_)
+            | Self::TokenConfirmation
+            | Self::TokenExpired
+            | Self::TokenHeader
+            | Self::TokenIssuer
+            | Self::TokenKeyUnknown
+            | Self::TokenNotYetValid
+            | Self::TokenSignature
+            | Self::TokenType => "a valid access token is required".into(),
+        }
+    }
+
+    /// What the record says beyond the code, for the operator alone; no secret,
+    /// no argument of the call.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::TokenClaim(claim) => Some(format!("claim `{claim}`")),
+            Self::HeaderRefused(name) => Some(format!("header `{name}`")),
+            Self::PolicyType(rule) => Some(format!("rule `{rule}`")),
+            Self::PolicyError(reason) => Some(reason.clone()),
+            Self::HeaderMismatch(reason) | Self::MessageInvalid(reason) | Self::ParamsInvalid(reason) => {
+                Some((*reason).into())
+            }
+            Self::ScopeMissing { needed } => Some(needed.join(" ")),
+            _ => None,
+        }
+    }
+}

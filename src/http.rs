@@ -1,0 +1,90 @@
+//! What a request is before anyone has looked at it, and what a response is.
+//!
+//! [`Head`] holds the head of a request as the host hands it over: names and
+//! values as bytes, every value of a repeated header. Nothing here decides.
+
+/// The head of a request: pseudo-headers and headers, in their order.
+#[derive(Debug, Default)]
+pub struct Head {
+    headers: Vec<(String, Vec<u8>)>,
+}
+
+/// A header that may stand once stood more than once.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Repeated;
+
+impl Head {
+    /// Takes the pairs as Envoy gives them: names in lower case, the
+    /// pseudo-headers `:method`, `:path` and `:authority` among them.
+    pub fn new(headers: Vec<(String, Vec<u8>)>) -> Self {
+        Self { headers }
+    }
+
+    /// The one value of a header.
+    pub fn get(&self, name: &str) -> Result<Option<&[u8]>, Repeated> {
+        let mut values = self.headers.iter().filter(|(header, _)| header == name);
+        match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some((_, value)), None) => Ok(Some(value)),
+            (Some(_), Some(_)) => Err(Repeated),
+        }
+    }
+
+    /// Does the header stand here at all?
+    pub fn has(&self, name: &str) -> bool {
+        self.headers.iter().any(|(header, _)| header == name)
+    }
+
+    /// All headers, without the pseudo-headers.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let headers = self.headers.iter().filter(|(name, _)| !name.starts_with(':'));
+        headers.map(|(name, value)| (name.as_str(), value.as_slice()))
+    }
+
+    fn pseudo(&self, name: &str) -> &[u8] {
+        // Envoy's codecs let no request through that lacks one of them, or has two.
+        self.get(name).ok().flatten().unwrap_or_default()
+    }
+
+    /// `:method`; empty where the host gave none.
+    pub fn method(&self) -> &[u8] {
+        self.pseudo(":method")
+    }
+
+    /// `:path` up to the first `?`.
+    pub fn path(&self) -> &[u8] {
+        self.pseudo(":path").split(|byte| *byte == b'?').next().unwrap_or_default()
+    }
+
+    /// What follows the first `?` of `:path`.
+    pub fn query(&self) -> Option<&[u8]> {
+        let path = self.pseudo(":path");
+        let mark = path.iter().position(|byte| *byte == b'?')?;
+        path.get(mark.saturating_add(1)..)
+    }
+
+    /// `:authority`; empty where the host gave none.
+    pub fn authority(&self) -> &[u8] {
+        self.pseudo(":authority")
+    }
+}
+
+/// A response that the gate sends itself. Upstream never sees the request.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers, their names in lower case.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body, JSON if it is not empty.
+    pub body: String,
+}
+
+/// Changes to the head of a request that is let go.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Edits {
+    /// Headers to take away, whatever their values.
+    pub remove: Vec<&'static str>,
+    /// Headers to set, in place of what stood there.
+    pub set: Vec<(&'static str, String)>,
+}
