@@ -1,0 +1,194 @@
+//! Refuses Rego modules at load, by analysis, and says what a policy reads.
+//!
+//! In: the text of each module ([`check_text`]), then the syntax trees that
+//! regorus made of them ([`analyse`]). Out: every [`Refusal`] at once, or an
+//! [`Analysis`]. Nothing is evaluated here, and nothing is read but the
+//! arguments.
+//!
+//! The evaluator runs inside a proxy: an evaluation that does not end, that
+//! overflows the stack or that panics stops a whole worker. What regorus finds
+//! out while evaluating, or not at all, is therefore found out here.
+
+mod builtins;
+mod input;
+mod program;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod text;
+mod visitor;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+
+use regorus::unstable::{Module, Ref, Span};
+
+use program::{CONTRACT, PACKAGE, Program};
+use syntax::path;
+pub use text::check_text;
+use visitor::{Visitor, Visits};
+
+/// Why a module was refused, and where.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Refusal {
+    /// The module's name, as configured.
+    pub file: String,
+    /// From 1.
+    pub line: u32,
+    /// From 1.
+    pub column: u32,
+    /// What is wrong, and what to do instead.
+    pub reason: String,
+}
+
+impl Refusal {
+    fn new(span: &Span, reason: impl Into<String>) -> Self {
+        Self {
+            file: span.source.get_path().clone(),
+            line: span.line,
+            column: span.col,
+            reason: reason.into(),
+        }
+    }
+
+    /// Reads an error of regorus's lexer or parser, which come as text:
+    /// `--> file:line:col`, the line, a caret, and `error: reason`.
+    pub fn from_engine(file: &str, error: &str) -> Self {
+        let place = error.lines().find_map(|line| line.strip_prefix("--> "));
+        let mut numbers = place.unwrap_or_default().rsplitn(3, ':');
+        let column = numbers.next().and_then(|n| n.parse().ok()).unwrap_or(1);
+        let line = numbers.next().and_then(|n| n.parse().ok()).unwrap_or(1);
+        let file = numbers.next().unwrap_or(file).to_owned();
+        let message = error
+            .lines()
+            .find_map(|line| line.strip_prefix("error: "))
+            .unwrap_or(error)
+            .trim();
+        let v0 = ["`if` keyword is required", "`contains` keyword is required"]
+            .iter()
+            .any(|start| message.starts_with(start));
+        let hint = if v0 {
+            "; this is Rego v0, write `allow if { ... }` and `deny contains x if { ... }`"
+        } else {
+            ""
+        };
+        Self {
+            file,
+            line,
+            column,
+            reason: format!("{}{hint}", message.lines().collect::<Vec<_>>().join(" ")),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}:{}:{}: {}",
+            self.file, self.line, self.column, self.reason
+        )
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// What a rule is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// `allow if ...`, `x := ...`
+    Complete,
+    /// `f(x) := ...`
+    Function,
+    /// `p[k] := ...`, `p.a := ...`
+    Object,
+    /// `deny contains ...`
+    Set,
+}
+
+/// What is known of modules that were not refused.
+#[derive(Clone, Debug)]
+pub struct Analysis {
+    /// The rules of package `mcp.authz`.
+    pub rules: BTreeMap<String, Kind>,
+    /// The paths of `input` that the rules of the contract may read. A path
+    /// ends where the policy goes on with a key it computes; what lies below
+    /// the end may be read. The empty path is `input` as a whole.
+    pub reads: BTreeSet<Vec<String>>,
+}
+
+impl Analysis {
+    /// Whether anything at, above or below this path may be read.
+    pub fn reads(&self, path: &[&str]) -> bool {
+        self.reads
+            .iter()
+            .any(|read| read.iter().zip(path).all(|(a, b)| a == b))
+    }
+
+    /// Whether package `mcp.authz` has this rule.
+    pub fn defines(&self, rule: &str) -> bool {
+        self.rules.contains_key(rule)
+    }
+}
+
+/// Judges modules that regorus has parsed, all of them together.
+pub fn analyse(modules: &[Ref<Module>]) -> Result<Analysis, Vec<Refusal>> {
+    let mut program = Program::default();
+    for module in modules {
+        program.gather(module);
+    }
+    program.check_contract(modules);
+    program.check_overlaps(modules);
+    let mut visits = Visits::default();
+    for (index, node) in program.nodes.iter().enumerate() {
+        for (module, rule) in &node.clauses {
+            let mut visitor = Visitor::new(&program, &mut visits, index, module);
+            visitor.rule(rule);
+        }
+    }
+    let mut refusals = program.refusals.clone();
+    refusals.append(&mut visits.refusals);
+    visits.check_flows(&mut refusals);
+    program.check_stack(&visits, &mut refusals);
+    refusals.sort();
+    refusals.dedup();
+    if !refusals.is_empty() {
+        return Err(refusals);
+    }
+    let asked = CONTRACT
+        .iter()
+        .flat_map(|(name, ..)| program.below(&path([PACKAGE[0], PACKAGE[1], name])));
+    let reached = reachable(asked.collect::<Vec<usize>>(), |node| {
+        visits
+            .edges
+            .get(&node)
+            .into_iter()
+            .flat_map(BTreeMap::keys)
+            .copied()
+            .collect()
+    });
+    let reads = visits
+        .reads
+        .iter()
+        .filter(|(node, _)| reached.contains(node))
+        .flat_map(|(_, paths)| paths.iter().cloned());
+    Ok(Analysis {
+        reads: reads.collect(),
+        rules: program.rules_of_contract(),
+    })
+}
+
+/// All that can be reached from `start`, which is included.
+fn reachable<T: Copy + Ord>(start: Vec<T>, next: impl Fn(T) -> Vec<T>) -> BTreeSet<T> {
+    let mut seen: BTreeSet<T> = start.iter().copied().collect();
+    let mut queue = VecDeque::from(start);
+    while let Some(item) = queue.pop_front() {
+        queue.extend(
+            next(item)
+                .into_iter()
+                .filter(|found| seen.insert(*found))
+                .collect::<Vec<_>>(),
+        );
+    }
+    seen
+}

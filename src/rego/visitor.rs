@@ -1,0 +1,619 @@
+//! Goes through the rules and writes down which rules each needs, what it reads
+//! of `input`, what it calls, and which values flow where.
+//!
+//! INVARIANT: the visitor recurses over expressions. `check_text` has bounded
+//! nesting and chains before parsing, and with them the depth of the tree.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use regorus::unstable::{
+    AssignOp, BUILTINS, Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleHead, Span,
+};
+
+use super::Refusal;
+use super::builtins::{self, Need, Verdict};
+use super::input;
+use super::program::Program;
+use super::syntax::{anchor, base, declared, literal_keys, static_path, variables};
+
+/// An expression nested this deep takes about as much stack as one rule.
+const DEPTH_PER_FRAME: usize = 16;
+
+/// Where a value may come from.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Source {
+    /// `policy.data`; from `input` only if some `with` replaces it.
+    Data,
+    Input,
+    /// Of one rule; scopes inside it are not told apart.
+    Local(usize, String),
+    Parameter(usize, usize),
+    Rule(usize),
+}
+
+pub(super) type Sources = BTreeSet<Source>;
+
+/// What visiting the rules has found, by rule.
+#[derive(Default)]
+pub(super) struct Visits {
+    pub(super) edges: BTreeMap<usize, BTreeMap<usize, Span>>,
+    pub(super) reads: BTreeMap<usize, BTreeSet<Vec<String>>>,
+    /// What a rule needs of the stack, in rules.
+    pub(super) frames: BTreeMap<usize, usize>,
+    /// To each value those that may flow into it.
+    flows: BTreeMap<Source, Sources>,
+    /// Values that must not come from `input`.
+    guarded: Vec<(Sources, Refusal)>,
+    /// Variables that no statement declares: something has to give them a value.
+    free: Vec<(Source, Refusal)>,
+    pub(super) refusals: Vec<Refusal>,
+}
+
+impl Visits {
+    pub(super) fn check_flows(&mut self, refusals: &mut Vec<Refusal>) {
+        let mut tainted: Sources = [Source::Input].into();
+        loop {
+            let more: Vec<Source> = self
+                .flows
+                .iter()
+                .filter(|(to, from)| !tainted.contains(to) && !tainted.is_disjoint(from))
+                .map(|(to, _)| to.clone())
+                .collect();
+            if more.is_empty() {
+                break;
+            }
+            tainted.extend(more);
+        }
+        refusals.extend(
+            self.free
+                .drain(..)
+                .filter(|(variable, _)| !self.flows.contains_key(variable))
+                .map(|(_, refusal)| refusal),
+        );
+        refusals.extend(
+            self.guarded
+                .drain(..)
+                .filter(|(sources, _)| !tainted.is_disjoint(sources))
+                .map(|(_, refusal)| refusal),
+        );
+    }
+}
+
+/// Goes through one rule and writes down what it finds.
+pub(super) struct Visitor<'p, 'm> {
+    program: &'p Program<'m>,
+    visits: &'p mut Visits,
+    node: usize,
+    package: Vec<String>,
+    imports: BTreeMap<String, Vec<String>>,
+    /// The names that each enclosing query declares.
+    scopes: Vec<BTreeSet<String>>,
+    loops: usize,
+    /// How deep the expression at hand is nested, and the deepest so far.
+    depth: usize,
+    deepest: usize,
+}
+
+/// What a reference starts from, as far as it can be followed.
+pub(super) enum Root {
+    Data(Vec<String>),
+    Input(Vec<String>),
+    Local(String),
+    /// A call, a literal, a comprehension: `f(x).name`.
+    Value(Sources),
+}
+
+impl<'p, 'm> Visitor<'p, 'm> {
+    pub(super) fn new(
+        program: &'p Program<'m>,
+        visits: &'p mut Visits,
+        node: usize,
+        module: &Module,
+    ) -> Self {
+        let package = static_path(&module.package.refr).0;
+        let imports = module.imports.iter().filter_map(|import| {
+            let target = static_path(&import.refr).0;
+            let name = import.r#as.as_ref().map_or_else(
+                || target.last().cloned(),
+                |alias| Some(alias.text().to_owned()),
+            )?;
+            matches!(target.first().map(String::as_str), Some("data" | "input"))
+                .then_some((name, target))
+        });
+        Self {
+            program,
+            visits,
+            node,
+            package,
+            imports: imports.collect(),
+            scopes: Vec::new(),
+            loops: 0,
+            depth: 0,
+            deepest: 0,
+        }
+    }
+
+    fn refuse(&mut self, span: &Span, reason: impl Into<String>) {
+        self.visits.refusals.push(Refusal::new(span, reason));
+    }
+
+    fn flow(&mut self, to: Source, from: &Sources) {
+        self.visits
+            .flows
+            .entry(to)
+            .or_default()
+            .extend(from.iter().cloned());
+    }
+
+    fn local(&self, name: &str) -> Source {
+        Source::Local(self.node, name.to_owned())
+    }
+
+    pub(super) fn rule(&mut self, rule: &Rule) {
+        let result = Source::Rule(self.node);
+        match rule {
+            Rule::Default { args, value, .. } => {
+                self.parameters(args);
+                let from = self.expr(value);
+                self.flow(result, &from);
+            }
+            Rule::Spec { head, bodies, .. } => {
+                let (refr, key, value) = match head {
+                    RuleHead::Compr { refr, assign, .. } => (refr, None, assign.as_ref()),
+                    RuleHead::Set { refr, key, .. } => (refr, key.as_ref(), None),
+                    RuleHead::Func {
+                        refr, args, assign, ..
+                    } => {
+                        self.parameters(args);
+                        (refr, None, assign.as_ref())
+                    }
+                };
+                let mut most = 0;
+                // A rule without a body has a head all the same.
+                let queries = bodies
+                    .iter()
+                    .map(|body| (Some(&body.query), body.assign.as_ref(), body.is_else));
+                let bare = bodies.is_empty().then_some((None, None, false));
+                for (query, own, is_else) in queries.chain(bare) {
+                    (self.loops, self.deepest) = (0, 0);
+                    self.scopes
+                        .push(query.map(|query| declared(query)).unwrap_or_default());
+                    if let Some(query) = query {
+                        self.statements(query);
+                    }
+                    let value = if is_else { own } else { value };
+                    let mut from: Sources = value
+                        .map(|assign| self.expr(&assign.value))
+                        .unwrap_or_default();
+                    from.extend(key.map(|key| self.expr(key)).unwrap_or_default());
+                    from.extend(self.indexes_of_head(refr));
+                    self.flow(result.clone(), &from);
+                    self.scopes.pop();
+                    most = most.max(1 + self.loops + self.deepest / DEPTH_PER_FRAME);
+                }
+                let frames = self.visits.frames.entry(self.node).or_default();
+                *frames = most.max(*frames);
+            }
+        }
+    }
+
+    fn parameters(&mut self, args: &[Ref<Expr>]) {
+        let mut names = BTreeSet::new();
+        for (index, arg) in args.iter().enumerate() {
+            variables(arg, &mut names);
+            self.bind(arg, &[Source::Parameter(self.node, index)].into());
+            self.refuse_reserved(arg);
+        }
+        self.scopes.push(names);
+    }
+
+    /// `p[k]` in a head: `k` is part of the value of `p`.
+    fn indexes_of_head(&mut self, refr: &Expr) -> Sources {
+        match refr {
+            Expr::RefBrack { refr, index, .. } => {
+                let mut from = self.expr(index);
+                from.extend(self.indexes_of_head(refr));
+                from
+            }
+            Expr::RefDot { refr, .. } => self.indexes_of_head(refr),
+            _ => Sources::new(),
+        }
+    }
+
+    fn query(&mut self, query: &Query) {
+        self.scopes.push(declared(query));
+        self.statements(query);
+        self.scopes.pop();
+    }
+
+    fn statements(&mut self, query: &Query) {
+        for statement in &query.stmts {
+            self.statement(statement);
+        }
+    }
+
+    fn statement(&mut self, statement: &LiteralStmt) {
+        match &statement.literal {
+            Literal::SomeVars { vars, .. } => {
+                self.loops += vars.len();
+                for var in vars {
+                    self.refuse_reserved_name(var);
+                }
+            }
+            Literal::SomeIn {
+                key,
+                value,
+                collection,
+                ..
+            } => {
+                self.loops += 1;
+                // `some x in x`: the collection is outside of the scope it opens.
+                let mut names = BTreeSet::new();
+                let patterns: Vec<&Ref<Expr>> = key.iter().chain([value]).collect();
+                for pattern in &patterns {
+                    variables(pattern, &mut names);
+                    self.refuse_reserved(pattern);
+                }
+                let scope = self.scopes.pop().unwrap_or_default();
+                self.scopes
+                    .push(scope.difference(&names).cloned().collect());
+                let from = self.expr(collection);
+                self.scopes.pop();
+                self.scopes.push(scope);
+                for pattern in patterns {
+                    self.expr(pattern);
+                    self.bind(pattern, &from);
+                }
+            }
+            Literal::Every {
+                key,
+                value,
+                domain,
+                query,
+                ..
+            } => {
+                self.loops += 1;
+                let from = self.expr(domain);
+                let mut names = BTreeSet::new();
+                for name in key.iter().chain([value]) {
+                    self.refuse_reserved_name(name);
+                    self.flow(self.local(name.text()), &from);
+                    names.insert(name.text().to_owned());
+                }
+                self.scopes.push(names);
+                self.query(query);
+                self.scopes.pop();
+            }
+            Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => {
+                self.expr(expr);
+            }
+        }
+        for with in &statement.with_mods {
+            let from = self.expr(&with.r#as);
+            let target = static_path(&with.refr).0;
+            let target = self
+                .imports
+                .get(target.first().map_or("", String::as_str))
+                .cloned()
+                .unwrap_or(target);
+            match target.split_first() {
+                Some((root, _)) if root == "input" => {}
+                Some((root, below)) if root == "data" && self.program.function(below).is_none() => self.flow(Source::Data, &from),
+                _ => self.refuse(anchor(&with.refr), format!("`with {}` replaces a function or a builtin; only `input` and `data` can be replaced", target.join("."))),
+            }
+        }
+    }
+
+    /// Visits an expression and says where its value may come from.
+    fn expr(&mut self, expr: &Expr) -> Sources {
+        self.depth += 1;
+        self.deepest = self.deepest.max(self.depth);
+        let from = self.parts(expr);
+        self.depth -= 1;
+        from
+    }
+
+    fn parts(&mut self, expr: &Expr) -> Sources {
+        match expr {
+            Expr::Bool { .. }
+            | Expr::Null { .. }
+            | Expr::Number { .. }
+            | Expr::RawString { .. }
+            | Expr::String { .. } => Sources::new(),
+            Expr::Var { .. } | Expr::RefBrack { .. } | Expr::RefDot { .. } => self.reference(expr),
+            Expr::Array { items, .. } | Expr::Set { items, .. } => {
+                items.iter().flat_map(|item| self.expr(item)).collect()
+            }
+            Expr::Object { fields, .. } => fields
+                .iter()
+                .flat_map(|(_, key, value)| [key, value])
+                .flat_map(|part| self.expr(part))
+                .collect(),
+            Expr::ArrayCompr { term, query, .. } | Expr::SetCompr { term, query, .. } => {
+                self.comprehension(query, &[term])
+            }
+            Expr::ObjectCompr {
+                key, value, query, ..
+            } => self.comprehension(query, &[key, value]),
+            Expr::Call { fcn, params, .. } => self.call(fcn, params),
+            Expr::UnaryExpr { expr, .. } => self.expr(expr),
+            Expr::ArithExpr { lhs, rhs, .. } | Expr::BinExpr { lhs, rhs, .. } => {
+                let mut from = self.expr(lhs);
+                from.append(&mut self.expr(rhs));
+                from
+            }
+            Expr::BoolExpr { lhs, rhs, .. } => {
+                self.expr(lhs);
+                self.expr(rhs);
+                Sources::new()
+            }
+            Expr::Membership {
+                key,
+                value,
+                collection,
+                ..
+            } => {
+                for part in key.iter().chain([value, collection]) {
+                    self.expr(part);
+                }
+                Sources::new()
+            }
+            Expr::AssignExpr { op, lhs, rhs, .. } => {
+                let right = self.expr(rhs);
+                let left = self.expr(lhs);
+                self.bind(lhs, &right);
+                if *op == AssignOp::Eq {
+                    self.bind(rhs, &left);
+                } else {
+                    self.refuse_reserved(lhs);
+                }
+                Sources::new()
+            }
+        }
+    }
+
+    fn comprehension(&mut self, query: &Query, terms: &[&Ref<Expr>]) -> Sources {
+        self.loops += 1;
+        self.scopes.push(declared(query));
+        self.statements(query);
+        let from = terms.iter().flat_map(|term| self.expr(term)).collect();
+        self.scopes.pop();
+        from
+    }
+
+    fn call(&mut self, function: &Expr, params: &[Ref<Expr>]) -> Sources {
+        let span = anchor(function);
+        let (written, _) = static_path(function);
+        let name = written.join(".");
+        let from = self.arguments(&name, params);
+        let all = || from.iter().flatten().cloned().collect();
+        // The one builtin whose last argument is customarily what it gives.
+        let params = match params {
+            [_, result] if name == "walk" => {
+                self.loops += 1;
+                self.bind(result, &all());
+                params.get(..1).unwrap_or_default()
+            }
+            params => params,
+        };
+        if let Some((callee, arity)) = self.callee(&written) {
+            self.edge(callee, span);
+            if arity != params.len() {
+                self.refuse(
+                    span,
+                    format!("`{name}` takes {arity} arguments, found {}", params.len()),
+                );
+            }
+            for (index, from) in from.iter().enumerate() {
+                self.flow(Source::Parameter(callee, index), from);
+            }
+            return [Source::Rule(callee)].into();
+        }
+        match builtins::judge(&name) {
+            Verdict::Refused(reason) if is_builtin(&name) || reason != builtins::UNKNOWN => self.refuse(span, format!("builtin `{name}` is refused: {reason}")),
+            _ if !is_builtin(&name) => self.refuse(span, format!("`{name}` is no function of these modules and no builtin of this gate; define it, or import its package")),
+            verdict => {
+                let arity = BUILTINS.get(name.as_str()).map_or(0, |(_, arity)| usize::from(*arity));
+                if arity != params.len() {
+                    self.refuse(span, format!("`{name}` takes {arity} arguments, found {}; assign its result with `:=`", params.len()));
+                } else if let Verdict::Bounded(needs, reason) = verdict {
+                    for (position, need) in needs {
+                        let Some((param, from)) = params.get(*position).zip(from.get(*position)) else { continue };
+                        let which = format!("argument {} of `{name}`", position + 1);
+                        match need {
+                            Need::Literal(holds, _) if holds(param) => {}
+                            Need::Literal(_, what) => self.refuse(anchor(param), format!("{which} must be {what}: {reason}")),
+                            Need::Policy => {
+                                let refusal = Refusal::new(anchor(param), format!("{which} comes from `input`: {reason}; take it from the policy or from `policy.data`"));
+                                self.visits.guarded.push((from.clone(), refusal));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        all()
+    }
+
+    /// Visits arguments; `object.get(input.a, ["b"], x)` reads `input.a.b` only.
+    fn arguments(&mut self, name: &str, params: &[Ref<Expr>]) -> Vec<Sources> {
+        let mut rest = params;
+        let mut from = Vec::new();
+        if let (true, [object, key, _]) = (name == "object.get", params)
+            && let Some(keys) = literal_keys(key)
+            && let (Root::Input(mut path), true) = self.root(object)
+        {
+            path.extend(keys);
+            self.read(anchor(object), path);
+            from = vec![[Source::Input].into(), Sources::new()];
+            rest = params.get(2..).unwrap_or_default();
+        }
+        from.extend(rest.iter().map(|param| self.expr(param)));
+        from
+    }
+
+    /// The function of the modules that a call means, as regorus resolves it.
+    fn callee(&self, written: &[String]) -> Option<(usize, usize)> {
+        let (first, rest) = written.split_first()?;
+        let imported = self
+            .imports
+            .get(first)
+            .and_then(|target| target.split_first())
+            .filter(|(root, _)| *root == "data")
+            .map(|(_, target)| target);
+        let full: Vec<String> = match imported {
+            Some(target) => target.iter().chain(rest).cloned().collect(),
+            None if first == "data" => rest.to_vec(),
+            None => self.package.iter().chain(written).cloned().collect(),
+        };
+        self.program.function(&full)
+    }
+
+    fn reference(&mut self, expr: &Expr) -> Sources {
+        let span = anchor(expr);
+        let (root, _) = self.root(expr);
+        let from: Sources = match root {
+            Root::Value(from) => from,
+            Root::Local(name) => {
+                let local = self.local(&name);
+                if !self.scopes.iter().any(|scope| scope.contains(&name)) {
+                    self.loops += 1;
+                    let reason = format!(
+                        "`{name}` is neither a rule of this package nor an import, and nothing gives it a value"
+                    );
+                    self.visits
+                        .free
+                        .push((local.clone(), Refusal::new(span, reason)));
+                    if let Some(scope) = self.scopes.last_mut().filter(|_| name != "_") {
+                        scope.insert(name);
+                    }
+                }
+                [local].into()
+            }
+            Root::Input(path) => {
+                self.read(span, path);
+                [Source::Input].into()
+            }
+            Root::Data(path) => {
+                let rules = self.program.below(&path);
+                for rule in &rules {
+                    self.edge(*rule, span);
+                }
+                rules
+                    .into_iter()
+                    .map(Source::Rule)
+                    .chain([Source::Data])
+                    .collect()
+            }
+        };
+        self.indexes(expr, &from);
+        from
+    }
+
+    /// Visits the keys of a reference; a free one runs over the keys of the value.
+    fn indexes(&mut self, expr: &Expr, from: &Sources) {
+        match expr {
+            Expr::RefDot { refr, .. } => self.indexes(refr, from),
+            Expr::RefBrack { refr, index, .. } => {
+                self.expr(index);
+                self.bind(index, from);
+                self.indexes(refr, from);
+            }
+            _ => {}
+        }
+    }
+
+    /// Follows a reference to where it starts; whether its whole path is static.
+    fn root(&mut self, expr: &Expr) -> (Root, bool) {
+        let base = base(expr);
+        let Expr::Var { span, .. } = base else {
+            return (Root::Value(self.expr(base)), false);
+        };
+        let name = span.text();
+        let (written, is_static) = static_path(expr);
+        let rest = written.iter().skip(1).cloned();
+        let rule: Vec<String> = self
+            .package
+            .iter()
+            .cloned()
+            .chain([name.to_owned()])
+            .collect();
+        let root = if self.scopes.iter().any(|scope| scope.contains(name)) {
+            Root::Local(name.to_owned())
+        } else if name == "input" {
+            Root::Input(rest.collect())
+        } else if name == "data" {
+            Root::Data(rest.collect())
+        } else if self.program.under(&rule).next().is_some() {
+            Root::Data(rule.into_iter().chain(rest).collect())
+        } else if let Some((root, target)) = self
+            .imports
+            .get(name)
+            .and_then(|target| target.split_first())
+        {
+            let path = target.iter().cloned().chain(rest).collect();
+            if root == "input" {
+                Root::Input(path)
+            } else {
+                Root::Data(path)
+            }
+        } else {
+            Root::Local(name.to_owned())
+        };
+        (root, is_static)
+    }
+
+    fn edge(&mut self, to: usize, span: &Span) {
+        self.visits
+            .edges
+            .entry(self.node)
+            .or_default()
+            .entry(to)
+            .or_insert_with(|| span.clone());
+    }
+
+    fn read(&mut self, span: &Span, path: Vec<String>) {
+        if !input::has(&path) {
+            self.refuse(span, format!("`input.{}` does not exist in version 1 of the policy input; see the table of the policy contract", path.join(".")));
+        }
+        self.visits.reads.entry(self.node).or_default().insert(path);
+    }
+
+    /// The variables of a pattern take their values from `from`.
+    fn bind(&mut self, pattern: &Expr, from: &Sources) {
+        let mut names = BTreeSet::new();
+        variables(pattern, &mut names);
+        for name in names {
+            self.flow(self.local(&name), from);
+        }
+    }
+
+    fn refuse_reserved(&mut self, pattern: &Expr) {
+        match pattern {
+            Expr::Var { span, .. } => self.refuse_reserved_name(span),
+            Expr::Array { items, .. } | Expr::Set { items, .. } => {
+                items.iter().for_each(|item| self.refuse_reserved(item))
+            }
+            Expr::Object { fields, .. } => fields
+                .iter()
+                .for_each(|(_, _, value)| self.refuse_reserved(value)),
+            _ => {}
+        }
+    }
+
+    fn refuse_reserved_name(&mut self, name: &Span) {
+        if matches!(name.text(), "data" | "input") {
+            self.refuse(
+                name,
+                format!(
+                    "a variable named `{}` hides the document of that name; rename it",
+                    name.text()
+                ),
+            );
+        }
+    }
+}
+
+fn is_builtin(name: &str) -> bool {
+    BUILTINS.contains_key(name)
+}
