@@ -1,0 +1,439 @@
+//! May they? An identity and a call in, a [`Permit`] or a [`Denial`] out.
+//!
+//! Policy is Rego, in package `mcp.authz`: version 1 of the contract that
+//! README describes. Modules are analysed and compiled when the configuration
+//! is loaded; a call is decided by regorus's interpreter, which takes an error
+//! of a builtin for an error (its faster virtual machine takes it for
+//! undefined, and what is undefined may be negated). Rules are evaluated in the
+//! order of the answer, and only those that a module defines.
+//!
+//! No value, a value of the wrong type, an error, a limit: each is a denial
+//! with a code of its own.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::time::{Duration, SystemTime};
+
+use regorus::utils::limits::ExecutionTimerConfig;
+use regorus::{Engine, Value};
+
+use crate::denial::Denial;
+use crate::http::Head;
+use crate::mcp::{Call, Kind};
+use crate::rego::{self, Refusal};
+use crate::token::{self, Identity};
+
+/// The modules of `policies/`, compiled into the binary.
+pub const BUNDLED: [(&str, &str); 5] = [
+    ("mcp/authz.rego", include_str!("../policies/mcp/authz.rego")),
+    ("mcp/rbac.rego", include_str!("../policies/mcp/rbac.rego")),
+    ("mcp/rebac.rego", include_str!("../policies/mcp/rebac.rego")),
+    ("mcp/abac.rego", include_str!("../policies/mcp/abac.rego")),
+    ("mcp/scopes.rego", include_str!("../policies/mcp/scopes.rego")),
+];
+
+/// Proof that a request may be forwarded. Made by [`Policy::decide`], and by
+/// [`Permit::unprotected`] for what the operator declared unprotected.
+#[derive(Debug)]
+#[must_use]
+pub struct Permit {
+    shadow: Option<Denial>,
+}
+
+impl Permit {
+    /// For a request outside every protected resource, under `elsewhere: pass`.
+    pub(crate) fn unprotected() -> Self {
+        Self { shadow: None }
+    }
+
+    /// The denial that shadow mode let pass.
+    pub fn shadow(&self) -> Option<&Denial> {
+        self.shadow.as_ref()
+    }
+}
+
+/// How policy is applied.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// May every authenticated identity open and close a session, and list?
+    pub handshake: bool,
+    /// Are policy's denials recorded only?
+    pub shadow: bool,
+    /// The longest that one rule may take.
+    pub time_limit: Duration,
+}
+
+/// A compiled policy.
+pub struct Policy {
+    // `Engine` keeps its state in itself; one call is decided at a time.
+    engine: RefCell<Engine>,
+    rules: Vec<&'static str>,
+    reads: Reads,
+    options: Options,
+    revision: String,
+    names: Names,
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Policy({})", self.revision)
+    }
+}
+
+/// Which costly parts of the input some rule can read.
+#[derive(Debug, Clone, Copy)]
+struct Reads {
+    http: bool,
+    headers: bool,
+    source: bool,
+    arguments: bool,
+    client: bool,
+}
+
+/// What is known of the other end of the connection.
+#[derive(Debug, Default, Clone)]
+pub struct Peer {
+    /// Its address, without the port.
+    pub address: Option<String>,
+    /// The URI of its certificate, where there is one.
+    pub principal: Option<String>,
+}
+
+/// What a decision is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// The canonical URL of the protected resource.
+    pub resource: &'a str,
+    /// Who asks.
+    pub identity: &'a Identity,
+    /// What is asked.
+    pub call: &'a Call<'a>,
+    /// The head of the request.
+    pub head: &'a Head,
+    /// The other end of the connection, if the policy wants to know.
+    pub peer: &'a Peer,
+    /// The host's time.
+    pub now: SystemTime,
+}
+
+/// The rules of the contract that decide, in the order of the answer.
+const RULES: [&str; 4] = ["deny", "scopes", "step_up", "allow"];
+
+impl Policy {
+    /// Analyses and compiles modules and data. `modules` maps file names to
+    /// Rego; bundled modules are added, `mcp.authz` only if none is given.
+    pub fn compile(
+        modules: &BTreeMap<String, String>,
+        data: &serde_json::Value,
+        options: Options,
+    ) -> Result<Self, Vec<Refusal>> {
+        let bundled = BUNDLED.iter().filter(|(name, _)| modules.is_empty() || *name != "mcp/authz.rego");
+        let given = modules.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+        let files: Vec<(&str, &str)> = given.chain(bundled.copied()).collect();
+
+        let mut engine = Engine::new();
+        engine.set_strict_builtin_errors(true);
+        let mut refusals = Vec::new();
+        for (name, text) in &files {
+            let parsed = rego::check_text(name, text).and_then(|()| {
+                let added = engine.add_policy((*name).to_owned(), (*text).to_owned());
+                added.map(drop).map_err(|error| Refusal::from_engine(name, &error.to_string()))
+            });
+            refusals.extend(parsed.err());
+        }
+        if !refusals.is_empty() {
+            return Err(refusals);
+        }
+        let analysis = rego::analyse(engine.get_modules())?;
+        let refused = |error: &dyn fmt::Display| vec![Refusal::from_engine("policy.data", &error.to_string())];
+        engine.add_data(Value::from(data.clone())).map_err(|error| refused(&error))?;
+        engine.set_execution_timer_config(ExecutionTimerConfig {
+            limit: options.time_limit,
+            // A look at the clock costs as much as a few steps.
+            check_interval: NonZeroU32::MIN.saturating_add(63),
+        });
+
+        let policy = Self {
+            rules: RULES.into_iter().filter(|rule| analysis.defines(rule)).collect(),
+            reads: Reads {
+                http: analysis.reads(&["http"]),
+                headers: analysis.reads(&["http", "headers"]),
+                source: analysis.reads(&["http", "source"]),
+                arguments: analysis.reads(&["mcp", "arguments"]),
+                client: analysis.reads(&["mcp", "client"]),
+            },
+            engine: RefCell::new(engine),
+            options,
+            revision: revision(&files, data),
+            names: Names::new(),
+        };
+        policy.warm_up()?;
+        Ok(policy)
+    }
+
+    /// Evaluates every rule once, so that the first call does not pay for it.
+    fn warm_up(&self) -> Result<(), Vec<Refusal>> {
+        let mut engine = self.engine.borrow_mut();
+        // A query that cannot fail makes the engine schedule all modules, and say
+        // what it finds: a variable that nothing binds, for example.
+        let scheduled = engine.eval_query("true".to_owned(), false);
+        scheduled.map_err(|error| vec![Refusal::from_engine("policy", &error.to_string())])?;
+        engine.set_input(Value::new_object());
+        for rule in &self.rules {
+            // A rule may well fail on an empty input.
+            let _ = engine.eval_rule(format!("data.mcp.authz.{rule}"));
+        }
+        Ok(())
+    }
+
+    /// SHA-256 over all modules and the data, in hexadecimal.
+    pub fn revision(&self) -> &str {
+        &self.revision
+    }
+
+    /// Should [`Question::peer`] be filled in?
+    pub fn wants_peer(&self) -> bool {
+        self.reads.source
+    }
+
+    /// Decides one call.
+    pub fn decide(&self, question: Question<'_>) -> Result<Permit, Denial> {
+        match self.judge(question) {
+            Ok(()) => Ok(Permit { shadow: None }),
+            Err(denial) if self.options.shadow => Ok(Permit { shadow: Some(denial) }),
+            Err(denial) => Err(denial),
+        }
+    }
+
+    fn judge(&self, question: Question<'_>) -> Result<(), Denial> {
+        let Ok(mut engine) = self.engine.try_borrow_mut() else {
+            return Err(Denial::PolicyError("the engine is in use".into()));
+        };
+        engine.set_input(self.input(question));
+        let mut eval = |rule: &'static str| -> Result<Value, Denial> {
+            if !self.rules.contains(&rule) {
+                return Ok(Value::Undefined);
+            }
+            engine.eval_rule(format!("data.mcp.authz.{rule}")).map_err(|error| failure(&error.to_string()))
+        };
+
+        let reasons = strings(&eval("deny")?, "deny")?;
+        if !reasons.is_empty() {
+            return Err(Denial::PolicyDenied { reasons });
+        }
+        if self.options.handshake && is_handshake(question.call) {
+            return Ok(());
+        }
+        let needed = strings(&eval("scopes")?, "scopes")?;
+        if !needed.iter().all(|scope| token::is_scope(scope)) {
+            return Err(Denial::PolicyType("scopes"));
+        }
+        if !needed.iter().all(|scope| question.identity.scopes.contains(scope)) {
+            return Err(Denial::ScopeMissing { needed });
+        }
+        step_up(&eval("step_up")?, question.identity, question.now)?;
+        match eval("allow")? {
+            Value::Bool(true) => Ok(()),
+            Value::Bool(false) => Err(Denial::PolicyDenied { reasons: Vec::new() }),
+            Value::Undefined => Err(Denial::PolicyUndefined),
+            _ => Err(Denial::PolicyType("allow")),
+        }
+    }
+
+    /// The input document, version 1. What no rule can read is left out.
+    fn input(&self, question: Question<'_>) -> Value {
+        let names = &self.names;
+        let call = question.call;
+        let mut mcp = BTreeMap::new();
+        mcp.insert(names.era.clone(), call.era.name().into());
+        mcp.insert(names.version.clone(), call.version.into());
+        mcp.insert(names.kind.clone(), call.kind.name().into());
+        mcp.insert(names.retry.clone(), call.is_retry().into());
+        let text = |text: Option<&str>| text.map(Value::from);
+        insert(&mut mcp, &names.method, text(call.method.as_deref()));
+        insert(&mut mcp, &names.name, text(call.name.as_deref()));
+        insert(&mut mcp, &names.uri, text(call.uri.as_deref()));
+        insert(&mut mcp, &names.task, text(call.task.as_deref()));
+        if !call.uris.is_empty() {
+            let uris: Vec<Value> = call.uris.iter().map(|uri| uri.as_ref().into()).collect();
+            mcp.insert(names.uris.clone(), uris.into());
+        }
+        if self.reads.arguments {
+            insert(&mut mcp, &names.arguments, call.arguments().map(crate::json::Object::to_value));
+        }
+        if self.reads.client {
+            let (name, version) = call.client();
+            let mut client = BTreeMap::new();
+            insert(&mut client, &names.name, text(name));
+            insert(&mut client, &names.version, text(version));
+            mcp.insert(names.client.clone(), client.into());
+        }
+        let time = BTreeMap::from([(names.unix.clone(), token::seconds(question.now).into())]);
+
+        let mut input = BTreeMap::new();
+        input.insert(names.version.clone(), Value::from(1_u64));
+        input.insert(names.resource.clone(), question.resource.into());
+        input.insert(names.identity.clone(), question.identity.input.clone());
+        input.insert(names.mcp.clone(), mcp.into());
+        input.insert(names.time.clone(), time.into());
+        if self.reads.http {
+            input.insert(names.http.clone(), self.http(question));
+        }
+        input.into()
+    }
+
+    fn http(&self, question: Question<'_>) -> Value {
+        let head = question.head;
+        let text = |bytes: &[u8]| Value::from(String::from_utf8_lossy(bytes).as_ref());
+        let mut http: Vec<(&str, Value)> =
+            vec![("method", text(head.method())), ("path", text(head.path())), ("host", text(head.authority()))];
+        if self.reads.headers {
+            http.push(("headers", headers(head)));
+        }
+        if self.reads.source {
+            let Peer { address, principal } = question.peer;
+            let source = [("address", address), ("principal", principal)];
+            let source = source.into_iter().filter_map(|(name, value)| Some((name, Value::from(value.as_deref()?))));
+            http.push(("source", object(source)));
+        }
+        object(http)
+    }
+}
+
+/// Headers for the input: repeated ones joined with a comma (RFC 9110 §5.3),
+/// without credentials, without those that are not UTF-8.
+fn headers(head: &Head) -> Value {
+    const SECRET: [&str; 4] = ["authorization", "cookie", "dpop", "proxy-authorization"];
+    let mut joined: BTreeMap<&str, String> = BTreeMap::new();
+    for (name, value) in head.iter().filter(|(name, _)| !SECRET.contains(name)) {
+        let Ok(value) = std::str::from_utf8(value) else { continue };
+        let entry = joined.entry(name).or_default();
+        if !entry.is_empty() {
+            entry.push(',');
+        }
+        entry.push_str(value);
+    }
+    object(joined.iter().map(|(name, value)| (*name, Value::from(value.as_str()))))
+}
+
+fn object<'a>(members: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
+    members.into_iter().map(|(name, value)| (name.into(), value)).collect::<BTreeMap<Value, Value>>().into()
+}
+
+fn insert(object: &mut BTreeMap<Value, Value>, name: &Value, value: Option<Value>) {
+    if let Some(value) = value {
+        object.insert(name.clone(), value);
+    }
+}
+
+/// What the contract's `handshake: allow` is about.
+fn is_handshake(call: &Call<'_>) -> bool {
+    match call.kind {
+        Kind::Notification | Kind::Stream | Kind::Terminate => true,
+        Kind::Response => false,
+        Kind::Request => matches!(
+            call.method.as_deref(),
+            Some(
+                "initialize"
+                    | "server/discover"
+                    | "ping"
+                    | "logging/setLevel"
+                    | "tools/list"
+                    | "prompts/list"
+                    | "resources/list"
+                    | "resources/templates/list"
+            )
+        ),
+    }
+}
+
+/// A set of strings, an array of strings, or nothing.
+fn strings(value: &Value, rule: &'static str) -> Result<Vec<String>, Denial> {
+    let items: Vec<&Value> = match value {
+        Value::Undefined => Vec::new(),
+        Value::Set(items) => items.iter().collect(),
+        _ => return Err(Denial::PolicyType(rule)),
+    };
+    let strings = items.into_iter().map(|item| match item {
+        Value::String(text) => Some(text.to_string()),
+        _ => None,
+    });
+    strings.collect::<Option<Vec<_>>>().ok_or(Denial::PolicyType(rule))
+}
+
+/// Holds `step_up` against the identity (RFC 9470 §3).
+fn step_up(value: &Value, identity: &Identity, now: SystemTime) -> Result<(), Denial> {
+    let wrong = Denial::PolicyType("step_up");
+    let members = match value {
+        Value::Undefined => return Ok(()),
+        Value::Object(members) => members,
+        _ => return Err(wrong),
+    };
+    let mut acr_values = Vec::new();
+    let mut max_age = None;
+    for (name, value) in members.iter() {
+        match (name, value) {
+            (Value::String(name), Value::Array(values)) if name.as_ref() == "acr_values" => {
+                for value in values.iter() {
+                    match value {
+                        Value::String(acr) if token::is_scope(acr) => acr_values.push(acr.to_string()),
+                        _ => return Err(wrong),
+                    }
+                }
+            }
+            (Value::String(name), value) if name.as_ref() == "max_age" => {
+                max_age = Some(value.as_u64().map_err(|_| wrong.clone())?);
+            }
+            _ => return Err(wrong),
+        }
+    }
+    let strong = acr_values.is_empty() || identity.acr.as_ref().is_some_and(|acr| acr_values.contains(acr));
+    let fresh = max_age.is_none_or(|max_age| {
+        let age = identity.auth_time.map(|login| token::seconds(now).saturating_sub(login));
+        age.is_some_and(|age| age <= i64::try_from(max_age).unwrap_or(i64::MAX))
+    });
+    if strong && fresh { Ok(()) } else { Err(Denial::StepUpRequired { acr_values, max_age }) }
+}
+
+/// An engine's error as a denial. Its text may hold values of the input, so
+/// only the place goes into the record.
+fn failure(error: &str) -> Denial {
+    if error.contains("execution exceeded time limit") || error.contains("time limit") {
+        return Denial::PolicyTimeout;
+    }
+    let place = Refusal::from_engine("policy", error);
+    Denial::PolicyError(format!("{}:{}:{}", place.file, place.line, place.column))
+}
+
+/// SHA-256 over names, modules and data, each with its length before it.
+fn revision(files: &[(&str, &str)], data: &serde_json::Value) -> String {
+    let mut hash = hmac_sha256::Hash::new();
+    let data = data.to_string();
+    let parts = files.iter().flat_map(|(name, text)| [*name, *text]).chain([data.as_str()]);
+    for part in parts {
+        hash.update(part.len().to_le_bytes().as_slice());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The names of the input document as the engine keeps them, made once.
+macro_rules! names {
+    ($($name:ident),*) => {
+        struct Names {
+            $($name: Value),*
+        }
+
+        impl Names {
+            fn new() -> Self {
+                Self { $($name: stringify!($name).into()),* }
+            }
+        }
+    };
+}
+names!(
+    arguments, client, era, http, identity, kind, mcp, method, name, resource, retry, task, time, unix, uri, uris,
+    version
+);
