@@ -1,0 +1,472 @@
+//! The configuration as an operator writes it, and its way into a [`Gate`].
+//!
+//! [`Config`] is what stands in the ConfigMap; nothing but this file sees it.
+//! [`load`] checks all of it, compiles the policy, and gives a [`Gate`] or every
+//! finding: the path of the field, what was expected, what was found.
+//! The module calls it in `on_configure`, `mcp-gate check` on a file.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use prost::Message as _;
+use serde::Deserialize;
+
+use crate::gate::{Elsewhere, Gate, Hold};
+use crate::json::{Json, Limits};
+use crate::keys::{Algorithm, Keys};
+use crate::policy::{Options, Policy};
+use crate::resource::{Resource, Url};
+use crate::token::{self, Issuer, Tokens};
+
+/// What is wrong with a configuration, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The path of the field, such as `issuers[0].algorithms`.
+    pub path: String,
+    /// What was expected, what was found.
+    pub problem: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.problem)
+    }
+}
+
+/// The plugin configuration. Unknown fields are refused everywhere.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    /// `head` or `body`.
+    #[serde(default)]
+    hold: HoldConfig,
+    /// `refuse` or `pass`.
+    #[serde(default)]
+    elsewhere: ElsewhereConfig,
+    resources: Vec<ResourceConfig>,
+    issuers: Vec<IssuerConfig>,
+    policy: PolicyConfig,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum HoldConfig {
+    #[default]
+    Head,
+    Body,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ElsewhereConfig {
+    #[default]
+    Refuse,
+    Pass,
+}
+
+/// One protected resource.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResourceConfig {
+    url: String,
+    issuers: Vec<String>,
+    #[serde(default)]
+    scopes: Vec<String>,
+    #[serde(default)]
+    denials: DenialsConfig,
+    #[serde(default)]
+    origins: Vec<String>,
+    hosts: Option<Vec<String>>,
+    #[serde(default)]
+    limits: LimitsConfig,
+}
+
+/// How denials look to the caller.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DenialsConfig {
+    #[serde(default)]
+    reasons: bool,
+}
+
+/// Bounds on one message.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct LimitsConfig {
+    body: usize,
+    depth: u32,
+    nodes: u32,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        let Limits { depth, nodes } = Limits::default();
+        Self { body: 256 * 1024, depth, nodes }
+    }
+}
+
+/// One authorization server.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IssuerConfig {
+    name: String,
+    issuer: String,
+    jwks: JwksConfig,
+    #[serde(default = "all_algorithms")]
+    algorithms: Vec<Algorithm>,
+    #[serde(default)]
+    token_type: TokenTypeConfig,
+    #[serde(default = "default_leeway")]
+    leeway: i64,
+}
+
+fn all_algorithms() -> Vec<Algorithm> {
+    Algorithm::ALL.to_vec()
+}
+
+fn default_leeway() -> i64 {
+    30
+}
+
+#[derive(Debug, Default, Deserialize)]
+enum TokenTypeConfig {
+    #[default]
+    #[serde(rename = "at+jwt")]
+    AtJwt,
+    #[serde(rename = "any")]
+    Any,
+}
+
+/// Where an issuer's keys are.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JwksConfig {
+    inline: JwkSet,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JwkSet {
+    keys: Vec<serde_json::Value>,
+}
+
+/// The policy, and how it is applied.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PolicyConfig {
+    #[serde(default)]
+    modules: BTreeMap<String, String>,
+    #[serde(default = "no_data")]
+    data: serde_json::Value,
+    #[serde(default)]
+    handshake: HandshakeConfig,
+    #[serde(default)]
+    mode: ModeConfig,
+    #[serde(default = "default_time_limit")]
+    time_limit_ms: u64,
+}
+
+fn no_data() -> serde_json::Value {
+    serde_json::Value::Object(serde_json::Map::new())
+}
+
+fn default_time_limit() -> u64 {
+    50
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum HandshakeConfig {
+    #[default]
+    Allow,
+    Policy,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ModeConfig {
+    #[default]
+    Enforce,
+    Shadow,
+}
+
+/// The largest body that can be asked for, below the buffer limit of `envoy.yaml`.
+const MOST_BODY: usize = 1024 * 1024 - 1;
+
+/// Reads, validates and compiles a configuration: a `google.protobuf.Struct` as
+/// it is on the wire, which is what Envoy makes of the YAML, or its JSON, which
+/// is what Istio sends.
+pub fn load(configuration: &[u8]) -> Result<Gate, Vec<Finding>> {
+    let document =
+        document(configuration).map_err(|problem| vec![Finding { path: "configuration".into(), problem }])?;
+    load_document(document)
+}
+
+/// As [`load`], from a document that was read already.
+pub fn load_document(document: serde_json::Value) -> Result<Gate, Vec<Finding>> {
+    let config: Config = serde_path_to_error::deserialize(document).map_err(|error| {
+        let path = match error.path().to_string() {
+            path if path == "." => "configuration".to_owned(),
+            path => path,
+        };
+        vec![Finding { path, problem: error.into_inner().to_string() }]
+    })?;
+    let mut findings = Findings(Vec::new());
+    let issuers = findings.issuers(config.issuers);
+    let resources = findings.resources(config.resources, &issuers);
+    let policy = findings.policy(config.policy);
+    match policy {
+        Some(policy) if findings.0.is_empty() => Ok(Gate {
+            resources,
+            policy,
+            hold: match config.hold {
+                HoldConfig::Head => Hold::Head,
+                HoldConfig::Body => Hold::Body,
+            },
+            elsewhere: match config.elsewhere {
+                ElsewhereConfig::Refuse => Elsewhere::Refuse,
+                ElsewhereConfig::Pass => Elsewhere::Pass,
+            },
+        }),
+        _ => Err(findings.0),
+    }
+}
+
+/// A configuration as JSON. An object begins with `{`; no `Struct` does that has
+/// a member.
+fn document(configuration: &[u8]) -> Result<serde_json::Value, String> {
+    if configuration.trim_ascii_start().starts_with(b"{") {
+        let limits = Limits { nodes: 1_000_000, ..Limits::default() };
+        return Json::read(configuration, limits).map(Json::into_owned).map_err(|error| error.to_string());
+    }
+    let decoded = prost_types::Struct::decode(configuration);
+    let decoded = decoded.map_err(|error| format!("expected a google.protobuf.Struct or a JSON object: {error}"))?;
+    Ok(members(decoded))
+}
+
+// prost bounds the depth at 100.
+fn members(object: prost_types::Struct) -> serde_json::Value {
+    object.fields.into_iter().map(|(name, value)| (name, value_of(value))).collect()
+}
+
+fn value_of(value: prost_types::Value) -> serde_json::Value {
+    use prost_types::value::Kind;
+    match value.kind {
+        None | Some(Kind::NullValue(_)) => serde_json::Value::Null,
+        Some(Kind::BoolValue(bool)) => bool.into(),
+        Some(Kind::NumberValue(number)) => integer(number).map_or_else(|| number.into(), Into::into),
+        Some(Kind::StringValue(text)) => text.into(),
+        Some(Kind::ListValue(list)) => list.values.into_iter().map(value_of).collect(),
+        Some(Kind::StructValue(object)) => members(object),
+    }
+}
+
+/// A number that was an integer before `Struct` made a double of it.
+#[expect(clippy::cast_possible_truncation, reason = "the range was checked")]
+fn integer(number: f64) -> Option<i64> {
+    const SAFE: f64 = 9_007_199_254_740_991.0;
+    (number.fract() == 0.0 && (-SAFE..=SAFE).contains(&number)).then_some(number as i64)
+}
+
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, path: impl Into<String>, problem: impl Into<String>) {
+        self.0.push(Finding { path: path.into(), problem: problem.into() });
+    }
+
+    fn issuers(&mut self, configs: Vec<IssuerConfig>) -> BTreeMap<String, Rc<Issuer>> {
+        let mut issuers = BTreeMap::new();
+        for (index, config) in configs.into_iter().enumerate() {
+            let path = format!("issuers[{index}]");
+            if config.issuer.is_empty() {
+                self.add(format!("{path}.issuer"), "expected the `iss` of the issuer's tokens, found an empty string");
+            }
+            if config.algorithms.is_empty() {
+                self.add(format!("{path}.algorithms"), "expected at least one of ES256, EdDSA, RS256");
+            }
+            if !(0..=60).contains(&config.leeway) {
+                self.add(format!("{path}.leeway"), format!("expected 0 to 60 seconds, found {}", config.leeway));
+            }
+            let keys = Keys::read(&config.jwks.inline.keys).unwrap_or_else(|unusable| {
+                for (key, problem) in unusable {
+                    self.add(format!("{path}.jwks.inline.keys[{key}]"), problem);
+                }
+                Keys::default()
+            });
+            let issuer = Issuer {
+                issuer: config.issuer,
+                keys,
+                algorithms: config.algorithms,
+                typed: matches!(config.token_type, TokenTypeConfig::AtJwt),
+                leeway: config.leeway,
+            };
+            if issuers.values().any(|known: &Rc<Issuer>| known.issuer == issuer.issuer) {
+                self.add(
+                    format!("{path}.issuer"),
+                    format!("expected each issuer once, found `{}` again", issuer.issuer),
+                );
+            }
+            if issuers.insert(config.name.clone(), Rc::new(issuer)).is_some() {
+                self.add(format!("{path}.name"), format!("expected each name once, found `{}` again", config.name));
+            }
+        }
+        issuers
+    }
+
+    fn resources(&mut self, configs: Vec<ResourceConfig>, issuers: &BTreeMap<String, Rc<Issuer>>) -> Vec<Resource> {
+        if configs.is_empty() {
+            self.add("resources", "expected at least one protected resource, found none");
+        }
+        let mut seen = HashSet::new();
+        let mut resources = Vec::new();
+        for (index, config) in configs.into_iter().enumerate() {
+            let path = format!("resources[{index}]");
+            if !seen.insert(config.url.clone()) {
+                self.add(format!("{path}.url"), format!("expected each URL once, found `{}` again", config.url));
+            }
+            resources.extend(self.resource(&path, config, issuers));
+        }
+        resources
+    }
+
+    fn resource(
+        &mut self,
+        path: &str,
+        config: ResourceConfig,
+        issuers: &BTreeMap<String, Rc<Issuer>>,
+    ) -> Option<Resource> {
+        let mut accepted = Vec::new();
+        for (index, name) in config.issuers.iter().enumerate() {
+            match issuers.get(name) {
+                Some(issuer) => accepted.push(Rc::clone(issuer)),
+                None => {
+                    let known: Vec<_> = issuers.keys().map(String::as_str).collect();
+                    let problem = format!("expected the name of an issuer ({}), found `{name}`", known.join(", "));
+                    self.add(format!("{path}.issuers[{index}]"), problem);
+                }
+            }
+        }
+        if config.issuers.is_empty() {
+            self.add(format!("{path}.issuers"), "expected at least one issuer, found none");
+        }
+        for (index, scope) in config.scopes.iter().enumerate() {
+            if !token::is_scope(scope) {
+                let problem = format!("expected one scope, without spaces and quotes, found `{scope}`");
+                self.add(format!("{path}.scopes[{index}]"), problem);
+            }
+        }
+        for (index, origin) in config.origins.iter().enumerate() {
+            if !is_origin(origin) {
+                let problem = format!("expected an origin such as `https://app.example.com`, found `{origin}`");
+                self.add(format!("{path}.origins[{index}]"), problem);
+            }
+        }
+        let Limits { depth, nodes } = Limits::default();
+        let LimitsConfig { body, .. } = config.limits;
+        if !(1..=MOST_BODY).contains(&body) {
+            self.add(format!("{path}.limits.body"), format!("expected 1 to {MOST_BODY} bytes, found {body}"));
+        }
+        for (name, value, most) in [("depth", config.limits.depth, depth), ("nodes", config.limits.nodes, nodes)] {
+            if !(1..=most).contains(&value) {
+                self.add(format!("{path}.limits.{name}"), format!("expected 1 to {most}, found {value}"));
+            }
+        }
+        let url = match Url::read(&config.url) {
+            Ok(url) => url,
+            Err(expected) => {
+                self.add(format!("{path}.url"), format!("{expected}, found `{}`", config.url));
+                return None;
+            }
+        };
+        let servers: Vec<&str> = accepted.iter().map(|issuer| issuer.issuer.as_str()).collect();
+        let metadata = serde_json::json!({
+            "resource": config.url,
+            "authorization_servers": servers,
+            "scopes_supported": config.scopes,
+            "bearer_methods_supported": ["header"],
+        });
+        Some(Resource {
+            path: url.path.to_owned(),
+            metadata_path: url.metadata_path(),
+            metadata: metadata.to_string(),
+            hosts: config.hosts.unwrap_or_else(|| url.hosts()),
+            issuers: accepted,
+            scopes: config.scopes,
+            origins: config.origins,
+            reasons: config.denials.reasons,
+            body_limit: body,
+            json_limits: Limits { depth: config.limits.depth, nodes: config.limits.nodes },
+            tokens: Tokens::default(),
+            url: config.url,
+        })
+    }
+
+    fn policy(&mut self, config: PolicyConfig) -> Option<Policy> {
+        let mut sound = true;
+        if !(1..=1000).contains(&config.time_limit_ms) {
+            let problem = format!("expected 1 to 1000 milliseconds, found {}", config.time_limit_ms);
+            self.add("policy.time_limit_ms", problem);
+            sound = false;
+        }
+        match &config.data {
+            serde_json::Value::Object(data) if data.contains_key("mcp") => {
+                self.add("policy.data.mcp", "expected another name; packages live at `data.mcp`");
+                sound = false;
+            }
+            serde_json::Value::Object(_) => {}
+            _ => {
+                self.add("policy.data", "expected an object");
+                sound = false;
+            }
+        }
+        if let Some(path) = magic(&config.data, "policy.data") {
+            self.add(path, "expected another name; the engine gives this one a meaning of its own");
+            sound = false;
+        }
+        if !sound {
+            return None;
+        }
+        let options = Options {
+            handshake: matches!(config.handshake, HandshakeConfig::Allow),
+            shadow: matches!(config.mode, ModeConfig::Shadow),
+            time_limit: Duration::from_millis(config.time_limit_ms),
+        };
+        let compiled = Policy::compile(&config.modules, &config.data, options);
+        compiled
+            .map_err(|refusals| {
+                for refusal in refusals {
+                    let path = match config.modules.contains_key(&refusal.file) {
+                        true => format!("policy.modules.{}:{}:{}", refusal.file, refusal.line, refusal.column),
+                        false => format!("{}:{}:{}", refusal.file, refusal.line, refusal.column),
+                    };
+                    self.add(path, refusal.reason);
+                }
+            })
+            .ok()
+    }
+}
+
+/// scheme, host and perhaps a port, in lower case (RFC 6454 §6.2).
+fn is_origin(origin: &str) -> bool {
+    let Some((scheme, host)) = origin.split_once("://") else { return false };
+    let is_host = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
+    matches!(scheme, "https" | "http") && !host.is_empty() && host.bytes().all(is_host)
+}
+
+/// The path of a member whose name serde_json or regorus would take for
+/// something else. The depth is that of a JSON text, which its reader bounds.
+fn magic(data: &serde_json::Value, path: &str) -> Option<String> {
+    match data {
+        serde_json::Value::Object(members) => members.iter().find_map(|(name, value)| {
+            let path = format!("{path}.{name}");
+            if name.starts_with("$serde_json::private::") { Some(path) } else { magic(value, &path) }
+        }),
+        serde_json::Value::Array(items) => {
+            items.iter().zip(0..).find_map(|(item, index)| magic(item, &format!("{path}[{index}]")))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,253 @@
+//! Envoy's side: the one file that speaks `proxy_wasm`.
+//!
+//! It hands what the host has to an [`Exchange`] and does what the [`Step`]
+//! says; it decides nothing. Every callback in which the SDK would continue by
+//! itself is overridden. Host calls go through `hostcalls`, whose errors are
+//! values; an error of the host is a denial.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::SystemTime;
+
+use jwt_simple::reexports::rand;
+use log::{error, info};
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType, MetricType};
+
+use crate::config;
+use crate::gate::{Exchange, Gate, Hold, Step};
+use crate::http::{Head, Reply};
+use crate::policy::Peer;
+use crate::record::Verdict;
+
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_root_context(|_| Box::new(Root::new()));
+}}
+
+/// Filter state in which Envoy's access log finds the record, as
+/// `wasm.mcp_gate.record`.
+const RECORD: &str = "mcp_gate.record";
+
+/// One configuration of the plugin on one worker.
+struct Root {
+    gate: Option<Rc<Gate>>,
+    shared: Rc<Shared>,
+}
+
+/// What all requests of a worker share.
+struct Shared {
+    /// Makes decision ids unlike those of other workers.
+    seed: u64,
+    count: Cell<u64>,
+    counters: RefCell<HashMap<&'static str, u32>>,
+}
+
+impl Root {
+    fn new() -> Self {
+        let shared = Shared { seed: rand::random(), count: Cell::new(rand::random()), counters: RefCell::default() };
+        Self { gate: None, shared: Rc::new(shared) }
+    }
+}
+
+impl Context for Root {}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, size: usize) -> bool {
+        let configuration = match hostcalls::get_buffer(BufferType::PluginConfiguration, 0, size) {
+            Ok(Some(configuration)) => configuration,
+            Ok(None) | Err(_) => {
+                error!("mcp-gate: no configuration; expected one under `configuration` of the plugin");
+                return false;
+            }
+        };
+        match config::load(&configuration) {
+            Ok(gate) => {
+                info!("mcp-gate: policy {} in force", gate.policy.revision());
+                self.gate = Some(Rc::new(gate));
+                true
+            }
+            Err(findings) => {
+                for finding in findings {
+                    error!("mcp-gate: configuration refused: {finding}");
+                }
+                false
+            }
+        }
+    }
+
+    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
+        let shared = Rc::clone(&self.shared);
+        let exchange = Exchange::new(self.gate.clone(), shared.decision_id(), now());
+        let wants_peer = self.gate.as_ref().is_some_and(|gate| gate.policy.wants_peer());
+        Some(Box::new(Stream { exchange, shared, wants_peer, size: 0 }))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+impl Shared {
+    fn decision_id(&self) -> String {
+        let count = self.count.get().wrapping_add(1);
+        self.count.set(count);
+        // splitmix64: no two counts give one value, and neighbours look unlike.
+        let mut mixed = count.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        format!("{:016x}{:016x}", self.seed, mixed ^ (mixed >> 31))
+    }
+
+    /// Counts one decision, by its code.
+    fn count(&self, code: &'static str) {
+        let mut counters = self.counters.borrow_mut();
+        let counter = match counters.get(code) {
+            Some(counter) => *counter,
+            None => match hostcalls::define_metric(MetricType::Counter, &format!("mcp_gate_decisions_{code}")) {
+                Ok(counter) => *counters.entry(code).or_insert(counter),
+                Err(_) => return,
+            },
+        };
+        let _ = hostcalls::increment_metric(counter, 1);
+    }
+}
+
+/// One request.
+struct Stream {
+    exchange: Exchange,
+    shared: Rc<Shared>,
+    wants_peer: bool,
+    /// Bytes of the body that are held.
+    size: usize,
+}
+
+impl Context for Stream {}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        let headers = hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default();
+        let peer = if self.wants_peer { peer() } else { Peer::default() };
+        let step = self.exchange.handle_head(Head::new(headers), end_of_stream, peer, now());
+        let held = matches!(step, Step::Hold);
+        let action = self.perform(step);
+        // The filter behind holds the head, as the operator said.
+        if held && self.exchange.hold() == Hold::Body { Action::Continue } else { action }
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        match self.exchange.verdict() {
+            Some(Verdict::Permit) => return Action::Continue,
+            Some(Verdict::Deny | Verdict::Serve) => return Action::Pause,
+            None => {}
+        }
+        // While it is held, the host counts all of it.
+        self.size = size;
+        if end_of_stream {
+            return self.handle_body();
+        }
+        match self.exchange.handle_size(size) {
+            Some(step) => self.perform(step),
+            None => Action::Pause,
+        }
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        match self.exchange.verdict() {
+            Some(Verdict::Permit) => Action::Continue,
+            Some(Verdict::Deny | Verdict::Serve) => Action::Pause,
+            // The body ended without saying so.
+            None => self.handle_body(),
+        }
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        Action::Continue
+    }
+
+    fn on_http_response_body(&mut self, _size: usize, _end_of_stream: bool) -> Action {
+        Action::Continue
+    }
+
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        Action::Continue
+    }
+
+    fn on_log(&mut self) {
+        if self.exchange.verdict().is_none() {
+            self.report();
+        }
+    }
+}
+
+impl Stream {
+    fn handle_body(&mut self) -> Action {
+        let body = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, self.size);
+        // No body is an empty one, which is denied.
+        let body = body.ok().flatten().unwrap_or_default();
+        let step = self.exchange.handle_body(&body, now());
+        self.perform(step)
+    }
+
+    fn perform(&mut self, step: Step) -> Action {
+        match step {
+            Step::Hold => return Action::Pause,
+            Step::Forward(forward) => {
+                let edits = forward.edits();
+                let removed = edits
+                    .remove
+                    .iter()
+                    .all(|name| hostcalls::remove_map_value(MapType::HttpRequestHeaders, name).is_ok());
+                let set = edits.set.iter().all(|(name, value)| {
+                    hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value.as_bytes())).is_ok()
+                });
+                self.report();
+                if removed && set {
+                    return Action::Continue;
+                }
+                // A credential that cannot be taken away must not go upstream.
+                let _ = hostcalls::send_http_response(503, vec![("retry-after", "5")], None);
+            }
+            Step::Reply(reply) => {
+                self.report();
+                send(&reply);
+            }
+        }
+        Action::Pause
+    }
+
+    /// Leaves the record where Envoy's access log finds it, and counts.
+    fn report(&self) {
+        let (code, record) = self.exchange.record(now());
+        let _ = hostcalls::set_property(vec![RECORD], Some(record.as_bytes()));
+        self.shared.count(code);
+    }
+}
+
+fn send(reply: &Reply) {
+    let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let _ = hostcalls::send_http_response(u32::from(reply.status), headers, Some(reply.body.as_bytes()));
+}
+
+fn now() -> SystemTime {
+    // Without a time every token has yet to become valid.
+    hostcalls::get_current_time().unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+fn peer() -> Peer {
+    let property = |path: &[&str]| {
+        let value = hostcalls::get_property(path.to_vec()).ok().flatten()?;
+        String::from_utf8(value).ok().filter(|value| !value.is_empty())
+    };
+    let address = property(&["source", "address"]);
+    Peer {
+        // Without the port, and without the brackets of IPv6.
+        address: address.and_then(|address| {
+            let (host, _) = address.rsplit_once(':')?;
+            Some(host.trim_matches(['[', ']']).to_owned())
+        }),
+        principal: property(&["connection", "uri_san_peer_certificate"]),
+    }
+}

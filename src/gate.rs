@@ -1,0 +1,490 @@
+//! One request's way through the gate.
+//!
+//! A [`Gate`] is a configuration, validated and compiled. An [`Exchange`] takes
+//! one request through it: `handle_*` takes what the host has, a [`Step`] says
+//! what the host must do. It does no I/O, reads no clock and keeps no log.
+//!
+//! Nothing reaches upstream but through [`Step::Forward`], and that is made
+//! from a [`Permit`] alone.
+
+use std::rc::Rc;
+use std::time::SystemTime;
+
+use serde_json::json;
+
+use crate::denial::Denial;
+use crate::http::{Edits, Head, Reply};
+use crate::mcp::{Call, Id, Kind, Refused, VERSIONS};
+use crate::policy::{Peer, Permit, Policy, Question};
+use crate::record::{Record, Verdict};
+use crate::resource::Resource;
+use crate::token::{Bearer, Identity};
+
+/// Headers that tell upstream what was verified. Taken away from every request
+/// first, so that none of them is ever the caller's.
+pub const IDENTITY_HEADERS: [&str; 5] =
+    ["x-mcp-gate-subject", "x-mcp-gate-issuer", "x-mcp-gate-client", "x-mcp-gate-scopes", "x-mcp-gate-decision"];
+
+const DECISION_HEADER: &str = "x-mcp-gate-decision";
+
+/// How a request is held until it is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// Head and body; the host must allow it (`allow_on_headers_stop_iteration`).
+    Head,
+    /// The body alone; Envoy's buffer filter behind the gate holds the head.
+    Body,
+}
+
+/// What becomes of a request to no protected resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// 404.
+    Refuse,
+    /// Forwarded, without identity.
+    Pass,
+}
+
+/// A configuration, validated and compiled. Immutable.
+#[derive(Debug)]
+pub struct Gate {
+    /// The protected resources.
+    pub resources: Vec<Resource>,
+    /// The policy.
+    pub policy: Policy,
+    /// How requests are held.
+    pub hold: Hold,
+    /// What becomes of requests to no protected resource.
+    pub elsewhere: Elsewhere,
+}
+
+/// What the host must do next.
+#[derive(Debug)]
+#[must_use]
+pub enum Step {
+    /// Hold the request until its body is complete.
+    Hold,
+    /// Answer here. Upstream never sees the request.
+    Reply(Reply),
+    /// Change the head and let the request go.
+    Forward(Forward),
+}
+
+/// A request that may go on. Only a [`Permit`] becomes one.
+#[derive(Debug)]
+pub struct Forward {
+    edits: Edits,
+}
+
+impl Forward {
+    fn new(_permit: &Permit, edits: Edits) -> Self {
+        Self { edits }
+    }
+
+    /// The changes to make to the head before it goes.
+    pub fn edits(&self) -> &Edits {
+        &self.edits
+    }
+}
+
+/// One request.
+#[derive(Debug)]
+pub struct Exchange {
+    gate: Option<Rc<Gate>>,
+    decision_id: String,
+    started: SystemTime,
+    record: Record,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nothing is known yet.
+    New,
+    /// The head was accepted; the body decides.
+    Held(Box<Held>),
+    /// Decided, with the verdict and its code.
+    Decided(Verdict, &'static str),
+}
+
+#[derive(Debug)]
+struct Held {
+    resource: usize,
+    identity: Rc<Identity>,
+    head: Head,
+    peer: Peer,
+}
+
+impl Exchange {
+    /// A new request, under the configuration of this moment, if there is one.
+    /// `decision_id` names the request everywhere; `now` is the host's time.
+    pub fn new(gate: Option<Rc<Gate>>, decision_id: String, now: SystemTime) -> Self {
+        Self { gate, decision_id, started: now, record: Record::default(), state: State::New }
+    }
+
+    /// How the host is to hold the request.
+    pub fn hold(&self) -> Hold {
+        self.gate.as_ref().map_or(Hold::Head, |gate| gate.hold)
+    }
+
+    /// Was it decided, and how?
+    pub fn verdict(&self) -> Option<Verdict> {
+        match self.state {
+            State::Decided(verdict, _) => Some(verdict),
+            State::New | State::Held(_) => None,
+        }
+    }
+
+    /// The head of the request. `end` says that no body follows.
+    pub fn handle_head(&mut self, head: Head, end: bool, peer: Peer, now: SystemTime) -> Step {
+        let Some(gate) = self.gate.clone() else {
+            return self.refuse(Denial::NotConfigured, None, None);
+        };
+        // Resources on one path differ by host; a host that none of them has is
+        // refused by the first.
+        let at_path = |resource: &Resource| resource.path.as_bytes() == head.path();
+        let index = gate.resources.iter().position(|resource| at_path(resource) && resource.has_host(&head));
+        let index = index.or_else(|| gate.resources.iter().position(at_path));
+        let Some((index, resource)) = index.and_then(|index| Some((index, gate.resources.get(index)?))) else {
+            return self.handle_elsewhere(&gate, &head);
+        };
+        self.record.resource = Some(resource.url.clone());
+
+        match self.admit(resource, &head, now) {
+            Err(denial) => self.refuse(denial, None, Some(resource)),
+            Ok(identity) => {
+                let held = Held { resource: index, identity, head, peer };
+                if held.head.method() == b"POST" && !end {
+                    self.state = State::Held(Box::new(held));
+                    return Step::Hold;
+                }
+                self.decide_bodiless(&gate, &held, end, now)
+            }
+        }
+    }
+
+    /// Everything that the head alone can be refused for.
+    fn admit(&mut self, resource: &Resource, head: &Head, now: SystemTime) -> Result<Rc<Identity>, Denial> {
+        if !resource.has_host(head) {
+            return Err(Denial::HostRefused);
+        }
+        if !resource.has_origin(head) {
+            return Err(Denial::OriginRefused);
+        }
+        let is_post = head.method() == b"POST";
+        if !is_post && head.method() != b"GET" && head.method() != b"DELETE" {
+            return Err(Denial::MethodRefused { allow: "POST, GET, DELETE" });
+        }
+        if head.query().is_some_and(has_token) {
+            return Err(Denial::CredentialInQuery);
+        }
+        let bearer = Bearer::from_head(head)?;
+        let identity = resource.tokens.verify(bearer, &resource.issuers, &resource.url, now)?;
+        self.record.issuer = Some(identity.issuer.clone());
+        self.record.subject = Some(identity.subject.clone());
+        self.record.client.clone_from(&identity.client_id);
+        if is_post {
+            check_media_type(head)?;
+            let length = head.get("content-length").map_err(|_| Denial::HeaderRefused("content-length"))?;
+            let length = length.and_then(|length| std::str::from_utf8(length).ok()?.parse::<u64>().ok());
+            if length.is_some_and(|length| length > resource.body_limit as u64) {
+                return Err(Denial::BodyTooLarge);
+            }
+        }
+        Ok(identity)
+    }
+
+    /// A GET or DELETE, or a POST that ended with its head.
+    fn decide_bodiless(&mut self, gate: &Gate, held: &Held, end: bool, now: SystemTime) -> Step {
+        let kind = match held.head.method() {
+            b"GET" => Kind::Stream,
+            b"DELETE" => Kind::Terminate,
+            _ => return self.decide(gate, held, Err(Denial::JsonInvalid("found no body".into()).into()), now),
+        };
+        let call = match end {
+            true => Call::bodiless(kind, &held.head),
+            false => Err(Denial::MessageInvalid("GET and DELETE have no body")),
+        };
+        self.decide(gate, held, call.map_err(Refused::from), now)
+    }
+
+    /// How much of the body there is so far, in bytes. Says no as soon as it is
+    /// too much.
+    pub fn handle_size(&mut self, size: usize) -> Option<Step> {
+        let State::Held(held) = &self.state else { return None };
+        let gate = self.gate.clone()?;
+        let resource = gate.resources.get(held.resource)?;
+        (size > resource.body_limit).then(|| self.refuse(Denial::BodyTooLarge, None, Some(resource)))
+    }
+
+    /// The whole body.
+    pub fn handle_body(&mut self, body: &[u8], now: SystemTime) -> Step {
+        if let Some(step) = self.handle_size(body.len()) {
+            return step;
+        }
+        let State::Held(held) = std::mem::replace(&mut self.state, State::New) else {
+            return self.refuse(Denial::Incomplete, None, None);
+        };
+        let Some(gate) = self.gate.clone() else {
+            return self.refuse(Denial::NotConfigured, None, None);
+        };
+        let limits = gate.resources.get(held.resource).map(|resource| resource.json_limits);
+        let call = Call::read(body, &held.head, limits.unwrap_or_default());
+        self.decide(&gate, &held, call, now)
+    }
+
+    /// The end of every request to a protected resource: policy, then the answer.
+    fn decide(&mut self, gate: &Gate, held: &Held, call: Result<Call<'_>, Refused>, now: SystemTime) -> Step {
+        let Some(resource) = gate.resources.get(held.resource) else {
+            return self.refuse(Denial::ResourceUnknown, None, None);
+        };
+        let call = match call {
+            Ok(call) => call,
+            Err(refused) => return self.refuse(refused.denial, refused.id, Some(resource)),
+        };
+        self.record.method = Some(call.label().to_owned());
+        self.record.name = call.about().map(str::to_owned);
+        let Held { identity, head, peer, .. } = held;
+        let question = Question { resource: &resource.url, identity, call: &call, head, peer, now };
+        match gate.policy.decide(question) {
+            Err(denial) => self.refuse(denial, call.id, Some(resource)),
+            Ok(permit) => {
+                let edits = self.introduce(head, identity);
+                self.forward(&permit, edits)
+            }
+        }
+    }
+
+    /// Not an endpoint: a metadata document, or nothing of ours.
+    fn handle_elsewhere(&mut self, gate: &Gate, head: &Head) -> Step {
+        if let Some(resource) = gate.resources.iter().find(|resource| resource.metadata_path.as_bytes() == head.path())
+        {
+            self.record.resource = Some(resource.url.clone());
+            return match head.method() {
+                b"GET" | b"HEAD" => self.serve(&resource.metadata),
+                _ => self.refuse(Denial::MethodRefused { allow: "GET, HEAD" }, None, None),
+            };
+        }
+        match gate.elsewhere {
+            Elsewhere::Refuse => self.refuse(Denial::ResourceUnknown, None, None),
+            Elsewhere::Pass => {
+                let edits = Edits { remove: claimed(head), set: Vec::new() };
+                self.forward(&Permit::unprotected(), edits)
+            }
+        }
+    }
+
+    /// Puts the verified identity in the place of the credential. A server must
+    /// never get the token: it was not meant for anything behind the gate (MCP
+    /// Authorization, Token Passthrough).
+    fn introduce(&self, head: &Head, identity: &Identity) -> Edits {
+        let mut edits = Edits { remove: claimed(head), set: Vec::with_capacity(IDENTITY_HEADERS.len()) };
+        edits.remove.push("authorization");
+        edits.set.push(("x-mcp-gate-subject", visible(&identity.subject)));
+        edits.set.push(("x-mcp-gate-issuer", visible(&identity.issuer)));
+        if let Some(client_id) = &identity.client_id {
+            edits.set.push(("x-mcp-gate-client", visible(client_id)));
+        }
+        edits.set.push(("x-mcp-gate-scopes", identity.scopes.join(" ")));
+        edits.set.push((DECISION_HEADER, self.decision_id.clone()));
+        edits
+    }
+
+    fn forward(&mut self, permit: &Permit, edits: Edits) -> Step {
+        if let Some(denial) = permit.shadow() {
+            self.note(denial);
+            self.record.shadow = Some(denial.code());
+        }
+        self.state = State::Decided(Verdict::Permit, "permitted");
+        Step::Forward(Forward::new(permit, edits))
+    }
+
+    fn serve(&mut self, document: &str) -> Step {
+        self.state = State::Decided(Verdict::Serve, "served");
+        let headers = vec![
+            ("content-type", "application/json".into()),
+            // Public by nature, and read by clients that run in a browser (RFC 9728 §3.1).
+            ("access-control-allow-origin", "*".into()),
+            ("cache-control", "public, max-age=300".into()),
+        ];
+        Step::Reply(Reply { status: 200, headers, body: document.to_owned() })
+    }
+
+    fn refuse(&mut self, denial: Denial, id: Option<Id>, resource: Option<&Resource>) -> Step {
+        self.note(&denial);
+        self.state = State::Decided(Verdict::Deny, denial.code());
+        let mut headers = vec![
+            ("content-type", "application/json".into()),
+            ("cache-control", "no-store".into()),
+            (DECISION_HEADER, self.decision_id.clone()),
+        ];
+        match (&denial, resource) {
+            (Denial::ScopeMissing { needed }, Some(resource)) => {
+                headers.push(("www-authenticate", resource.scope_challenge(needed)));
+            }
+            (Denial::StepUpRequired { acr_values, max_age }, Some(resource)) => {
+                headers.push(("www-authenticate", resource.step_up_challenge(acr_values, *max_age)));
+            }
+            (Denial::MethodRefused { allow }, _) => headers.push(("allow", (*allow).into())),
+            (denial, Some(resource)) if denial.is_credential() => {
+                headers.push(("www-authenticate", resource.challenge()));
+            }
+            (denial, _) if denial.status() == 503 => headers.push(("retry-after", "5".into())),
+            _ => {}
+        }
+        let reasons = resource.is_some_and(|resource| resource.reasons);
+        let body = self.body(&denial, id, reasons);
+        Step::Reply(Reply { status: denial.status(), headers, body })
+    }
+
+    /// The body of a denial: a JSON-RPC error where the message was at fault or
+    /// denied, else an object of our own.
+    fn body(&self, denial: &Denial, id: Option<Id>, reasons: bool) -> String {
+        // What was wrong with a credential is nobody's business but the operator's.
+        let code = if denial.is_credential() { "unauthorized" } else { denial.code() };
+        let Some(rpc_code) = denial.rpc_code() else {
+            return json!({"code": code, "message": denial.message(), "decision_id": self.decision_id}).to_string();
+        };
+        let mut data = json!({"decision_id": self.decision_id, "code": code});
+        match denial {
+            Denial::PolicyDenied { reasons: given } if reasons => {
+                insert(&mut data, "reasons", json!(given));
+            }
+            Denial::VersionUnsupported { requested } => {
+                insert(&mut data, "supported", json!(VERSIONS.map(|(version, _)| version)));
+                insert(&mut data, "requested", json!(requested));
+            }
+            _ => {}
+        }
+        let mut answer =
+            json!({"jsonrpc": "2.0", "error": {"code": rpc_code, "message": denial.message(), "data": data}});
+        if let Some(id) = &id {
+            insert(&mut answer, "id", id.into());
+        }
+        answer.to_string()
+    }
+
+    fn note(&mut self, denial: &Denial) {
+        if let Denial::PolicyDenied { reasons } = denial {
+            self.record.reasons.clone_from(reasons);
+        }
+        self.record.detail = denial.detail();
+    }
+
+    /// The record of this request, and the code by which it is counted. Before
+    /// the decision it says that the request ended incomplete.
+    pub fn record(&self, now: SystemTime) -> (&'static str, String) {
+        let (verdict, code) = match self.state {
+            State::Decided(verdict, code) => (verdict, code),
+            State::New | State::Held(_) => (Verdict::Deny, Denial::Incomplete.code()),
+        };
+        let revision = self.gate.as_ref().map_or("", |gate| gate.policy.revision());
+        (code, self.record.line(&self.decision_id, verdict, code, revision, self.started, now))
+    }
+}
+
+fn insert(object: &mut serde_json::Value, name: &str, value: serde_json::Value) {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(name.to_owned(), value);
+    }
+}
+
+/// The identity headers that the caller claims for itself.
+fn claimed(head: &Head) -> Vec<&'static str> {
+    IDENTITY_HEADERS.into_iter().filter(|name| head.has(name)).collect()
+}
+
+/// Does a query carry a token (RFC 6750 §2.3)? Names are compared as a server
+/// might decode them.
+fn has_token(query: &[u8]) -> bool {
+    query.split(|byte| matches!(byte, b'&' | b';')).any(|pair| {
+        let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+        name.contains(&b'%') || name.eq_ignore_ascii_case(b"access_token")
+    })
+}
+
+/// `application/json`, in UTF-8 if it says, and not encoded.
+fn check_media_type(head: &Head) -> Result<(), Denial> {
+    let one = |name| head.get(name).map_err(|_| Denial::MediaTypeRefused);
+    let media_type = one("content-type")?.and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default();
+    let (essence, parameters) = match media_type.split_once(';') {
+        None => (media_type, None),
+        Some((essence, parameters)) => {
+            (essence.trim_end_matches([' ', '\t']), Some(parameters.trim_matches([' ', '\t'])))
+        }
+    };
+    let is_utf8 = parameters.is_none_or(|parameters| {
+        ["charset=utf-8", "charset=\"utf-8\""].iter().any(|known| parameters.eq_ignore_ascii_case(known))
+    });
+    let encoding = one("content-encoding")?;
+    let is_plain = encoding.is_none_or(|encoding| encoding.eq_ignore_ascii_case(b"identity"));
+    if essence.eq_ignore_ascii_case("application/json") && is_utf8 && is_plain {
+        Ok(())
+    } else {
+        Err(Denial::MediaTypeRefused)
+    }
+}
+
+/// A value for a header: visible ASCII as it is, anything else and `%` itself
+/// percent-encoded (RFC 3986 §2.1), so that it can be undone.
+fn visible(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        match byte {
+            b'%' | ..=0x20 | 0x7f.. => text.push_str(&format!("%{byte:02X}")),
+            _ => text.push(char::from(byte)),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_value_is_visible_ascii_and_can_be_undone() {
+        assert_eq!(visible("alice@example.com"), "alice@example.com");
+        assert_eq!(visible("a b\r\né%"), "a%20b%0D%0A%C3%A9%25");
+    }
+
+    #[test]
+    fn a_token_in_the_query_is_seen_however_it_is_written() {
+        for query in ["access_token=x", "a=1&access_token=x", "ACCESS_TOKEN", "a;access_token=x", "access%5ftoken=x"] {
+            assert!(has_token(query.as_bytes()), "{query}");
+        }
+        assert!(!has_token(b"a=access_token&my_access_token=1"));
+    }
+
+    #[test]
+    fn media_types_have_one_meaning() {
+        let check = |content_type: &str, encoding: Option<&str>| {
+            let mut headers = vec![("content-type".to_owned(), content_type.as_bytes().to_vec())];
+            headers.extend(encoding.map(|encoding| ("content-encoding".to_owned(), encoding.as_bytes().to_vec())));
+            check_media_type(&Head::new(headers)).is_ok()
+        };
+        for good in [
+            "application/json",
+            "Application/JSON",
+            "application/json; charset=utf-8",
+            "application/json;charset=\"UTF-8\"",
+        ] {
+            assert!(check(good, None), "{good}");
+        }
+        for bad in [
+            "",
+            "text/plain",
+            "application/jsonp",
+            "application/json; charset=utf-16",
+            "application/json;x",
+            "application/json, text/plain",
+            "application/json; charset=utf-8; charset=utf-16",
+            "application/json;",
+        ] {
+            assert!(!check(bad, None), "{bad}");
+        }
+        assert!(check("application/json", Some("identity")));
+        assert!(!check("application/json", Some("gzip")));
+        assert!(!check("application/json", Some("")));
+    }
+}

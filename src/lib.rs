@@ -1,0 +1,22 @@
+//! A policy gate for the Model Context Protocol, as a filter for Envoy.
+//!
+//! A request meets the modules of this crate in the order in which they are
+//! listed below. All but the first are plain functions of their arguments: they
+//! read no clock, no file and no socket, and do not know that Envoy exists.
+//! `filter` is the only module that does, and it exists only on wasm32.
+
+#[cfg(target_arch = "wasm32")]
+mod filter;
+
+pub mod config;
+pub mod gate;
+pub mod resource;
+pub mod token;
+pub mod keys;
+pub mod mcp;
+pub mod json;
+pub mod policy;
+pub mod rego;
+pub mod denial;
+pub mod record;
+pub mod http;
