@@ -172,8 +172,9 @@ fn no_data() -> serde_json::Value {
     serde_json::Value::Object(serde_json::Map::new())
 }
 
+/// Time on the wall: long enough for a worker that has to wait for a processor.
 fn default_time_limit() -> u64 {
-    50
+    100
 }
 
 #[derive(Debug, Default, Deserialize)]

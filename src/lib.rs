@@ -19,4 +19,5 @@ pub mod policy;
 pub mod rego;
 pub mod denial;
 pub mod record;
+pub mod store;
 pub mod http;

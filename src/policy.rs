@@ -9,11 +9,16 @@
 //!
 //! No value, a value of the wrong type, an error, a limit: each is a denial
 //! with a code of its own.
+//!
+//! A question that was answered is not asked again: the answer is remembered
+//! under the identity and exactly the values of the input paths that some rule
+//! can read. A policy that reads the time is asked each time.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use regorus::utils::limits::ExecutionTimerConfig;
@@ -22,7 +27,8 @@ use regorus::{Engine, Value};
 use crate::denial::Denial;
 use crate::http::Head;
 use crate::mcp::{Call, Kind};
-use crate::rego::{self, Refusal};
+use crate::rego::{self, Analysis, Refusal};
+use crate::store::Store;
 use crate::token::{self, Identity};
 
 /// The modules of `policies/`, compiled into the binary.
@@ -74,6 +80,7 @@ pub struct Policy {
     options: Options,
     revision: String,
     names: Names,
+    memory: Option<Memory>,
 }
 
 impl fmt::Debug for Policy {
@@ -107,7 +114,7 @@ pub struct Question<'a> {
     /// The canonical URL of the protected resource.
     pub resource: &'a str,
     /// Who asks.
-    pub identity: &'a Identity,
+    pub identity: &'a Rc<Identity>,
     /// What is asked.
     pub call: &'a Call<'a>,
     /// The head of the request.
@@ -168,6 +175,7 @@ impl Policy {
             options,
             revision: revision(&files, data),
             names: Names::new(),
+            memory: Memory::new(&analysis),
         };
         policy.warm_up()?;
         Ok(policy)
@@ -200,18 +208,34 @@ impl Policy {
 
     /// Decides one call.
     pub fn decide(&self, question: Question<'_>) -> Result<Permit, Denial> {
-        match self.judge(question) {
+        match self.answer(question) {
             Ok(()) => Ok(Permit { shadow: None }),
             Err(denial) if self.options.shadow => Ok(Permit { shadow: Some(denial) }),
             Err(denial) => Err(denial),
         }
     }
 
-    fn judge(&self, question: Question<'_>) -> Result<(), Denial> {
+    /// The answer as it is remembered, or as it is found now.
+    fn answer(&self, question: Question<'_>) -> Result<(), Denial> {
+        let input = self.input(question);
+        let Some(memory) = &self.memory else {
+            return self.judge(question, input);
+        };
+        let key = memory.key(question.identity, &input);
+        if let Some(answer) = memory.recall(&key, question.identity) {
+            return answer;
+        }
+        let answer = self.judge(question, input);
+        memory.keep(key, question.identity, &answer);
+        answer
+    }
+
+    /// Asks the rules, in the order of the answer.
+    fn judge(&self, question: Question<'_>, input: Value) -> Result<(), Denial> {
         let Ok(mut engine) = self.engine.try_borrow_mut() else {
             return Err(Denial::PolicyError("the engine is in use".into()));
         };
-        engine.set_input(self.input(question));
+        engine.set_input(input);
         let mut eval = |rule: &'static str| -> Result<Value, Denial> {
             if !self.rules.contains(&rule) {
                 return Ok(Value::Undefined);
@@ -299,6 +323,106 @@ impl Policy {
             http.push(("source", object(source)));
         }
         object(http)
+    }
+}
+
+/// Answers that were given, under one policy.
+struct Memory {
+    /// The paths of the input that some rule can read, but for those whose value
+    /// is the same for every question of one identity.
+    paths: Vec<Vec<Value>>,
+    answers: RefCell<Store<Vec<u8>, (Rc<Identity>, Result<(), Denial>)>>,
+}
+
+impl Memory {
+    /// None for a policy whose answer depends on more than can be compared: on
+    /// the time, of which a login's age is one, or on the input as a whole.
+    fn new(analysis: &Analysis) -> Option<Self> {
+        if analysis.reads(&["time"]) || analysis.defines("step_up") {
+            return None;
+        }
+        // An identity is of one resource. Kind and method are what the handshake is known by.
+        let given = |path: &&Vec<String>| {
+            !matches!(path.first().map(String::as_str), Some("identity" | "resource" | "version"))
+        };
+        let read =
+            analysis.reads.iter().filter(given).map(|path| path.iter().map(|name| name.as_str().into()).collect());
+        let handshake = ["kind", "method"].map(|name| vec!["mcp".into(), name.into()]);
+        let answers = RefCell::new(Store::new(2048, 1024 * 1024));
+        Some(Self { paths: read.chain(handshake).collect(), answers })
+    }
+
+    /// The identity, and every value that can be read, unambiguously one after the other.
+    fn key(&self, identity: &Rc<Identity>, input: &Value) -> Vec<u8> {
+        let mut key = Rc::as_ptr(identity).addr().to_le_bytes().to_vec();
+        for path in &self.paths {
+            let mut value = input;
+            for name in path {
+                match value {
+                    Value::Object(members) => value = members.get(name).unwrap_or(&Value::Undefined),
+                    // Not an object: what the rule sees below it is a matter of the whole.
+                    _ => break,
+                }
+            }
+            encode(value, &mut key);
+        }
+        key
+    }
+
+    fn recall(&self, key: &[u8], identity: &Rc<Identity>) -> Option<Result<(), Denial>> {
+        let (asked, answer) = self.answers.borrow_mut().get(key)?;
+        Rc::ptr_eq(&asked, identity).then_some(answer)
+    }
+
+    fn keep(&self, key: Vec<u8>, identity: &Rc<Identity>, answer: &Result<(), Denial>) {
+        // A failure may pass; the next call tries again.
+        if matches!(answer, Err(Denial::PolicyError(_) | Denial::PolicyTimeout)) {
+            return;
+        }
+        // INVARIANT: the entry holds the identity, so its address in the key
+        // means nobody else for as long as the entry is there.
+        let entry = (Rc::clone(identity), answer.clone());
+        self.answers.borrow_mut().insert(key.clone(), key.len().saturating_add(128), entry);
+    }
+}
+
+/// A value, in bytes that no other value has: a tag, a length, the contents.
+/// The depth is that of the message, which its reader bounds.
+fn encode(value: &Value, key: &mut Vec<u8>) {
+    let counted = |tag: u8, count: usize, key: &mut Vec<u8>| {
+        key.push(tag);
+        key.extend(count.to_le_bytes());
+    };
+    match value {
+        Value::Undefined => key.push(b'u'),
+        Value::Null => key.push(b'n'),
+        Value::Bool(false) => key.push(b'f'),
+        Value::Bool(true) => key.push(b't'),
+        // As text: 1 and 1.0 are equal in Rego, but do not print alike.
+        Value::Number(_) => {
+            let text = value.to_string();
+            counted(b'd', text.len(), key);
+            key.extend(text.as_bytes());
+        }
+        Value::String(text) => {
+            counted(b's', text.len(), key);
+            key.extend(text.as_bytes());
+        }
+        Value::Array(items) => {
+            counted(b'a', items.len(), key);
+            items.iter().for_each(|item| encode(item, key));
+        }
+        Value::Set(items) => {
+            counted(b'e', items.len(), key);
+            items.iter().for_each(|item| encode(item, key));
+        }
+        Value::Object(members) => {
+            counted(b'o', members.len(), key);
+            members.iter().for_each(|(name, value)| {
+                encode(name, key);
+                encode(value, key);
+            });
+        }
     }
 }
 
@@ -437,3 +561,49 @@ names!(
     arguments, client, era, http, identity, kind, mcp, method, name, resource, retry, task, time, unix, uri, uris,
     version
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoded(json: &str) -> Vec<u8> {
+        let mut key = Vec::new();
+        encode(&Value::from_json_str(json).unwrap(), &mut key);
+        key
+    }
+
+    #[test]
+    fn different_values_have_different_bytes() {
+        let texts = [
+            "null",
+            "true",
+            "false",
+            "1",
+            "-1",
+            "1.5",
+            "\"1\"",
+            "\"\"",
+            "[]",
+            "{}",
+            "[[]]",
+            "[1,2]",
+            "[12]",
+            "[\"1\",\"2\"]",
+            "[\"12\"]",
+            "{\"a\":1}",
+            "{\"a\":\"1\"}",
+            "{\"a\":{\"b\":1}}",
+            "[\"a\",1]",
+            "{\"ab\":1}",
+            "[{\"a\":1},[]]",
+        ];
+        for (index, one) in texts.iter().enumerate() {
+            for other in texts.iter().skip(index + 1) {
+                assert_ne!(encoded(one), encoded(other), "{one} and {other}");
+            }
+        }
+        let mut undefined = Vec::new();
+        encode(&Value::Undefined, &mut undefined);
+        assert!(texts.iter().all(|text| encoded(text) != undefined));
+    }
+}

@@ -9,7 +9,6 @@
 //! and no longer than the configuration under which they were verified.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
 use std::time::SystemTime;
@@ -20,6 +19,7 @@ use crate::denial::Denial;
 use crate::http::Head;
 use crate::json::{Json, Limits, Object};
 use crate::keys::{Algorithm, Keys};
+use crate::store::Store;
 
 /// The longest token that is looked at, in bytes.
 pub const LONGEST: usize = 8 * 1024;
@@ -296,27 +296,18 @@ pub fn seconds(time: SystemTime) -> i64 {
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// Tokens that were verified for one resource. Bounded, and in two
-/// generations: when the young one is full it becomes the old one, and what is
-/// not asked for again goes with it.
-#[derive(Default)]
-pub struct Tokens(RefCell<Generations>);
+/// Tokens that were verified for one resource.
+pub struct Tokens(RefCell<Store<String, Rc<Identity>>>);
 
-#[derive(Default)]
-struct Generations {
-    young: HashMap<String, Rc<Identity>>,
-    old: HashMap<String, Rc<Identity>>,
-    bytes: usize,
+impl Default for Tokens {
+    fn default() -> Self {
+        Self(RefCell::new(Store::new(2048, 2 * 1024 * 1024)))
+    }
 }
-
-/// Tokens in one generation, and their bytes. Twice of each are kept at most.
-const MOST: usize = 2048;
-const MOST_BYTES: usize = 2 * 1024 * 1024;
 
 impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kept = self.0.borrow();
-        write!(f, "Tokens({})", kept.young.len().saturating_add(kept.old.len()))
+        write!(f, "Tokens({})", self.0.borrow().len())
     }
 }
 
@@ -331,37 +322,14 @@ impl Tokens {
         now: SystemTime,
     ) -> Result<Rc<Identity>, Denial> {
         // The whole token is the key, its signature included: a hit is the very
-        // text that was verified.
-        if let Some(identity) = self.remembered(bearer.0, seconds(now)) {
+        // text that was verified. Only the time is still to be asked.
+        let known = self.0.borrow_mut().get(bearer.0);
+        if let Some(identity) = known.filter(|identity| identity.is_valid_at(seconds(now))) {
             return Ok(identity);
         }
         let identity = Rc::new(verify(bearer, issuers, audience, now)?);
-        self.0.borrow_mut().insert(bearer.0.to_owned(), Rc::clone(&identity));
+        self.0.borrow_mut().insert(bearer.0.to_owned(), bearer.0.len(), Rc::clone(&identity));
         Ok(identity)
-    }
-
-    fn remembered(&self, token: &str, now: i64) -> Option<Rc<Identity>> {
-        let mut kept = self.0.borrow_mut();
-        if let Some(identity) = kept.young.get(token) {
-            return identity.is_valid_at(now).then(|| Rc::clone(identity));
-        }
-        let (token, identity) = kept.old.remove_entry(token)?;
-        if !identity.is_valid_at(now) {
-            return None;
-        }
-        kept.insert(token, Rc::clone(&identity));
-        Some(identity)
-    }
-}
-
-impl Generations {
-    fn insert(&mut self, token: String, identity: Rc<Identity>) {
-        if self.young.len() >= MOST || self.bytes >= MOST_BYTES {
-            self.old = std::mem::take(&mut self.young);
-            self.bytes = 0;
-        }
-        self.bytes = self.bytes.saturating_add(token.len());
-        self.young.insert(token, identity);
     }
 }
 
@@ -420,40 +388,8 @@ mod tests {
     }
 
     #[test]
-    fn remembered_tokens_are_bounded_and_forgotten_when_invalid() {
-        let identity = |last| {
-            Rc::new(Identity {
-                issuer: String::new(),
-                subject: String::new(),
-                client_id: None,
-                scopes: Vec::new(),
-                acr: None,
-                auth_time: None,
-                input: regorus::Value::Null,
-                valid: (10, last),
-                    })
-        };
-        let tokens = Tokens::default();
-        tokens.0.borrow_mut().insert("kept".into(), identity(20));
-        assert!(tokens.remembered("kept", 10).is_some());
-        assert!(tokens.remembered("kept", 20).is_some());
-        assert!(tokens.remembered("kept", 9).is_none(), "the clock was set back");
-        assert!(tokens.remembered("kept", 21).is_none());
-        for n in 0..10 * MOST {
-            tokens.0.borrow_mut().insert(n.to_string(), identity(20));
-            // Asked for again and again, so it survives each turn.
-            assert!(tokens.remembered("kept", 15).is_some(), "after {n}");
-        }
-        let kept = tokens.0.borrow();
-        assert!(kept.young.len() <= MOST && kept.old.len() <= MOST);
-        drop(kept);
-        assert!(tokens.remembered("0", 15).is_none());
-    }
-
-    #[test]
-    fn long_tokens_count_by_their_bytes() {
-        let mut kept = Generations::default();
-        let identity = Rc::new(Identity {
+    fn an_identity_is_valid_from_its_first_to_its_last_second() {
+        let identity = Identity {
             issuer: String::new(),
             subject: String::new(),
             client_id: None,
@@ -461,12 +397,9 @@ mod tests {
             acr: None,
             auth_time: None,
             input: regorus::Value::Null,
-            valid: (0, 0),
-            });
-        for n in 0..10_000 {
-            kept.insert(format!("{n}{}", "a".repeat(LONGEST)), Rc::clone(&identity));
-            let bytes: usize = kept.young.keys().chain(kept.old.keys()).map(String::len).sum();
-            assert!(bytes <= 2 * (MOST_BYTES + 2 * LONGEST));
-        }
+            valid: (10, 20),
+        };
+        let valid: Vec<_> = (0..30).filter(|now| identity.is_valid_at(*now)).collect();
+        assert_eq!(valid, (10..=20).collect::<Vec<_>>());
     }
 }
