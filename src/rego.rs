@@ -43,12 +43,7 @@ pub struct Refusal {
 
 impl Refusal {
     fn new(span: &Span, reason: impl Into<String>) -> Self {
-        Self {
-            file: span.source.get_path().clone(),
-            line: span.line,
-            column: span.col,
-            reason: reason.into(),
-        }
+        Self { file: span.source.get_path().clone(), line: span.line, column: span.col, reason: reason.into() }
     }
 
     /// Reads an error of regorus's lexer or parser, which come as text:
@@ -59,35 +54,18 @@ impl Refusal {
         let column = numbers.next().and_then(|n| n.parse().ok()).unwrap_or(1);
         let line = numbers.next().and_then(|n| n.parse().ok()).unwrap_or(1);
         let file = numbers.next().unwrap_or(file).to_owned();
-        let message = error
-            .lines()
-            .find_map(|line| line.strip_prefix("error: "))
-            .unwrap_or(error)
-            .trim();
+        let message = error.lines().find_map(|line| line.strip_prefix("error: ")).unwrap_or(error).trim();
         let v0 = ["`if` keyword is required", "`contains` keyword is required"]
             .iter()
             .any(|start| message.starts_with(start));
-        let hint = if v0 {
-            "; this is Rego v0, write `allow if { ... }` and `deny contains x if { ... }`"
-        } else {
-            ""
-        };
-        Self {
-            file,
-            line,
-            column,
-            reason: format!("{}{hint}", message.lines().collect::<Vec<_>>().join(" ")),
-        }
+        let hint = if v0 { "; this is Rego v0, write `allow if { ... }` and `deny contains x if { ... }`" } else { "" };
+        Self { file, line, column, reason: format!("{}{hint}", message.lines().collect::<Vec<_>>().join(" ")) }
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}:{}:{}: {}",
-            self.file, self.line, self.column, self.reason
-        )
+        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.reason)
     }
 }
 
@@ -120,9 +98,7 @@ pub struct Analysis {
 impl Analysis {
     /// Whether anything at, above or below this path may be read.
     pub fn reads(&self, path: &[&str]) -> bool {
-        self.reads
-            .iter()
-            .any(|read| read.iter().zip(path).all(|(a, b)| a == b))
+        self.reads.iter().any(|read| read.iter().zip(path).all(|(a, b)| a == b))
     }
 
     /// Whether package `mcp.authz` has this rule.
@@ -155,27 +131,13 @@ pub fn analyse(modules: &[Ref<Module>]) -> Result<Analysis, Vec<Refusal>> {
     if !refusals.is_empty() {
         return Err(refusals);
     }
-    let asked = CONTRACT
-        .iter()
-        .flat_map(|(name, ..)| program.below(&path([PACKAGE[0], PACKAGE[1], name])));
+    let asked = CONTRACT.iter().flat_map(|(name, ..)| program.below(&path([PACKAGE[0], PACKAGE[1], name])));
     let reached = reachable(asked.collect::<Vec<usize>>(), |node| {
-        visits
-            .edges
-            .get(&node)
-            .into_iter()
-            .flat_map(BTreeMap::keys)
-            .copied()
-            .collect()
+        visits.edges.get(&node).into_iter().flat_map(BTreeMap::keys).copied().collect()
     });
-    let reads = visits
-        .reads
-        .iter()
-        .filter(|(node, _)| reached.contains(node))
-        .flat_map(|(_, paths)| paths.iter().cloned());
-    Ok(Analysis {
-        reads: reads.collect(),
-        rules: program.rules_of_contract(),
-    })
+    let reads =
+        visits.reads.iter().filter(|(node, _)| reached.contains(node)).flat_map(|(_, paths)| paths.iter().cloned());
+    Ok(Analysis { reads: reads.collect(), rules: program.rules_of_contract() })
 }
 
 /// All that can be reached from `start`, which is included.
@@ -183,12 +145,7 @@ fn reachable<T: Copy + Ord>(start: Vec<T>, next: impl Fn(T) -> Vec<T>) -> BTreeS
     let mut seen: BTreeSet<T> = start.iter().copied().collect();
     let mut queue = VecDeque::from(start);
     while let Some(item) = queue.pop_front() {
-        queue.extend(
-            next(item)
-                .into_iter()
-                .filter(|found| seen.insert(*found))
-                .collect::<Vec<_>>(),
-        );
+        queue.extend(next(item).into_iter().filter(|found| seen.insert(*found)).collect::<Vec<_>>());
     }
     seen
 }

@@ -49,10 +49,7 @@ impl<'m> Program<'m> {
     pub(super) fn gather(&mut self, module: &'m Module) {
         let package = static_path(&module.package.refr).0;
         if module.target.is_some() {
-            self.refusals.push(Refusal::new(
-                &module.package.span,
-                "`__target__` is not Rego; remove it",
-            ));
+            self.refusals.push(Refusal::new(&module.package.span, "`__target__` is not Rego; remove it"));
         }
         for import in &module.imports {
             self.check_import(import, &package, module);
@@ -60,26 +57,12 @@ impl<'m> Program<'m> {
         for rule in &module.policy {
             let refr = refr(rule);
             let (kind, arity) = match rule.as_ref() {
-                Rule::Default { args, .. } => (
-                    if args.is_empty() {
-                        Kind::Complete
-                    } else {
-                        Kind::Function
-                    },
-                    args.len(),
-                ),
-                Rule::Spec {
-                    head: RuleHead::Func { args, .. },
-                    ..
-                } => (Kind::Function, args.len()),
-                Rule::Spec {
-                    head: RuleHead::Set { key, .. },
-                    ..
-                } => {
-                    if !key
-                        .as_ref()
-                        .is_some_and(|key| has_keyword_between("contains", refr, key))
-                    {
+                Rule::Default { args, .. } => {
+                    (if args.is_empty() { Kind::Complete } else { Kind::Function }, args.len())
+                }
+                Rule::Spec { head: RuleHead::Func { args, .. }, .. } => (Kind::Function, args.len()),
+                Rule::Spec { head: RuleHead::Set { key, .. }, .. } => {
+                    if !key.as_ref().is_some_and(|key| has_keyword_between("contains", refr, key)) {
                         self.refusals.push(Refusal::new(
                             anchor(refr),
                             "a partial set of Rego v0; write `name contains member if { ... }`",
@@ -87,10 +70,7 @@ impl<'m> Program<'m> {
                     }
                     (Kind::Set, 0)
                 }
-                Rule::Spec {
-                    head: RuleHead::Compr { .. },
-                    ..
-                } => (Kind::Complete, 0),
+                Rule::Spec { head: RuleHead::Compr { .. }, .. } => (Kind::Complete, 0),
             };
             let (name, is_static) = static_path(refr);
             let kind = if is_static { kind } else { Kind::Object };
@@ -98,7 +78,10 @@ impl<'m> Program<'m> {
             if let Some(first) = name.first()
                 && is_builtin_name(first)
             {
-                self.refusals.push(Refusal::new(span, format!("rule `{first}` has the name of a builtin, which engines resolve differently; rename it")));
+                self.refusals.push(Refusal::new(
+                    span,
+                    format!("rule `{first}` has the name of a builtin, which engines resolve differently; rename it"),
+                ));
             }
             let full: Vec<String> = package.iter().cloned().chain(name).collect();
             let index = *self.by_path.entry(full.clone()).or_insert(self.nodes.len());
@@ -124,41 +107,24 @@ impl<'m> Program<'m> {
 
     fn check_import(&mut self, import: &'m Import, package: &[String], module: &'m Module) {
         let target = static_path(&import.refr).0;
-        let Some(name) = import
-            .r#as
-            .as_ref()
-            .map(Span::text)
-            .or(target.last().map(String::as_str))
-        else {
+        let Some(name) = import.r#as.as_ref().map(Span::text).or(target.last().map(String::as_str)) else {
             return;
         };
         let span = import.r#as.as_ref().unwrap_or(&import.span);
-        if target.len() == 1
-            || !matches!(target.first().map(String::as_str), Some("data" | "input"))
-        {
+        if target.len() == 1 || !matches!(target.first().map(String::as_str), Some("data" | "input")) {
             return;
         }
-        let is_rule = module.policy.iter().any(|rule| {
-            static_path(refr(rule))
-                .0
-                .first()
-                .is_some_and(|rule| rule == name)
-        });
+        let is_rule =
+            module.policy.iter().any(|rule| static_path(refr(rule)).0.first().is_some_and(|rule| rule == name));
         let reason = match name {
             "data" | "input" => format!("an import named `{name}` hides the document of that name"),
-            name if is_builtin_name(name) => format!(
-                "an import named `{name}` hides builtins, which engines resolve differently"
-            ),
-            name if is_rule => format!(
-                "an import named `{name}` meets a rule `{}.{name}`",
-                package.join(".")
-            ),
+            name if is_builtin_name(name) => {
+                format!("an import named `{name}` hides builtins, which engines resolve differently")
+            }
+            name if is_rule => format!("an import named `{name}` meets a rule `{}.{name}`", package.join(".")),
             _ => return,
         };
-        self.refusals.push(Refusal::new(
-            span,
-            format!("{reason}; give it another name with `as`"),
-        ));
+        self.refusals.push(Refusal::new(span, format!("{reason}; give it another name with `as`")));
     }
 
     /// The rules at or below a path.
@@ -173,43 +139,27 @@ impl<'m> Program<'m> {
     /// and below it, and, as in regorus, all that share the longest prefix.
     pub(super) fn below(&self, target: &[String]) -> BTreeSet<usize> {
         let prefixes = || (1..=target.len()).rev().filter_map(|n| target.get(..n));
-        let is_past_package = |prefix: &[String], index: usize| {
-            self.nodes
-                .get(index)
-                .is_some_and(|node| node.package < prefix.len())
-        };
-        let longest = prefixes().find(|prefix| {
-            self.under(prefix)
-                .any(|index| is_past_package(prefix, index))
-        });
+        let is_past_package =
+            |prefix: &[String], index: usize| self.nodes.get(index).is_some_and(|node| node.package < prefix.len());
+        let longest = prefixes().find(|prefix| self.under(prefix).any(|index| is_past_package(prefix, index)));
         let above = prefixes().filter_map(|prefix| self.by_path.get(prefix).copied());
-        above
-            .chain(self.under(target))
-            .chain(longest.into_iter().flat_map(|prefix| self.under(prefix)))
-            .collect()
+        above.chain(self.under(target)).chain(longest.into_iter().flat_map(|prefix| self.under(prefix))).collect()
     }
 
     pub(super) fn function(&self, target: &[String]) -> Option<(usize, usize)> {
         let index = *self.by_path.get(target)?;
-        self.nodes
-            .get(index)
-            .filter(|node| node.kind == Kind::Function)
-            .map(|node| (index, node.arity))
+        self.nodes.get(index).filter(|node| node.kind == Kind::Function).map(|node| (index, node.arity))
     }
 
     /// The rules of package `mcp.authz`, by the first part of their name.
     fn contract(&self) -> impl Iterator<Item = (&str, &Node<'m>)> {
-        let of_package = self
-            .nodes
-            .iter()
-            .filter(|node| node.package == PACKAGE.len() && node.path.starts_with(&path(PACKAGE)));
+        let of_package =
+            self.nodes.iter().filter(|node| node.package == PACKAGE.len() && node.path.starts_with(&path(PACKAGE)));
         of_package.filter_map(|node| Some((node.path.get(node.package)?.as_str(), node)))
     }
 
     pub(super) fn rules_of_contract(&self) -> BTreeMap<String, Kind> {
-        self.contract()
-            .map(|(name, node)| (name.to_owned(), node.kind_of_first()))
-            .collect()
+        self.contract().map(|(name, node)| (name.to_owned(), node.kind_of_first())).collect()
     }
 
     /// Refuses a rule whose value would have to hold another rule, or a package.
@@ -230,13 +180,10 @@ impl<'m> Program<'m> {
             }
         }
         for node in &self.nodes {
-            let mut above =
-                (1..node.path.len()).filter_map(|n| self.by_path.get(node.path.get(..n)?));
-            if let Some(other) = above.find_map(|index| {
-                self.nodes
-                    .get(*index)
-                    .filter(|other| other.kind != Kind::Object)
-            }) {
+            let mut above = (1..node.path.len()).filter_map(|n| self.by_path.get(node.path.get(..n)?));
+            if let Some(other) =
+                above.find_map(|index| self.nodes.get(*index).filter(|other| other.kind != Kind::Object))
+            {
                 refusals.push(Refusal::new(
                     node.span,
                     format!(
@@ -252,20 +199,13 @@ impl<'m> Program<'m> {
 
     pub(super) fn check_contract(&mut self, modules: &'m [Ref<Module>]) {
         let mut refusals = Vec::new();
-        let package = modules
-            .iter()
-            .find(|module| static_path(&module.package.refr).0 == path(PACKAGE));
+        let package = modules.iter().find(|module| static_path(&module.package.refr).0 == path(PACKAGE));
         match package {
             None => {
                 let span = modules.first().map(|module| &module.package.span);
                 let reason = "no module has `package mcp.authz`; the gate asks that package";
                 refusals.push(span.map_or_else(
-                    || Refusal {
-                        file: "policy.modules".to_owned(),
-                        line: 1,
-                        column: 1,
-                        reason: reason.to_owned(),
-                    },
+                    || Refusal { file: "policy.modules".to_owned(), line: 1, column: 1, reason: reason.to_owned() },
                     |span| Refusal::new(span, reason),
                 ));
             }
@@ -275,8 +215,7 @@ impl<'m> Program<'m> {
             Some(_) => {}
         }
         for (name, node) in self.contract() {
-            let Some((_, kinds, shape)) = CONTRACT.iter().find(|(contract, ..)| *contract == name)
-            else {
+            let Some((_, kinds, shape)) = CONTRACT.iter().find(|(contract, ..)| *contract == name) else {
                 continue;
             };
             if !kinds.contains(&node.kind_of_first()) {
@@ -285,22 +224,16 @@ impl<'m> Program<'m> {
             for (_, rule) in &node.clauses {
                 if let Rule::Default { value, .. } = rule
                     && name == "allow"
-                    && !matches!(
-                        value.as_ref(),
-                        Expr::Bool {
-                            value: Value::Bool(false),
-                            ..
-                        }
-                    )
+                    && !matches!(value.as_ref(), Expr::Bool { value: Value::Bool(false), .. })
                 {
-                    refusals.push(Refusal::new(value.span(), "the default of `allow` must be `false`; anything else allows what no rule has looked at"));
+                    refusals.push(Refusal::new(
+                        value.span(),
+                        "the default of `allow` must be `false`; anything else allows what no rule has looked at",
+                    ));
                 }
                 if matches!(name, "allow" | "visible") {
-                    let wrong = values(rule)
-                        .find(|value| is_literal(value) && !matches!(value, Expr::Bool { .. }));
-                    refusals.extend(wrong.map(|value| {
-                        Refusal::new(value.span(), format!("`{name}` must be {shape}"))
-                    }));
+                    let wrong = values(rule).find(|value| is_literal(value) && !matches!(value, Expr::Bool { .. }));
+                    refusals.extend(wrong.map(|value| Refusal::new(value.span(), format!("`{name}` must be {shape}"))));
                 }
             }
         }
@@ -313,20 +246,14 @@ impl<'m> Program<'m> {
         let nothing = BTreeMap::new();
         let edges = |node: usize| visits.edges.get(&node).unwrap_or(&nothing);
         let mut callers: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        let mut waiting: BTreeMap<usize, usize> = (0..self.nodes.len())
-            .map(|node| (node, edges(node).len()))
-            .collect();
+        let mut waiting: BTreeMap<usize, usize> = (0..self.nodes.len()).map(|node| (node, edges(node).len())).collect();
         for node in 0..self.nodes.len() {
             for callee in edges(node).keys() {
                 callers.entry(*callee).or_default().push(node);
             }
         }
         let mut below: BTreeMap<usize, usize> = BTreeMap::new();
-        let mut ready: Vec<usize> = waiting
-            .iter()
-            .filter(|(_, count)| **count == 0)
-            .map(|(node, _)| *node)
-            .collect();
+        let mut ready: Vec<usize> = waiting.iter().filter(|(_, count)| **count == 0).map(|(node, _)| *node).collect();
         while let Some(node) = ready.pop() {
             waiting.remove(&node);
             let frames = visits.frames.get(&node).unwrap_or(&1) + below.get(&node).unwrap_or(&0);
@@ -350,11 +277,9 @@ impl<'m> Program<'m> {
         }
         // Each rule left waits for another one that is left: following them closes a circle.
         let mut trail: Vec<usize> = waiting.keys().next().copied().into_iter().collect();
-        while let Some(next) = trail.last().and_then(|last| {
-            edges(*last)
-                .keys()
-                .find(|callee| waiting.contains_key(callee))
-        }) {
+        while let Some(next) =
+            trail.last().and_then(|last| edges(*last).keys().find(|callee| waiting.contains_key(callee)))
+        {
             let Some(start) = trail.iter().position(|node| node == next) else {
                 trail.push(*next);
                 continue;
@@ -365,11 +290,7 @@ impl<'m> Program<'m> {
                 .filter_map(|node| self.nodes.get(*node))
                 .map(|node| format!("data.{}", node.path.join(".")))
                 .collect();
-            if let Some(span) = circle
-                .first()
-                .zip(circle.get(1))
-                .and_then(|(from, to)| edges(*from).get(to))
-            {
+            if let Some(span) = circle.first().zip(circle.get(1)).and_then(|(from, to)| edges(*from).get(to)) {
                 refusals.push(Refusal::new(span, format!("recursion: {}; Rego has none, put the closure into `policy.data`, such as a list of all ancestors", names.join(" -> "))));
             }
             return;
@@ -380,33 +301,21 @@ impl<'m> Program<'m> {
 impl Node<'_> {
     /// `step_up.max_age := 300` makes an object of `step_up`.
     fn kind_of_first(&self) -> Kind {
-        if self.path.len() > self.package + 1 {
-            Kind::Object
-        } else {
-            self.kind
-        }
+        if self.path.len() > self.package + 1 { Kind::Object } else { self.kind }
     }
 }
 
 /// `count`, or `regex` for the sake of `regex.match`.
 fn is_builtin_name(name: &str) -> bool {
-    BUILTINS
-        .keys()
-        .any(|builtin| builtin.split('.').next() == Some(name))
+    BUILTINS.keys().any(|builtin| builtin.split('.').next() == Some(name))
 }
 
 /// The values that the clauses of a rule give it.
 fn values(rule: &Rule) -> impl Iterator<Item = &Expr> {
     let (head, bodies) = match rule {
-        Rule::Spec {
-            head: RuleHead::Compr { assign, .. },
-            bodies,
-            ..
-        } => (assign.as_ref(), bodies.as_slice()),
+        Rule::Spec { head: RuleHead::Compr { assign, .. }, bodies, .. } => (assign.as_ref(), bodies.as_slice()),
         _ => (None, [].as_slice()),
     };
     let own = bodies.iter().filter_map(|body| body.assign.as_ref());
-    head.into_iter()
-        .chain(own)
-        .map(|assign| assign.value.as_ref())
+    head.into_iter().chain(own).map(|assign| assign.value.as_ref())
 }

@@ -15,20 +15,12 @@ pub(super) fn declared(query: &Query) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for statement in &query.stmts {
         match &statement.literal {
-            Literal::SomeVars { vars, .. } => {
-                names.extend(vars.iter().map(|var| var.text().to_owned()))
+            Literal::SomeVars { vars, .. } => names.extend(vars.iter().map(|var| var.text().to_owned())),
+            Literal::SomeIn { key, value, .. } => {
+                key.iter().chain([value]).for_each(|pattern| variables(pattern, &mut names))
             }
-            Literal::SomeIn { key, value, .. } => key
-                .iter()
-                .chain([value])
-                .for_each(|pattern| variables(pattern, &mut names)),
             Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => {
-                if let Expr::AssignExpr {
-                    op: AssignOp::ColEq,
-                    lhs,
-                    ..
-                } = expr.as_ref()
-                {
+                if let Expr::AssignExpr { op: AssignOp::ColEq, lhs, .. } = expr.as_ref() {
                     variables(lhs, &mut names);
                 }
             }
@@ -44,12 +36,8 @@ pub(super) fn variables(pattern: &Expr, names: &mut BTreeSet<String>) {
         Expr::Var { span, .. } => {
             names.insert(span.text().to_owned());
         }
-        Expr::Array { items, .. } | Expr::Set { items, .. } => {
-            items.iter().for_each(|item| variables(item, names))
-        }
-        Expr::Object { fields, .. } => fields
-            .iter()
-            .for_each(|(_, _, value)| variables(value, names)),
+        Expr::Array { items, .. } | Expr::Set { items, .. } => items.iter().for_each(|item| variables(item, names)),
+        Expr::Object { fields, .. } => fields.iter().for_each(|(_, _, value)| variables(value, names)),
         _ => {}
     }
 }
@@ -90,8 +78,7 @@ pub(super) fn refr(rule: &Rule) -> &Expr {
     match rule {
         Rule::Default { refr, .. } => refr,
         Rule::Spec {
-            head:
-                RuleHead::Compr { refr, .. } | RuleHead::Func { refr, .. } | RuleHead::Set { refr, .. },
+            head: RuleHead::Compr { refr, .. } | RuleHead::Func { refr, .. } | RuleHead::Set { refr, .. },
             ..
         } => refr,
     }
@@ -108,19 +95,14 @@ pub(super) fn base(mut expr: &Expr) -> &Expr {
 /// regorus puts the span of a reference at its last link; people look for the first.
 pub(super) fn anchor(expr: &Expr) -> &Span {
     match base(expr) {
-        Expr::ArithExpr { lhs, .. } | Expr::BinExpr { lhs, .. } | Expr::BoolExpr { lhs, .. } => {
-            anchor(lhs)
-        }
+        Expr::ArithExpr { lhs, .. } | Expr::BinExpr { lhs, .. } | Expr::BoolExpr { lhs, .. } => anchor(lhs),
         other => other.span(),
     }
 }
 
 pub(super) fn literal_keys(key: &Expr) -> Option<Vec<String>> {
     match key {
-        Expr::Array { items, .. } => items
-            .iter()
-            .map(|item| builtins::text(item).map(str::to_owned))
-            .collect(),
+        Expr::Array { items, .. } => items.iter().map(|item| builtins::text(item).map(str::to_owned)).collect(),
         key => builtins::text(key).map(|key| vec![key.to_owned()]),
     }
 }

@@ -25,14 +25,7 @@ const MAX_CHAIN: usize = 32;
 
 /// Refuses a text that is not worth parsing, or not safe to parse.
 pub fn check_text(file: &str, source: &str) -> Result<(), Refusal> {
-    let at = |line: u32, column: u32, reason: String| {
-        Err(Refusal {
-            file: file.to_owned(),
-            line,
-            column,
-            reason,
-        })
-    };
+    let at = |line: u32, column: u32, reason: String| Err(Refusal { file: file.to_owned(), line, column, reason });
     if source.len() > MAX_BYTES {
         return at(
             1,
@@ -56,14 +49,7 @@ pub fn check_text(file: &str, source: &str) -> Result<(), Refusal> {
     // The lexer takes NUL for the end of the file: what follows would be ignored, denials too.
     for (line, text) in (1..).zip(source.lines()) {
         if let Some((column, c)) = (1..).zip(text.chars()).find(|(_, c)| is_hidden(*c)) {
-            return at(
-                line,
-                column,
-                format!(
-                    "control character U+{:04X} in the text; remove it",
-                    u32::from(c)
-                ),
-            );
+            return at(line, column, format!("control character U+{:04X} in the text; remove it", u32::from(c)));
         }
     }
     let source = Source::from_contents(file.to_owned(), source.to_owned())
@@ -75,14 +61,16 @@ pub fn check_text(file: &str, source: &str) -> Result<(), Refusal> {
     let mut after_operand = false;
     let mut end = 0;
     loop {
-        let token = lexer
-            .next_token()
-            .map_err(|e| Refusal::from_engine(file, &e.to_string()))?;
+        let token = lexer.next_token().map_err(|e| Refusal::from_engine(file, &e.to_string()))?;
         let (line, column) = (token.1.line, token.1.col);
         let role = Role::of(&token);
         work = work.saturating_add(1 << chains.len().min(63));
         if work > MAX_WORK {
-            return at(line, column, "the module takes too long to parse; split it, nest less, or move tables to `policy.data`".to_owned());
+            return at(
+                line,
+                column,
+                "the module takes too long to parse; split it, nest less, or move tables to `policy.data`".to_owned(),
+            );
         }
         match role {
             Role::End => return Ok(()),
@@ -125,9 +113,7 @@ pub fn check_text(file: &str, source: &str) -> Result<(), Refusal> {
             return at(
                 line,
                 column,
-                format!(
-                    "more than {MAX_CHAIN} operators, dots and indexes in one expression; split it into several"
-                ),
+                format!("more than {MAX_CHAIN} operators, dots and indexes in one expression; split it into several"),
             );
         }
         after_operand = matches!(role, Role::Operand | Role::Close) || token.0 == TokenKind::Number;
@@ -137,8 +123,7 @@ pub fn check_text(file: &str, source: &str) -> Result<(), Refusal> {
 
 /// Control characters, and those that turn the direction of what a reader sees.
 fn is_hidden(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        || c.is_control() && !matches!(c, '\t' | '\r')
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') || c.is_control() && !matches!(c, '\t' | '\r')
 }
 
 /// What a token does to the depth and to the chain it stands in.
@@ -159,8 +144,8 @@ impl Role {
             TokenKind::Ident => match token.1.text() {
                 "in" => Self::Link,
                 "set(" => Self::Open,
-                "as" | "contains" | "default" | "else" | "every" | "if" | "import" | "not"
-                | "package" | "some" | "with" => Self::Break,
+                "as" | "contains" | "default" | "else" | "every" | "if" | "import" | "not" | "package" | "some"
+                | "with" => Self::Break,
                 _ => Self::Operand,
             },
             // `1 -1` is lexed as two numbers and parsed as a difference.
@@ -182,50 +167,25 @@ mod tests {
 
     #[track_caller]
     fn refused(source: &str, wanted: &str) {
-        let refusal = check_text("a.rego", source)
-            .expect_err("refused")
-            .to_string();
+        let refusal = check_text("a.rego", source).expect_err("refused").to_string();
         assert!(refusal.contains(wanted), "{refusal}");
     }
 
     #[test]
     fn a_module_that_is_too_large_is_refused() {
-        refused(
-            &"#".repeat(MAX_BYTES + 1),
-            "a.rego:1:1: the module has 1048577 bytes",
-        );
-        refused(
-            &"\n".repeat(MAX_LINES + 1),
-            "a.rego:1:1: the module has 20001 lines",
-        );
-        refused(
-            &format!("x := {}", "a".repeat(1100)),
-            "maximum column width of 1024",
-        );
+        refused(&"#".repeat(MAX_BYTES + 1), "a.rego:1:1: the module has 1048577 bytes");
+        refused(&"\n".repeat(MAX_LINES + 1), "a.rego:1:1: the module has 20001 lines");
+        refused(&format!("x := {}", "a".repeat(1100)), "maximum column width of 1024");
     }
 
     #[test]
     fn a_control_character_is_refused_because_nul_ends_the_module_for_regorus() {
-        refused(
-            "package a\n#\0\nx := 1",
-            "a.rego:2:2: control character U+0000",
-        );
-        refused(
-            "package a\n# \u{202e}x",
-            "a.rego:2:3: control character U+202E",
-        );
+        refused("package a\n#\0\nx := 1", "a.rego:2:2: control character U+0000");
+        refused("package a\n# \u{202e}x", "a.rego:2:3: control character U+202E");
         let mut engine = regorus::Engine::new();
         let source = "package a\nx := 1 #\0\nx := 2";
-        assert!(
-            engine
-                .add_policy("a.rego".to_owned(), source.to_owned())
-                .is_ok()
-        );
-        assert_eq!(
-            engine.get_modules()[0].policy.len(),
-            1,
-            "the second rule is not seen"
-        );
+        assert!(engine.add_policy("a.rego".to_owned(), source.to_owned()).is_ok());
+        assert_eq!(engine.get_modules()[0].policy.len(), 1, "the second rule is not seen");
         assert!(check_text("a.rego", "package a\r\n\tx := 1\r\n").is_ok());
     }
 
@@ -233,29 +193,16 @@ mod tests {
     fn brackets_nest_so_deep_and_no_deeper() {
         let nested = |n: usize| format!("package a\nx := {}1{}", "[".repeat(n), "]".repeat(n));
         assert!(check_text("a.rego", &nested(MAX_NESTING)).is_ok());
-        refused(
-            &nested(MAX_NESTING + 1),
-            "a.rego:2:16: brackets nested deeper than 10",
-        );
-        for (open, close) in [
-            ("{", "}"),
-            ("(", ")"),
-            ("f(", ")"),
-            ("a[", "]"),
-            ("[1 | y = ", "]"),
-        ] {
-            refused(
-                &format!("package a\nx := {}1{}", open.repeat(12), close.repeat(12)),
-                "brackets nested deeper",
-            );
+        refused(&nested(MAX_NESTING + 1), "a.rego:2:16: brackets nested deeper than 10");
+        for (open, close) in [("{", "}"), ("(", ")"), ("f(", ")"), ("a[", "]"), ("[1 | y = ", "]")] {
+            refused(&format!("package a\nx := {}1{}", open.repeat(12), close.repeat(12)), "brackets nested deeper");
         }
     }
 
     #[test]
     fn brackets_in_strings_and_comments_do_not_count() {
         let brackets = "[".repeat(50);
-        let source =
-            format!("package a\n# {brackets}\nx := \"\\\"{brackets}\"\ny := `{brackets}\n\"`\n");
+        let source = format!("package a\n# {brackets}\nx := \"\\\"{brackets}\"\ny := `{brackets}\n\"`\n");
         assert!(check_text("a.rego", &source).is_ok());
     }
 
@@ -263,26 +210,15 @@ mod tests {
     fn many_nested_literals_are_refused_although_each_is_fine() {
         let literal = format!("x := {}1{}\n", "[".repeat(9), "]".repeat(9));
         assert!(check_text("a.rego", &format!("package a\n{literal}")).is_ok());
-        refused(
-            &format!("package a\n{}", literal.repeat(2000)),
-            "takes too long to parse",
-        );
+        refused(&format!("package a\n{}", literal.repeat(2000)), "takes too long to parse");
     }
 
     #[test]
     fn a_long_chain_is_refused_whatever_it_is_made_of() {
-        for link in [
-            "\n+ 1", "\n| 1", "\nin y", "\n== 1", ".a", "[1]", "\n-1", "[1].a",
-        ] {
-            refused(
-                &format!("package a\nx := y{}", link.repeat(40)),
-                "more than 32 operators",
-            );
+        for link in ["\n+ 1", "\n| 1", "\nin y", "\n== 1", ".a", "[1]", "\n-1", "[1].a"] {
+            refused(&format!("package a\nx := y{}", link.repeat(40)), "more than 32 operators");
         }
-        refused(
-            &format!("package a\nx := {}y", "-\n".repeat(40)),
-            "more than 32 operators",
-        );
+        refused(&format!("package a\nx := {}y", "-\n".repeat(40)), "more than 32 operators");
     }
 
     #[test]
@@ -301,12 +237,6 @@ mod tests {
             assert_eq!(check_text("a.rego", &source), Ok(()), "{line}");
         }
         let items = "\"a\", ".repeat(100);
-        assert!(
-            check_text(
-                "a.rego",
-                &format!("package a\nx := [\n{}]", format!("{items}\n").repeat(5))
-            )
-            .is_ok()
-        );
+        assert!(check_text("a.rego", &format!("package a\nx := [\n{}]", format!("{items}\n").repeat(5))).is_ok());
     }
 }

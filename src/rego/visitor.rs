@@ -6,9 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regorus::unstable::{
-    AssignOp, BUILTINS, Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleHead, Span,
-};
+use regorus::unstable::{AssignOp, BUILTINS, Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleHead, Span};
 
 use super::Refusal;
 use super::builtins::{self, Need, Verdict};
@@ -65,16 +63,10 @@ impl Visits {
             tainted.extend(more);
         }
         refusals.extend(
-            self.free
-                .drain(..)
-                .filter(|(variable, _)| !self.flows.contains_key(variable))
-                .map(|(_, refusal)| refusal),
+            self.free.drain(..).filter(|(variable, _)| !self.flows.contains_key(variable)).map(|(_, refusal)| refusal),
         );
         refusals.extend(
-            self.guarded
-                .drain(..)
-                .filter(|(sources, _)| !tainted.is_disjoint(sources))
-                .map(|(_, refusal)| refusal),
+            self.guarded.drain(..).filter(|(sources, _)| !tainted.is_disjoint(sources)).map(|(_, refusal)| refusal),
         );
     }
 }
@@ -104,21 +96,13 @@ pub(super) enum Root {
 }
 
 impl<'p, 'm> Visitor<'p, 'm> {
-    pub(super) fn new(
-        program: &'p Program<'m>,
-        visits: &'p mut Visits,
-        node: usize,
-        module: &Module,
-    ) -> Self {
+    pub(super) fn new(program: &'p Program<'m>, visits: &'p mut Visits, node: usize, module: &Module) -> Self {
         let package = static_path(&module.package.refr).0;
         let imports = module.imports.iter().filter_map(|import| {
             let target = static_path(&import.refr).0;
-            let name = import.r#as.as_ref().map_or_else(
-                || target.last().cloned(),
-                |alias| Some(alias.text().to_owned()),
-            )?;
-            matches!(target.first().map(String::as_str), Some("data" | "input"))
-                .then_some((name, target))
+            let name =
+                import.r#as.as_ref().map_or_else(|| target.last().cloned(), |alias| Some(alias.text().to_owned()))?;
+            matches!(target.first().map(String::as_str), Some("data" | "input")).then_some((name, target))
         });
         Self {
             program,
@@ -138,11 +122,7 @@ impl<'p, 'm> Visitor<'p, 'm> {
     }
 
     fn flow(&mut self, to: Source, from: &Sources) {
-        self.visits
-            .flows
-            .entry(to)
-            .or_default()
-            .extend(from.iter().cloned());
+        self.visits.flows.entry(to).or_default().extend(from.iter().cloned());
     }
 
     fn local(&self, name: &str) -> Source {
@@ -161,30 +141,23 @@ impl<'p, 'm> Visitor<'p, 'm> {
                 let (refr, key, value) = match head {
                     RuleHead::Compr { refr, assign, .. } => (refr, None, assign.as_ref()),
                     RuleHead::Set { refr, key, .. } => (refr, key.as_ref(), None),
-                    RuleHead::Func {
-                        refr, args, assign, ..
-                    } => {
+                    RuleHead::Func { refr, args, assign, .. } => {
                         self.parameters(args);
                         (refr, None, assign.as_ref())
                     }
                 };
                 let mut most = 0;
                 // A rule without a body has a head all the same.
-                let queries = bodies
-                    .iter()
-                    .map(|body| (Some(&body.query), body.assign.as_ref(), body.is_else));
+                let queries = bodies.iter().map(|body| (Some(&body.query), body.assign.as_ref(), body.is_else));
                 let bare = bodies.is_empty().then_some((None, None, false));
                 for (query, own, is_else) in queries.chain(bare) {
                     (self.loops, self.deepest) = (0, 0);
-                    self.scopes
-                        .push(query.map(|query| declared(query)).unwrap_or_default());
+                    self.scopes.push(query.map(|query| declared(query)).unwrap_or_default());
                     if let Some(query) = query {
                         self.statements(query);
                     }
                     let value = if is_else { own } else { value };
-                    let mut from: Sources = value
-                        .map(|assign| self.expr(&assign.value))
-                        .unwrap_or_default();
+                    let mut from: Sources = value.map(|assign| self.expr(&assign.value)).unwrap_or_default();
                     from.extend(key.map(|key| self.expr(key)).unwrap_or_default());
                     from.extend(self.indexes_of_head(refr));
                     self.flow(result.clone(), &from);
@@ -240,38 +213,21 @@ impl<'p, 'm> Visitor<'p, 'm> {
                     self.refuse_reserved_name(var);
                 }
             }
-            Literal::SomeIn {
-                key,
-                value,
-                collection,
-                ..
-            } => {
+            Literal::SomeIn { key, value, collection, .. } => {
                 self.loops += 1;
-                // `some x in x`: the collection is outside of the scope it opens.
                 let mut names = BTreeSet::new();
                 let patterns: Vec<&Ref<Expr>> = key.iter().chain([value]).collect();
                 for pattern in &patterns {
                     variables(pattern, &mut names);
                     self.refuse_reserved(pattern);
                 }
-                let scope = self.scopes.pop().unwrap_or_default();
-                self.scopes
-                    .push(scope.difference(&names).cloned().collect());
-                let from = self.expr(collection);
-                self.scopes.pop();
-                self.scopes.push(scope);
+                let from = self.outside(&names, collection);
                 for pattern in patterns {
                     self.expr(pattern);
                     self.bind(pattern, &from);
                 }
             }
-            Literal::Every {
-                key,
-                value,
-                domain,
-                query,
-                ..
-            } => {
+            Literal::Every { key, value, domain, query, .. } => {
                 self.loops += 1;
                 let from = self.expr(domain);
                 let mut names = BTreeSet::new();
@@ -291,15 +247,19 @@ impl<'p, 'm> Visitor<'p, 'm> {
         for with in &statement.with_mods {
             let from = self.expr(&with.r#as);
             let target = static_path(&with.refr).0;
-            let target = self
-                .imports
-                .get(target.first().map_or("", String::as_str))
-                .cloned()
-                .unwrap_or(target);
+            let target = self.imports.get(target.first().map_or("", String::as_str)).cloned().unwrap_or(target);
             match target.split_first() {
                 Some((root, _)) if root == "input" => {}
-                Some((root, below)) if root == "data" && self.program.function(below).is_none() => self.flow(Source::Data, &from),
-                _ => self.refuse(anchor(&with.refr), format!("`with {}` replaces a function or a builtin; only `input` and `data` can be replaced", target.join("."))),
+                Some((root, below)) if root == "data" && self.program.function(below).is_none() => {
+                    self.flow(Source::Data, &from)
+                }
+                _ => self.refuse(
+                    anchor(&with.refr),
+                    format!(
+                        "`with {}` replaces a function or a builtin; only `input` and `data` can be replaced",
+                        target.join(".")
+                    ),
+                ),
             }
         }
     }
@@ -324,17 +284,13 @@ impl<'p, 'm> Visitor<'p, 'm> {
             Expr::Array { items, .. } | Expr::Set { items, .. } => {
                 items.iter().flat_map(|item| self.expr(item)).collect()
             }
-            Expr::Object { fields, .. } => fields
-                .iter()
-                .flat_map(|(_, key, value)| [key, value])
-                .flat_map(|part| self.expr(part))
-                .collect(),
+            Expr::Object { fields, .. } => {
+                fields.iter().flat_map(|(_, key, value)| [key, value]).flat_map(|part| self.expr(part)).collect()
+            }
             Expr::ArrayCompr { term, query, .. } | Expr::SetCompr { term, query, .. } => {
                 self.comprehension(query, &[term])
             }
-            Expr::ObjectCompr {
-                key, value, query, ..
-            } => self.comprehension(query, &[key, value]),
+            Expr::ObjectCompr { key, value, query, .. } => self.comprehension(query, &[key, value]),
             Expr::Call { fcn, params, .. } => self.call(fcn, params),
             Expr::UnaryExpr { expr, .. } => self.expr(expr),
             Expr::ArithExpr { lhs, rhs, .. } | Expr::BinExpr { lhs, rhs, .. } => {
@@ -347,29 +303,38 @@ impl<'p, 'm> Visitor<'p, 'm> {
                 self.expr(rhs);
                 Sources::new()
             }
-            Expr::Membership {
-                key,
-                value,
-                collection,
-                ..
-            } => {
+            Expr::Membership { key, value, collection, .. } => {
                 for part in key.iter().chain([value, collection]) {
                     self.expr(part);
                 }
                 Sources::new()
             }
             Expr::AssignExpr { op, lhs, rhs, .. } => {
-                let right = self.expr(rhs);
+                let mut names = BTreeSet::new();
+                if *op == AssignOp::ColEq {
+                    variables(lhs, &mut names);
+                    self.refuse_reserved(lhs);
+                }
+                let right = self.outside(&names, rhs);
                 let left = self.expr(lhs);
                 self.bind(lhs, &right);
                 if *op == AssignOp::Eq {
                     self.bind(rhs, &left);
-                } else {
-                    self.refuse_reserved(lhs);
                 }
                 Sources::new()
             }
         }
+    }
+
+    /// `some x in x`, `x := x`: what is on the right is outside of the scope
+    /// that is opened on the left.
+    fn outside(&mut self, names: &BTreeSet<String>, expr: &Expr) -> Sources {
+        let scope = self.scopes.pop().unwrap_or_default();
+        self.scopes.push(scope.difference(names).cloned().collect());
+        let from = self.expr(expr);
+        self.scopes.pop();
+        self.scopes.push(scope);
+        from
     }
 
     fn comprehension(&mut self, query: &Query, terms: &[&Ref<Expr>]) -> Sources {
@@ -399,10 +364,7 @@ impl<'p, 'm> Visitor<'p, 'm> {
         if let Some((callee, arity)) = self.callee(&written) {
             self.edge(callee, span);
             if arity != params.len() {
-                self.refuse(
-                    span,
-                    format!("`{name}` takes {arity} arguments, found {}", params.len()),
-                );
+                self.refuse(span, format!("`{name}` takes {arity} arguments, found {}", params.len()));
             }
             for (index, from) in from.iter().enumerate() {
                 self.flow(Source::Parameter(callee, index), from);
@@ -481,9 +443,7 @@ impl<'p, 'm> Visitor<'p, 'm> {
                     let reason = format!(
                         "`{name}` is neither a rule of this package nor an import, and nothing gives it a value"
                     );
-                    self.visits
-                        .free
-                        .push((local.clone(), Refusal::new(span, reason)));
+                    self.visits.free.push((local.clone(), Refusal::new(span, reason)));
                     if let Some(scope) = self.scopes.last_mut().filter(|_| name != "_") {
                         scope.insert(name);
                     }
@@ -499,11 +459,7 @@ impl<'p, 'm> Visitor<'p, 'm> {
                 for rule in &rules {
                     self.edge(*rule, span);
                 }
-                rules
-                    .into_iter()
-                    .map(Source::Rule)
-                    .chain([Source::Data])
-                    .collect()
+                rules.into_iter().map(Source::Rule).chain([Source::Data]).collect()
             }
         };
         self.indexes(expr, &from);
@@ -532,12 +488,7 @@ impl<'p, 'm> Visitor<'p, 'm> {
         let name = span.text();
         let (written, is_static) = static_path(expr);
         let rest = written.iter().skip(1).cloned();
-        let rule: Vec<String> = self
-            .package
-            .iter()
-            .cloned()
-            .chain([name.to_owned()])
-            .collect();
+        let rule: Vec<String> = self.package.iter().cloned().chain([name.to_owned()]).collect();
         let root = if self.scopes.iter().any(|scope| scope.contains(name)) {
             Root::Local(name.to_owned())
         } else if name == "input" {
@@ -546,17 +497,9 @@ impl<'p, 'm> Visitor<'p, 'm> {
             Root::Data(rest.collect())
         } else if self.program.under(&rule).next().is_some() {
             Root::Data(rule.into_iter().chain(rest).collect())
-        } else if let Some((root, target)) = self
-            .imports
-            .get(name)
-            .and_then(|target| target.split_first())
-        {
+        } else if let Some((root, target)) = self.imports.get(name).and_then(|target| target.split_first()) {
             let path = target.iter().cloned().chain(rest).collect();
-            if root == "input" {
-                Root::Input(path)
-            } else {
-                Root::Data(path)
-            }
+            if root == "input" { Root::Input(path) } else { Root::Data(path) }
         } else {
             Root::Local(name.to_owned())
         };
@@ -564,17 +507,18 @@ impl<'p, 'm> Visitor<'p, 'm> {
     }
 
     fn edge(&mut self, to: usize, span: &Span) {
-        self.visits
-            .edges
-            .entry(self.node)
-            .or_default()
-            .entry(to)
-            .or_insert_with(|| span.clone());
+        self.visits.edges.entry(self.node).or_default().entry(to).or_insert_with(|| span.clone());
     }
 
     fn read(&mut self, span: &Span, path: Vec<String>) {
         if !input::has(&path) {
-            self.refuse(span, format!("`input.{}` does not exist in version 1 of the policy input; see the table of the policy contract", path.join(".")));
+            self.refuse(
+                span,
+                format!(
+                    "`input.{}` does not exist in version 1 of the policy input; see the table of the policy contract",
+                    path.join(".")
+                ),
+            );
         }
         self.visits.reads.entry(self.node).or_default().insert(path);
     }
@@ -594,22 +538,14 @@ impl<'p, 'm> Visitor<'p, 'm> {
             Expr::Array { items, .. } | Expr::Set { items, .. } => {
                 items.iter().for_each(|item| self.refuse_reserved(item))
             }
-            Expr::Object { fields, .. } => fields
-                .iter()
-                .for_each(|(_, _, value)| self.refuse_reserved(value)),
+            Expr::Object { fields, .. } => fields.iter().for_each(|(_, _, value)| self.refuse_reserved(value)),
             _ => {}
         }
     }
 
     fn refuse_reserved_name(&mut self, name: &Span) {
         if matches!(name.text(), "data" | "input") {
-            self.refuse(
-                name,
-                format!(
-                    "a variable named `{}` hides the document of that name; rename it",
-                    name.text()
-                ),
-            );
+            self.refuse(name, format!("a variable named `{}` hides the document of that name; rename it", name.text()));
         }
     }
 }
