@@ -2,8 +2,9 @@
 //!
 //! It hands what the host has to an [`Exchange`] and does what the [`Step`]
 //! says; it decides nothing. Every callback in which the SDK would continue by
-//! itself is overridden. Host calls go through `hostcalls`, whose errors are
-//! values; an error of the host is a denial.
+//! itself is overridden. Host calls go through `hostcalls`, where the SDK's
+//! traits would unwrap: what the host refuses is a denial. A status that the SDK
+//! does not know is a trap, and a trap is a 503.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -56,12 +57,9 @@ impl Context for Root {}
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
-        let configuration = match hostcalls::get_buffer(BufferType::PluginConfiguration, 0, size) {
-            Ok(Some(configuration)) => configuration,
-            Ok(None) | Err(_) => {
-                error!("mcp-gate: no configuration; expected one under `configuration` of the plugin");
-                return false;
-            }
+        let Ok(Some(configuration)) = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, size) else {
+            error!("mcp-gate: no configuration; expected one under `configuration` of the plugin");
+            return false;
         };
         match config::load(&configuration) {
             Ok(gate) => {

@@ -20,10 +20,9 @@ use crate::record::{Record, Verdict};
 use crate::resource::Resource;
 use crate::token::{Bearer, Identity};
 
-/// Headers that tell upstream what was verified. Taken away from every request
-/// first, so that none of them is ever the caller's.
-pub const IDENTITY_HEADERS: [&str; 5] =
-    ["x-mcp-gate-subject", "x-mcp-gate-issuer", "x-mcp-gate-client", "x-mcp-gate-scopes", "x-mcp-gate-decision"];
+/// What all headers begin with that tell upstream what was verified. Taken away
+/// from every request first, so that none of them is ever the caller's.
+const IDENTITY_PREFIX: &str = "x-mcp-gate-";
 
 const DECISION_HEADER: &str = "x-mcp-gate-decision";
 
@@ -278,8 +277,8 @@ impl Exchange {
     /// never get the token: it was not meant for anything behind the gate (MCP
     /// Authorization, Token Passthrough).
     fn introduce(&self, head: &Head, identity: &Identity) -> Edits {
-        let mut edits = Edits { remove: claimed(head), set: Vec::with_capacity(IDENTITY_HEADERS.len()) };
-        edits.remove.push("authorization");
+        let mut edits = Edits { remove: claimed(head), set: Vec::with_capacity(5) };
+        edits.remove.push("authorization".to_owned());
         edits.set.push(("x-mcp-gate-subject", visible(&identity.subject)));
         edits.set.push(("x-mcp-gate-issuer", visible(&identity.issuer)));
         if let Some(client_id) = &identity.client_id {
@@ -347,7 +346,7 @@ impl Exchange {
         };
         let mut data = json!({"decision_id": self.decision_id, "code": code});
         match denial {
-            Denial::PolicyDenied { reasons: given } if reasons => {
+            Denial::PolicyDenied { reasons: given } if reasons && !given.is_empty() => {
                 insert(&mut data, "reasons", json!(given));
             }
             Denial::VersionUnsupported { requested } => {
@@ -390,8 +389,9 @@ fn insert(object: &mut serde_json::Value, name: &str, value: serde_json::Value) 
 }
 
 /// The identity headers that the caller claims for itself.
-fn claimed(head: &Head) -> Vec<&'static str> {
-    IDENTITY_HEADERS.into_iter().filter(|name| head.has(name)).collect()
+fn claimed(head: &Head) -> Vec<String> {
+    let names = head.iter().map(|(name, _)| name).filter(|name| name.starts_with(IDENTITY_PREFIX));
+    names.map(str::to_owned).collect()
 }
 
 /// Does a query carry a token (RFC 6750 §2.3)? Names are compared as a server

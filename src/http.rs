@@ -84,7 +84,7 @@ pub struct Reply {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Edits {
     /// Headers to take away, whatever their values.
-    pub remove: Vec<&'static str>,
+    pub remove: Vec<String>,
     /// Headers to set, in place of what stood there.
     pub set: Vec<(&'static str, String)>,
 }
