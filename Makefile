@@ -1,0 +1,74 @@
+# The front door: `make help`. Python 3, a C compiler and Rust have to be here;
+# tests/setup.py brings everything else, pinned, under target/tools.
+
+TARGET := wasm32-wasip1
+TOOLS  := target/tools
+PYTHON := $(TOOLS)/venv/bin/python
+
+# ENVOY=path takes another Envoy; FUNC_E=1 starts it through func-e;
+# PORT, ADMIN_PORT and UPSTREAM_PORT move the demo. make hands them on as they are.
+export MCP_GATE_ENVOY  := $(CURDIR)/$(TOOLS)/bin/$(if $(filter 1,$(FUNC_E)),func-e-envoy,envoy)
+export MCP_GATE_MODULE := $(CURDIR)/target/$(TARGET)/release/mcp_gate.wasm
+export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
+# Builds of this package belong into target/, wherever a machine sends others.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+
+# Evaluated only by a recipe that needs it, so that `make help` always works.
+need  = $(if $(shell command -v $1),,$(error $1 not found: $2))
+setup = $(call need,python3,install Python 3.11 or newer (apt-get install python3 python3-venv; brew install python3))$\
+        $(call need,cargo,install Rust with rustup (https://rustup.rs))python3 tests/setup.py
+
+# What setup.py found out about the machine's Rust. The module has a compiler of
+# its own where rustup cannot add the target.
+rust = . $(TOOLS)/rust.env &&
+wasm = . $(TOOLS)/wasm.env &&
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help build run test check policy bench clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
+	@echo "Variables: ENVOY=path  FUNC_E=1  PORT=10000  ADMIN_PORT=9901  UPSTREAM_PORT=8000"
+
+build: ## Build the module and the mcp-gate command, and lay out the demo
+	@$(setup) wasm-target venv
+	$(wasm) $$CARGO rustc --locked --release --lib --target $(TARGET) --crate-type cdylib
+	$(rust) cargo build --locked --bin mcp-gate
+	@$(PYTHON) envoy/demo/lay_out.py
+
+run: build ## Start Envoy with the gate before a demo MCP server, and give the tour
+	@$(setup) envoy $(if $(filter 1,$(FUNC_E)),func-e)
+	@exec $(PYTHON) envoy/demo/tour.py
+
+test: build policy ## Run every test, natively and through a real Envoy
+	@$(setup) envoy clients func-e
+	$(rust) cargo test --locked
+	$(PYTHON) tests/clients/run.py
+	$(PYTHON) tests/clients/run.py --func-e
+
+check: policy ## Format, lints, docs, licences and advisories
+	@$(setup) wasm-target cargo-deny
+	$(rust) cargo fmt --check
+	$(rust) cargo clippy --locked --all-targets -- -D warnings
+	@$(wasm) if [ "$$MCP_GATE_WASM_CLIPPY" = no ]; \
+	then echo "check: clippy for $(TARGET) NOT RUN: this machine's compiler for it has none"; \
+	else set -x; cargo clippy --locked --lib --target $(TARGET) -- -D warnings; fi
+	$(rust) RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps
+	$(rust) cargo deny --locked check --hide-inclusion-graph bans licenses sources
+	@$(rust) if cargo deny fetch db >$(TOOLS)/advisories.log 2>&1; \
+	then set -x; cargo deny --locked check advisories; \
+	else echo "check: advisories NOT CHECKED: their database cannot be reached; see $(TOOLS)/advisories.log"; fi
+
+policy: ## Format, check and test the bundled policies with OPA
+	@$(setup) opa
+	opa fmt --fail --list policies
+	opa check --strict policies
+	opa test policies
+
+bench: build ## Measure bare Envoy, Envoy's own chain and the gate
+	@$(setup) envoy wrk
+	$(PYTHON) tests/bench.py
+
+clean: ## Remove target/, the tools included
+	rm -rf target
