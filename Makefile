@@ -25,7 +25,7 @@ wasm = . $(TOOLS)/wasm.env &&
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build run test check policy bench clean
+.PHONY: help build run test check policy bench soak clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,7 @@ test: build policy ## Run every test, natively and through a real Envoy
 	$(rust) cargo test --locked
 	$(PYTHON) tests/clients/run.py
 	$(PYTHON) tests/clients/run.py --func-e
+	PORT=0 ADMIN_PORT=0 UPSTREAM_PORT=0 $(PYTHON) envoy/demo/tour.py </dev/null >target/tour.log || { cat target/tour.log; exit 1; }
 
 check: policy ## Format, lints, docs, licences and advisories
 	@$(setup) wasm-target cargo-deny
@@ -69,6 +70,10 @@ policy: ## Format, check and test the bundled policies with OPA
 bench: build ## Measure bare Envoy, Envoy's own chain and the gate
 	@$(setup) envoy wrk
 	$(PYTHON) tests/bench.py
+
+soak: build ## Send 200,000 calls and see that Envoy's memory stays
+	@$(setup) envoy wrk
+	$(PYTHON) tests/bench.py --soak 200000
 
 clean: ## Remove target/, the tools included
 	rm -rf target

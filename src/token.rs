@@ -301,7 +301,7 @@ pub struct Tokens(RefCell<Store<String, Rc<Identity>>>);
 
 impl Default for Tokens {
     fn default() -> Self {
-        Self(RefCell::new(Store::new(2048, 2 * 1024 * 1024)))
+        Self(RefCell::new(Store::new(1024, 1024 * 1024)))
     }
 }
 

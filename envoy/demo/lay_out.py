@@ -9,9 +9,11 @@ It makes
     gate/filter.yaml    envoy/filter.yaml, laid out and swapped as the kubelet does with a ConfigMap
 """
 
+import contextlib
 import json
 import os
 import re
+import socket
 import time
 import uuid
 from pathlib import Path
@@ -25,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "target/demo"
 ISSUER = "https://as.example.com"
 VERSION = "2026-07-28"
+PORTS = {"PORT": 10000, "ADMIN_PORT": 9901, "UPSTREAM_PORT": 8000}
 
 # What the issuer says about each user; one file of headers for each. Nobody has no token.
 USERS: dict[str, dict[str, Any]] = {
@@ -183,16 +186,23 @@ def shown(path: Path) -> str:
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody has now; all are held until the last is known, so that they differ."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [each.getsockname()[1] for each in sockets]
+
+
 def ports() -> tuple[int, int, int]:
-    """The listener's, the admin's and the server's port, as the environment chooses them."""
+    """The listener's, the admin's and the server's port, as the environment chooses them; 0 is any free one."""
     chosen = []
-    for variable, default in {"PORT": 10000, "ADMIN_PORT": 9901, "UPSTREAM_PORT": 8000}.items():
+    for (variable, default), free in zip(PORTS.items(), free_ports(len(PORTS)), strict=True):
         text = os.environ.get(variable) or str(default)
-        if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
-            raise SystemExit(f"{variable}: expected a port from 1 to 65535, found `{text}`")
-        chosen.append(int(text))
+        if not (text.isascii() and text.isdigit() and int(text) < 65536):
+            raise SystemExit(f"{variable}: expected a port from 1 to 65535, or 0 for any, found `{text}`")
+        chosen.append(int(text) or free)
     if len(set(chosen)) < len(chosen):
-        raise SystemExit(f"PORT, ADMIN_PORT, UPSTREAM_PORT: expected three different ports, found {chosen}")
+        raise SystemExit(f"{', '.join(PORTS)}: expected different ports, found {chosen}")
     return chosen[0], chosen[1], chosen[2]
 
 
