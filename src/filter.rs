@@ -18,8 +18,8 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType, MetricType};
 
 use crate::config;
-use crate::gate::{Exchange, Gate, Hold, Step};
-use crate::http::{Head, Reply};
+use crate::gate::{Exchange, Gate, Step};
+use crate::http::{Edits, Head, Reply};
 use crate::policy::Peer;
 use crate::record::Verdict;
 
@@ -129,10 +129,7 @@ impl HttpContext for Stream {
         let headers = hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default();
         let peer = if self.wants_peer { peer() } else { Peer::default() };
         let step = self.exchange.handle_head(Head::new(headers), end_of_stream, peer, now());
-        let held = matches!(step, Step::Hold);
-        let action = self.perform(step);
-        // The filter behind holds the head, as the operator said.
-        if held && self.exchange.hold() == Hold::Body { Action::Continue } else { action }
+        self.perform(step)
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
@@ -191,22 +188,19 @@ impl Stream {
 
     fn perform(&mut self, step: Step) -> Action {
         match step {
-            Step::Hold => return Action::Pause,
-            Step::Forward(forward) => {
-                let edits = forward.edits();
-                let removed = edits
-                    .remove
-                    .iter()
-                    .all(|name| hostcalls::remove_map_value(MapType::HttpRequestHeaders, name).is_ok());
-                let set = edits.set.iter().all(|(name, value)| {
-                    hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value.as_bytes())).is_ok()
-                });
-                self.report();
-                if removed && set {
+            Step::Hold(None) => return Action::Pause,
+            Step::Hold(Some(edits)) => {
+                if apply(&edits) {
                     return Action::Continue;
                 }
-                // A credential that cannot be taken away must not go upstream.
-                let _ = hostcalls::send_http_response(503, vec![("retry-after", "5")], None);
+                fail();
+            }
+            Step::Forward(forward) => {
+                self.report();
+                if apply(forward.edits()) {
+                    return Action::Continue;
+                }
+                fail();
             }
             Step::Reply(reply) => {
                 self.report();
@@ -222,6 +216,20 @@ impl Stream {
         let _ = hostcalls::set_property(vec![RECORD], Some(record.as_bytes()));
         self.shared.count(code);
     }
+}
+
+/// Changes the head of the request; all of it or nothing goes on.
+fn apply(edits: &Edits) -> bool {
+    let removed = |name: &String| hostcalls::remove_map_value(MapType::HttpRequestHeaders, name).is_ok();
+    let set = |(name, value): &(&str, String)| {
+        hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value.as_bytes())).is_ok()
+    };
+    edits.remove.iter().all(removed) && edits.set.iter().all(set)
+}
+
+/// A credential that cannot be taken away must not go upstream.
+fn fail() {
+    let _ = hostcalls::send_http_response(503, vec![("retry-after", "5")], None);
 }
 
 fn send(reply: &Reply) {

@@ -61,8 +61,10 @@ pub struct Gate {
 #[derive(Debug)]
 #[must_use]
 pub enum Step {
-    /// Hold the request until its body is complete.
-    Hold,
+    /// Hold the request until its body is complete. Under [`Hold::Body`] the head
+    /// goes to the filter that holds it, with these changes: it cannot be changed
+    /// once it has left.
+    Hold(Option<Edits>),
     /// Answer here. Upstream never sees the request.
     Reply(Reply),
     /// Change the head and let the request go.
@@ -121,11 +123,6 @@ impl Exchange {
         Self { gate, decision_id, started: now, record: Record::default(), state: State::New }
     }
 
-    /// How the host is to hold the request.
-    pub fn hold(&self) -> Hold {
-        self.gate.as_ref().map_or(Hold::Head, |gate| gate.hold)
-    }
-
     /// Was it decided, and how?
     pub fn verdict(&self) -> Option<Verdict> {
         match self.state {
@@ -154,8 +151,9 @@ impl Exchange {
             Ok(identity) => {
                 let held = Held { resource: index, identity, head, peer };
                 if held.head.method() == b"POST" && !end {
+                    let edits = (gate.hold == Hold::Body).then(|| self.introduce(&held.head, &held.identity));
                     self.state = State::Held(Box::new(held));
-                    return Step::Hold;
+                    return Step::Hold(edits);
                 }
                 self.decide_bodiless(&gate, &held, end, now)
             }
@@ -248,7 +246,8 @@ impl Exchange {
         match gate.policy.decide(question) {
             Err(denial) => self.refuse(denial, call.id, Some(resource)),
             Ok(permit) => {
-                let edits = self.introduce(head, identity);
+                let is_changed = gate.hold == Hold::Body && head.method() == b"POST";
+                let edits = if is_changed { Edits::default() } else { self.introduce(head, identity) };
                 self.forward(&permit, edits)
             }
         }

@@ -128,11 +128,12 @@ pub fn verify(bearer: Bearer<'_>, issuers: &[Rc<Issuer>], audience: &str, now: S
         Some(kid) => Some(kid.as_str().ok_or(Denial::TokenHeader)?),
     };
 
+    let claims = Claims::read(&payload)?;
+
     // Which issuer's rules apply is the one thing that an unverified claim
     // decides; a token that names another issuer than its own is then held
     // against that one's keys.
-    let iss = text(&payload, "iss")?;
-    let issuer = issuers.iter().find(|issuer| issuer.issuer == iss).ok_or(Denial::TokenIssuer)?;
+    let issuer = issuers.iter().find(|issuer| issuer.issuer == claims.issuer).ok_or(Denial::TokenIssuer)?;
     if !issuer.algorithms.contains(&algorithm) {
         return Err(Denial::TokenAlgorithm);
     }
@@ -145,19 +146,13 @@ pub fn verify(bearer: Bearer<'_>, issuers: &[Rc<Issuer>], audience: &str, now: S
     let key = issuer.keys.find(kid, algorithm).ok_or(Denial::TokenKeyUnknown)?;
     key.verify(bearer.0).map_err(|_| Denial::TokenSignature)?;
 
-    // From here on the payload is the issuer's.
-    if !names_audience(&payload, audience) {
+    // From here on the claims are the issuer's.
+    if !claims.audience.contains(&audience) {
         return Err(Denial::TokenAudience);
     }
-    let expires = time(&payload, "exp")?.ok_or(Denial::TokenClaim("exp"))?;
-    let not_before = time(&payload, "nbf")?;
-    let issued = time(&payload, "iat")?;
-    if issuer.typed && issued.is_none() {
-        return Err(Denial::TokenClaim("iat"));
-    }
     // "On or after" `exp` it is over (RFC 7519 §4.1.4).
-    let last = expires.saturating_add(issuer.leeway).saturating_sub(1);
-    let starts = not_before.max(issued);
+    let last = claims.expires.saturating_add(issuer.leeway).saturating_sub(1);
+    let starts = claims.not_before.max(claims.issued);
     let first = starts.map_or(i64::MIN, |starts| starts.saturating_sub(issuer.leeway));
     if now > last {
         return Err(Denial::TokenExpired);
@@ -169,24 +164,51 @@ pub fn verify(bearer: Bearer<'_>, issuers: &[Rc<Issuer>], audience: &str, now: S
     if payload.get("cnf").is_some() {
         return Err(Denial::TokenConfirmation);
     }
-    let subject = text(&payload, "sub")?;
-    let client_id = match payload.get("client_id") {
-        None if !issuer.typed => None,
-        _ => Some(text(&payload, "client_id")?),
-    };
-    let scopes = scopes(&payload)?;
+    // What RFC 9068 §2.2 requires beyond RFC 7519.
+    if issuer.typed && claims.issued.is_none() {
+        return Err(Denial::TokenClaim("iat"));
+    }
+    if issuer.typed && claims.client_id.is_none() {
+        return Err(Denial::TokenClaim("client_id"));
+    }
 
-    let input = document(&payload, iss, subject, client_id, &scopes);
     Ok(Identity {
-        issuer: iss.to_owned(),
-        subject: subject.to_owned(),
-        client_id: client_id.map(str::to_owned),
-        scopes,
+        issuer: claims.issuer.to_owned(),
+        subject: claims.subject.to_owned(),
+        client_id: claims.client_id.map(str::to_owned),
+        input: document(&payload, &claims),
+        scopes: claims.scopes,
         acr: payload.get("acr").and_then(Json::as_str).map(str::to_owned),
         auth_time: payload.get("auth_time").and_then(Json::as_seconds),
-        input,
         valid: (first, last),
     })
+}
+
+/// The claims that verification is about, of the right types and not yet believed.
+struct Claims<'a> {
+    issuer: &'a str,
+    subject: &'a str,
+    client_id: Option<&'a str>,
+    audience: Vec<&'a str>,
+    expires: i64,
+    not_before: Option<i64>,
+    issued: Option<i64>,
+    scopes: Vec<String>,
+}
+
+impl<'a> Claims<'a> {
+    fn read(payload: &'a Object<'_>) -> Result<Self, Denial> {
+        Ok(Self {
+            issuer: text(payload, "iss")?,
+            subject: text(payload, "sub")?,
+            client_id: payload.get("client_id").map(|_| text(payload, "client_id")).transpose()?,
+            audience: audience(payload)?,
+            expires: time(payload, "exp")?.ok_or(Denial::TokenClaim("exp"))?,
+            not_before: time(payload, "nbf")?,
+            issued: time(payload, "iat")?,
+            scopes: scopes(payload)?,
+        })
+    }
 }
 
 /// base64url without padding, canonical (RFC 7515 §2): one text for one value.
@@ -226,15 +248,14 @@ fn is_access_token_type(typ: Option<&Json<'_>>) -> bool {
     typ.eq_ignore_ascii_case("at+jwt") || typ.eq_ignore_ascii_case("application/at+jwt")
 }
 
-/// `aud` is the resource, or a list of strings that holds it (RFC 7519 §4.1.3).
-fn names_audience(payload: &Object<'_>, audience: &str) -> bool {
-    match payload.get("aud") {
-        Some(Json::String(aud)) => aud == audience,
-        Some(Json::Array(list)) => {
-            list.iter().all(|aud| aud.as_str().is_some()) && list.iter().any(|aud| aud.as_str() == Some(audience))
-        }
-        _ => false,
-    }
+/// `aud`: a string, or a list of strings (RFC 7519 §4.1.3).
+fn audience<'a>(payload: &'a Object<'_>) -> Result<Vec<&'a str>, Denial> {
+    let audience = match payload.get("aud") {
+        Some(Json::String(audience)) => Some(vec![audience.as_ref()]),
+        Some(Json::Array(list)) => list.iter().map(Json::as_str).collect(),
+        _ => None,
+    };
+    audience.ok_or(Denial::TokenAudience)
 }
 
 /// `scope`: tokens with one space between them (RFC 6749 §3.3); absent is none.
@@ -256,13 +277,7 @@ pub fn is_scope(scope: &str) -> bool {
 }
 
 /// `input.identity` of the policy contract.
-fn document(
-    payload: &Object<'_>,
-    iss: &str,
-    subject: &str,
-    client_id: Option<&str>,
-    scopes: &[String],
-) -> regorus::Value {
+fn document(payload: &Object<'_>, claims: &Claims<'_>) -> regorus::Value {
     let strings =
         |list: &[String]| list.iter().map(|item| item.as_str().into()).collect::<Vec<regorus::Value>>().into();
     let list = |claim: &str| -> regorus::Value {
@@ -272,16 +287,16 @@ fn document(
         items.map(Json::to_value).collect::<Vec<_>>().into()
     };
     let mut members: Vec<(&str, regorus::Value)> = vec![
-        ("issuer", iss.into()),
-        ("subject", subject.into()),
-        ("scopes", strings(scopes)),
+        ("issuer", claims.issuer.into()),
+        ("subject", claims.subject.into()),
+        ("scopes", strings(&claims.scopes)),
         ("roles", list("roles")),
         ("groups", list("groups")),
         ("claims", payload.to_value()),
         ("method", "bearer".into()),
         ("confirmation", "none".into()),
     ];
-    members.extend(client_id.map(|client_id| ("client_id", client_id.into())));
+    members.extend(claims.client_id.map(|client_id| ("client_id", client_id.into())));
     let tenant = payload.get("tenant").and_then(Json::as_str);
     members.extend(tenant.map(|tenant| ("tenant", tenant.into())));
     let actor = payload.get("act").and_then(Json::as_object);
