@@ -150,6 +150,14 @@ impl HttpContext for Stream {
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        // MCP has none, and a server that merges them into its headers would
+        // believe them.
+        for (name, _) in hostcalls::get_map_bytes(MapType::HttpRequestTrailers).unwrap_or_default() {
+            if hostcalls::remove_map_value(MapType::HttpRequestTrailers, &name).is_err() {
+                fail();
+                return Action::Pause;
+            }
+        }
         match self.exchange.verdict() {
             Some(Verdict::Permit) => Action::Continue,
             Some(Verdict::Deny | Verdict::Serve) => Action::Pause,

@@ -216,7 +216,7 @@ impl Policy {
     }
 
     /// The answer as it is remembered, or as it is found now.
-    fn answer(&self, question: Question<'_>) -> Result<(), Denial> {
+    fn answer(&self, question: Question<'_>) -> Answer {
         let input = self.input(question);
         let Some(memory) = &self.memory else {
             return self.judge(question, input);
@@ -231,7 +231,7 @@ impl Policy {
     }
 
     /// Asks the rules, in the order of the answer.
-    fn judge(&self, question: Question<'_>, input: Value) -> Result<(), Denial> {
+    fn judge(&self, question: Question<'_>, input: Value) -> Answer {
         let Ok(mut engine) = self.engine.try_borrow_mut() else {
             return Err(Denial::PolicyError("the engine is in use".into()));
         };
@@ -326,12 +326,15 @@ impl Policy {
     }
 }
 
+/// What the rules say to one question.
+type Answer = Result<(), Denial>;
+
 /// Answers that were given, under one policy.
 struct Memory {
     /// The paths of the input that some rule can read, but for those whose value
     /// is the same for every question of one identity.
     paths: Vec<Vec<Value>>,
-    answers: RefCell<Store<Vec<u8>, (Rc<Identity>, Result<(), Denial>)>>,
+    answers: RefCell<Store<Vec<u8>, (Rc<Identity>, Answer)>>,
 }
 
 impl Memory {
@@ -369,12 +372,12 @@ impl Memory {
         key
     }
 
-    fn recall(&self, key: &[u8], identity: &Rc<Identity>) -> Option<Result<(), Denial>> {
+    fn recall(&self, key: &[u8], identity: &Rc<Identity>) -> Option<Answer> {
         let (asked, answer) = self.answers.borrow_mut().get(key)?;
         Rc::ptr_eq(&asked, identity).then_some(answer)
     }
 
-    fn keep(&self, key: Vec<u8>, identity: &Rc<Identity>, answer: &Result<(), Denial>) {
+    fn keep(&self, key: Vec<u8>, identity: &Rc<Identity>, answer: &Answer) {
         // A failure may pass; the next call tries again.
         if matches!(answer, Err(Denial::PolicyError(_) | Denial::PolicyTimeout)) {
             return;
