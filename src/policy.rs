@@ -334,7 +334,14 @@ struct Memory {
     /// The paths of the input that some rule can read, but for those whose value
     /// is the same for every question of one identity.
     paths: Vec<Vec<Value>>,
-    answers: RefCell<Store<Vec<u8>, (Rc<Identity>, Answer)>>,
+    answers: RefCell<Store<Vec<u8>, Given>>,
+}
+
+/// An answer, and to whom it was given.
+#[derive(Clone)]
+struct Given {
+    identity: Rc<Identity>,
+    answer: Answer,
 }
 
 impl Memory {
@@ -373,8 +380,8 @@ impl Memory {
     }
 
     fn recall(&self, key: &[u8], identity: &Rc<Identity>) -> Option<Answer> {
-        let (asked, answer) = self.answers.borrow_mut().get(key)?;
-        Rc::ptr_eq(&asked, identity).then_some(answer)
+        let given = self.answers.borrow_mut().get(key)?;
+        Rc::ptr_eq(&given.identity, identity).then_some(given.answer)
     }
 
     fn keep(&self, key: Vec<u8>, identity: &Rc<Identity>, answer: &Answer) {
@@ -384,8 +391,9 @@ impl Memory {
         }
         // INVARIANT: the entry holds the identity, so its address in the key
         // means nobody else for as long as the entry is there.
-        let entry = (Rc::clone(identity), answer.clone());
-        self.answers.borrow_mut().insert(key.clone(), key.len().saturating_add(128), entry);
+        let given = Given { identity: Rc::clone(identity), answer: answer.clone() };
+        let weight = key.len().saturating_add(128);
+        self.answers.borrow_mut().insert(key, weight, given);
     }
 }
 
