@@ -617,4 +617,79 @@ mod tests {
         encode(&Value::Undefined, &mut undefined);
         assert!(texts.iter().all(|text| encoded(text) != undefined));
     }
+
+    fn policy(rules: &str) -> Policy {
+        let module = format!("package mcp.authz\n\n{rules}\n");
+        let modules = BTreeMap::from([("authz.rego".to_owned(), module)]);
+        let options = Options { handshake: true, shadow: false, time_limit: Duration::from_secs(1) };
+        let data = serde_json::json!({"owners": {"a": "alice", "b": "bob"}});
+        Policy::compile(&modules, &data, options).unwrap_or_else(|refusals| panic!("{rules}: {}", refusals[0]))
+    }
+
+    /// All messages of a small world, in an order that looks like none.
+    fn history() -> Vec<(usize, String, &'static str, u64)> {
+        let mut history = Vec::new();
+        let arguments =
+            ["", r#","arguments":{"id":"a"}"#, r#","arguments":{"id":"b"}"#, r#","arguments":{"id":{"a":"b"}}"#];
+        let methods = ["tools/call", "prompts/get", "tools/list"];
+        for step in 0..3000_usize {
+            let pick = step.wrapping_mul(2_654_435_761) >> 5;
+            let name = ["x", "y"][pick / 7 % 2];
+            let method = methods[pick / 3 % 3];
+            let body = format!(
+                r#"{{"jsonrpc":"2.0","id":{step},"method":"{method}","params":{{"name":"{name}"{}}}}}"#,
+                arguments[pick / 11 % 4]
+            );
+            history.push((pick / 5 % 3, body, ["", "v", "w"][pick / 13 % 3], (pick / 17 % 2) as u64));
+        }
+        history
+    }
+
+    #[test]
+    fn a_remembered_answer_is_the_one_that_would_be_given() {
+        let policies = [
+            (true, "allow if input.mcp.name == \"x\""),
+            (true, "allow if data.owners[input.mcp.arguments.id] == input.identity.subject"),
+            (true, "allow if { some key; input.mcp.arguments[key] == \"a\" }"),
+            (true, "allow if { arguments := input.mcp.arguments; count(arguments) == 1 }"),
+            (true, "allow if input.http.headers[\"x-v\"] == \"v\""),
+            (true, "allow if input.http.headers[sprintf(\"x-%s\", [input.mcp.name])]"),
+            (true, "deny contains input.mcp.name if input.mcp.method == \"prompts/get\""),
+            (true, "scopes contains input.mcp.arguments.id\nallow if input.mcp.name"),
+            (false, "allow if input.time.unix == 1"),
+            (false, "step_up := {\"max_age\": 1}\nallow if input.mcp.name"),
+        ];
+        let identities: Vec<_> = ["alice", "bob", "alice"].map(Identity::unverified).map(Rc::new).into();
+        for (remembers, rules) in policies {
+            let rules =
+                if rules.contains("allow") { rules.to_owned() } else { format!("{rules}\nallow if input.mcp.name") };
+            let policy = policy(&rules);
+            assert_eq!(policy.memory.is_some(), remembers, "{rules}");
+            let mut answers = std::collections::BTreeSet::new();
+            for (identity, body, header, unix) in history() {
+                let headers = vec![("x-v".to_owned(), header.into()), (format!("x-{header}"), b"1".to_vec())];
+                let head = Head::new(headers);
+                let call = Call::read(body.as_bytes(), &head, crate::json::Limits::default()).unwrap();
+                let question = Question {
+                    resource: "r",
+                    identity: &identities[identity],
+                    call: &call,
+                    head: &head,
+                    peer: &Peer::default(),
+                    now: SystemTime::UNIX_EPOCH + Duration::from_secs(unix),
+                };
+                let fresh = policy.judge(question, policy.input(question));
+                assert_eq!(policy.answer(question), fresh, "{rules}: {body} {header}");
+                answers.insert(format!("{fresh:?}"));
+            }
+            assert!(answers.len() > 1, "{rules}: expected different answers, found {answers:?}");
+            if let Some(memory) = &policy.memory {
+                let kept = memory.answers.borrow().len();
+                assert!(
+                    (2..1000).contains(&kept),
+                    "{rules}: expected some answers to be given again, found {kept} kept"
+                );
+            }
+        }
+    }
 }

@@ -95,6 +95,22 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// One that no token was needed for.
+    #[cfg(test)]
+    pub(crate) fn unverified(subject: &str) -> Self {
+        let input = format!(r#"{{"subject":"{subject}"}}"#);
+        Self {
+            issuer: String::new(),
+            subject: subject.to_owned(),
+            client_id: None,
+            scopes: Vec::new(),
+            acr: None,
+            auth_time: None,
+            input: regorus::Value::from_json_str(&input).unwrap(),
+            valid: (10, 20),
+        }
+    }
+
     fn is_valid_at(&self, now: i64) -> bool {
         let (first, last) = self.valid;
         (first..=last).contains(&now)
@@ -404,16 +420,7 @@ mod tests {
 
     #[test]
     fn an_identity_is_valid_from_its_first_to_its_last_second() {
-        let identity = Identity {
-            issuer: String::new(),
-            subject: String::new(),
-            client_id: None,
-            scopes: Vec::new(),
-            acr: None,
-            auth_time: None,
-            input: regorus::Value::Null,
-            valid: (10, 20),
-        };
+        let identity = Identity::unverified("alice");
         let valid: Vec<_> = (0..30).filter(|now| identity.is_valid_at(*now)).collect();
         assert_eq!(valid, (10..=20).collect::<Vec<_>>());
     }
