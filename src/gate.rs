@@ -57,6 +57,15 @@ pub struct Gate {
     pub elsewhere: Elsewhere,
 }
 
+impl Gate {
+    /// The resource that has this path, with its index. Resources on one path
+    /// differ by host; a host that none of them has gets the first, which refuses it.
+    fn resource(&self, head: &Head, path: impl Fn(&Resource) -> &str) -> Option<(usize, &Resource)> {
+        let mut at_path = self.resources.iter().enumerate().filter(|(_, known)| path(known).as_bytes() == head.path());
+        at_path.clone().find(|(_, known)| known.has_host(head)).or_else(|| at_path.next())
+    }
+}
+
 /// What the host must do next.
 #[derive(Debug)]
 #[must_use]
@@ -136,12 +145,7 @@ impl Exchange {
         let Some(gate) = self.gate.clone() else {
             return self.refuse(Denial::NotConfigured, None, None);
         };
-        // Resources on one path differ by host; a host that none of them has is
-        // refused by the first.
-        let at_path = |resource: &Resource| resource.path.as_bytes() == head.path();
-        let index = gate.resources.iter().position(|resource| at_path(resource) && resource.has_host(&head));
-        let index = index.or_else(|| gate.resources.iter().position(at_path));
-        let Some((index, resource)) = index.and_then(|index| Some((index, gate.resources.get(index)?))) else {
+        let Some((index, resource)) = gate.resource(&head, |resource| &resource.path) else {
             return self.handle_elsewhere(&gate, &head);
         };
         self.record.resource = Some(resource.url.clone());
@@ -255,10 +259,10 @@ impl Exchange {
 
     /// Not an endpoint: a metadata document, or nothing of ours.
     fn handle_elsewhere(&mut self, gate: &Gate, head: &Head) -> Step {
-        if let Some(resource) = gate.resources.iter().find(|resource| resource.metadata_path.as_bytes() == head.path())
-        {
+        if let Some((_, resource)) = gate.resource(head, |resource| &resource.metadata_path) {
             self.record.resource = Some(resource.url.clone());
             return match head.method() {
+                _ if !resource.has_host(head) => self.refuse(Denial::HostRefused, None, None),
                 b"GET" | b"HEAD" => self.serve(&resource.metadata),
                 _ => self.refuse(Denial::MethodRefused { allow: "GET, HEAD" }, None, None),
             };

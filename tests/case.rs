@@ -1,0 +1,341 @@
+//! A case: one behaviour of the gate, as data.
+//!
+//! ```json
+//! {
+//!   "why": "one sentence",
+//!   "given": {"policy": {"mode": "shadow"}},       a merge patch (RFC 7386) over the configuration of envoy/filter.yaml
+//!   "token": {"sub": "bob", "exp": "now+300"},     a merge patch over alice's claims; null: no token;
+//!                                                  {"raw": "..."}: this text; {"payload": "..."}: this JSON, signed
+//!   "token_header": {"typ": "JWT"},                a merge patch over the token's header
+//!   "sign_with": "es256",                          or rs256, eddsa, other (a key that nobody knows), none
+//!   "request": {"method", "path", "headers", "body"},
+//!   "expect": {"forward": {"headers": {...}, "absent": [...]}},
+//!   "record": {"code": "permitted"},               members of the record; null: not there
+//!   "then": [{...}],                               further requests to the same gate, without `why` and `given`
+//!   "runs": ["native", "h1"]                       only where a case cannot be said in all ways
+//! }
+//! ```
+//!
+//! `request.headers` is a list of pairs over the usual headers: a name given
+//! takes the usual one's place, null takes it away; each character of a value is
+//! one byte. `{token}` in a value or in the path is the token. Instead of `body`
+//! (JSON) stands `raw_body` (text), `raw_body_base64`, or `body_repeat` (`before`,
+//! `text` as often as `times` says, `after`); `stops_after` cuts the connection
+//! after so many bytes of it. `expect` is one of `forward`, `reply`, `refused` (the
+//! configuration, with what each of its findings begins with), `edge` (refused by
+//! Envoy, before the gate) and `unanswered`. A step of `then` takes token and request of the step before it
+//! where it has none, and `at` moves the clock (natively only), in seconds.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::keys::{Keys, Signer};
+
+/// The resource's authority as the files say it; Envoy gets ports of its own.
+pub(crate) const AUTHORITY: &str = "127.0.0.1:10000";
+
+/// A file of `tests/cases`, still as text.
+#[derive(Clone)]
+pub(crate) struct File {
+    pub(crate) name: String,
+    text: String,
+}
+
+pub(crate) struct Case {
+    pub(crate) given: Value,
+    pub(crate) runs: Vec<Run>,
+    pub(crate) steps: Vec<Step>,
+}
+
+/// A way to run a case.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Run {
+    Native,
+    /// HTTP/1.1 with a length, in one write.
+    H1,
+    /// The same, one byte at a time.
+    H1Bytes,
+    /// HTTP/1.1 in chunks of one byte.
+    H1Chunked,
+    /// HTTP/2, its end in a frame of its own.
+    H2,
+    /// HTTP/2, ended by trailers.
+    H2Trailers,
+}
+
+pub(crate) const FRAMINGS: [Run; 5] = [Run::H1, Run::H1Bytes, Run::H1Chunked, Run::H2, Run::H2Trailers];
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Step {
+    #[serde(default, deserialize_with = "present")]
+    token: Option<Value>,
+    token_header: Option<Value>,
+    sign_with: Option<Signer>,
+    request: Option<RequestSpec>,
+    pub(crate) expect: Expect,
+    #[serde(default)]
+    pub(crate) record: Map<String, Value>,
+    #[serde(default)]
+    pub(crate) at: u64,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestSpec {
+    method: Option<String>,
+    path: Option<String>,
+    #[serde(default)]
+    headers: Vec<(String, Option<String>)>,
+    #[serde(default, deserialize_with = "present")]
+    body: Option<Value>,
+    raw_body: Option<String>,
+    raw_body_base64: Option<String>,
+    body_repeat: Option<Repeat>,
+    stops_after: Option<usize>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Repeat {
+    #[serde(default)]
+    before: String,
+    text: String,
+    times: usize,
+    #[serde(default)]
+    after: String,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Expect {
+    Forward(Forward),
+    Reply(Reply),
+    Refused(Vec<String>),
+    Edge { status: u16 },
+    Unanswered {},
+}
+
+/// What upstream must get, beside the body that was sent.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Forward {
+    #[serde(default)]
+    pub(crate) headers: Map<String, Value>,
+    #[serde(default = "credential")]
+    pub(crate) absent: Vec<String>,
+}
+
+/// What the client must get. A JSON-RPC error if `rpc` is given, and only then;
+/// `id`, `www-authenticate`, `allow` and `retry-after` if they are given, and only then.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) code: String,
+    pub(crate) rpc: Option<i64>,
+    pub(crate) id: Option<Value>,
+    #[serde(default)]
+    pub(crate) headers: Map<String, Value>,
+    /// Members of the body, or of `error.data`.
+    #[serde(default)]
+    pub(crate) body: Map<String, Value>,
+}
+
+/// A request as it is sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) authority: Vec<u8>,
+    pub(crate) headers: Vec<(String, Vec<u8>)>,
+    pub(crate) body: Option<Vec<u8>>,
+    pub(crate) stops_after: Option<usize>,
+}
+
+/// A token and a request, kept for the next step.
+#[derive(Default)]
+pub(crate) struct Session {
+    /// Inside, nothing where the case has no token.
+    token: Option<Option<String>>,
+    request: RequestSpec,
+}
+
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+fn credential() -> Vec<String> {
+    vec!["authorization".into()]
+}
+
+/// Every case, by name.
+pub(crate) fn read_all() -> Vec<File> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let entries = std::fs::read_dir(&directory).expect("tests/cases");
+    let mut files: Vec<File> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .map(|path| File {
+            name: path.file_stem().unwrap().to_str().unwrap().to_owned(),
+            text: std::fs::read_to_string(&path).unwrap(),
+        })
+        .collect();
+    assert!(!files.is_empty(), "expected cases in {}, found none", directory.display());
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    files
+}
+
+impl File {
+    /// The case, for a resource at `authority`.
+    pub(crate) fn case(&self, authority: &str) -> Result<Case, String> {
+        let text = self.text.replace(AUTHORITY, authority);
+        let mut first: Map<String, Value> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        let why = first.remove("why").unwrap_or_default();
+        if why.as_str().unwrap_or_default().is_empty() {
+            return Err("`why`: expected a sentence".into());
+        }
+        let given = first.remove("given").unwrap_or_else(|| json!({}));
+        let runs = first
+            .remove("runs")
+            .unwrap_or_else(|| json!(["native", "h1", "h1_bytes", "h1_chunked", "h2", "h2_trailers"]));
+        let runs: Vec<Run> = serde_json::from_value(runs).map_err(|error| format!("`runs`: {error}"))?;
+        let Value::Array(then) = first.remove("then").unwrap_or_else(|| json!([])) else {
+            return Err("`then`: expected a list".into());
+        };
+        let steps = std::iter::once(Value::Object(first)).chain(then).map(serde_json::from_value);
+        let steps: Vec<Step> = steps.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+        if steps.iter().any(|step| step.at != 0) && runs != [Run::Native] {
+            return Err("`at`: expected `runs: [\"native\"]`; nobody moves Envoy's clock".into());
+        }
+        Ok(Case { given, runs, steps })
+    }
+}
+
+impl Session {
+    /// A request that is about no resource.
+    pub(crate) fn unprotected(&mut self, authority: &str) -> Request {
+        self.request = RequestSpec { method: Some("GET".into()), path: Some("/".into()), ..RequestSpec::default() };
+        self.build(authority)
+    }
+
+    /// The request of a step, its token made at `now`.
+    pub(crate) fn request(&mut self, step: &Step, keys: &Keys, authority: &str, now: u64) -> Request {
+        if step.token.is_some() || step.token_header.is_some() || step.sign_with.is_some() || self.token.is_none() {
+            self.token = Some(make_token(step, keys, authority, now));
+        }
+        if let Some(request) = &step.request {
+            self.request = request.clone();
+        }
+        self.build(authority)
+    }
+
+    fn build(&self, authority: &str) -> Request {
+        let spec = &self.request;
+        let method = spec.method.clone().unwrap_or_else(|| "POST".into());
+        let token = self.token.as_ref().and_then(Option::as_deref);
+        let fill = |text: &str| text.replace("{token}", token.unwrap_or("{token}"));
+        let body = spec.body(&method);
+        let mut usual = vec![("host".to_owned(), Some(authority.to_owned()))];
+        if body.is_some() {
+            usual.push(("content-type".into(), Some("application/json".into())));
+        }
+        usual.extend(token.map(|token| ("authorization".to_owned(), Some(format!("Bearer {token}")))));
+        usual.retain(|(name, _)| spec.headers.iter().all(|(given, _)| given != name));
+        let headers = usual.into_iter().chain(spec.headers.iter().cloned());
+        let bytes =
+            |value: String| -> Vec<u8> { fill(&value).chars().map(|c| u8::try_from(c).expect("one byte")).collect() };
+        let mut headers: Vec<(String, Vec<u8>)> =
+            headers.filter_map(|(name, value)| Some((name, bytes(value?)))).collect();
+        let host = headers.iter().position(|(name, _)| name == "host");
+        let authority = host.map(|index| headers.remove(index).1).unwrap_or_default();
+        let path = fill(spec.path.as_deref().unwrap_or("/mcp"));
+        Request { method, path, authority, headers, body, stops_after: spec.stops_after }
+    }
+}
+
+fn make_token(step: &Step, keys: &Keys, authority: &str, now: u64) -> Option<String> {
+    let given = step.token.clone().unwrap_or_else(|| json!({}));
+    let payload = match &given {
+        Value::Null => return None,
+        Value::Object(token) if token.len() == 1 && token.contains_key("raw") => {
+            return Some(token["raw"].as_str().unwrap().to_owned());
+        }
+        Value::Object(token) if token.len() == 1 && token.contains_key("payload") => {
+            at_text(token["payload"].as_str().unwrap(), now)
+        }
+        given => {
+            let mut claims = json!({
+                "iss": "https://as.example.com", "aud": format!("http://{authority}/mcp"), "sub": "alice", "client_id": "client-1",
+                "iat": "now", "exp": "now+300", "jti": keys.unique(), "scope": "mcp:read", "roles": ["editor"],
+            });
+            merge(&mut claims, given);
+            at_text(&claims.to_string(), now)
+        }
+    };
+    let signer = step.sign_with.unwrap_or_default();
+    let mut header = json!({"typ": "at+jwt", "alg": signer.algorithm(), "kid": signer.kid()});
+    if let Some(patch) = &step.token_header {
+        merge(&mut header, patch);
+    }
+    Some(keys.sign(signer, &header.to_string(), &payload))
+}
+
+impl RequestSpec {
+    fn body(&self, method: &str) -> Option<Vec<u8>> {
+        if let Some(text) = &self.raw_body {
+            return Some(text.clone().into_bytes());
+        }
+        if let Some(text) = &self.raw_body_base64 {
+            return Some(crate::keys::base64(text));
+        }
+        if let Some(Repeat { before, text, times, after }) = &self.body_repeat {
+            return Some(format!("{before}{}{after}", text.repeat(*times)).into_bytes());
+        }
+        match &self.body {
+            Some(Value::Null) => None,
+            Some(body) => Some(body.to_string().into_bytes()),
+            None if method != "POST" => None,
+            None => {
+                let body =
+                    json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_documents"}});
+                Some(body.to_string().into_bytes())
+            }
+        }
+    }
+}
+
+/// A JSON merge patch (RFC 7386).
+pub(crate) fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    let members = target.as_object_mut().unwrap();
+    for (name, value) in patch {
+        if value.is_null() {
+            members.remove(name);
+        } else {
+            merge(members.entry(name.clone()).or_insert(Value::Null), value);
+        }
+    }
+}
+
+/// Puts seconds in the place of `"now"`, `"now+300"` and `"now-300"`.
+fn at_text(text: &str, now: u64) -> String {
+    let mut parts = text.split("\"now");
+    let mut result = parts.next().unwrap().to_owned();
+    for part in parts {
+        let (offset, rest) = part.split_once('"').unwrap();
+        let offset: i64 = if offset.is_empty() { 0 } else { offset.parse().expect("now+SECONDS") };
+        result.push_str(&now.checked_add_signed(offset).unwrap().to_string());
+        result.push_str(rest);
+    }
+    result
+}

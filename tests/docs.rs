@@ -1,0 +1,151 @@
+//! The documents against the code.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use libtest_mimic::{Failed, Trial};
+use mcp_gate::config;
+use serde_json::{Value, json};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let checks: [(&str, fn() -> Result<(), String>); 6] = [
+        ("the_configuration_of_readme_loads", configuration_loads),
+        ("the_table_of_readme_has_every_field_and_no_other", fields_agree),
+        ("the_answers_of_readme_are_those_of_the_code", answers_agree),
+        ("the_code_map_of_architecture_is_src", code_map),
+        ("imports_go_one_way", imports_go_one_way),
+        ("architecture_is_short", architecture_is_short),
+    ];
+    checks
+        .into_iter()
+        .map(|(name, check)| Trial::test(format!("docs/{name}"), move || check().map_err(Failed::from)))
+        .collect()
+}
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// What stands between two texts.
+fn between<'a>(text: &'a str, start: &str, end: &str) -> Result<&'a str, String> {
+    let after = text.split_once(start).ok_or_else(|| format!("expected `{start}`"))?.1;
+    Ok(after.split_once(end).ok_or_else(|| format!("expected `{end}` after `{start}`"))?.0)
+}
+
+/// The example under "Configuration".
+fn example() -> Result<Value, String> {
+    let readme = read("README.md");
+    let section = between(&readme, "\n## Configuration\n", "\n## ")?;
+    yaml_serde::from_str(between(section, "```yaml\n", "```")?).map_err(|error| error.to_string())
+}
+
+fn configuration_loads() -> Result<(), String> {
+    config::load_document(example()?).map(drop).map_err(|findings| format!("{findings:?}"))
+}
+
+/// The names in backticks of each first cell of a section's table.
+fn rows(readme: &str, section: &str) -> Result<Vec<Vec<String>>, String> {
+    let section = between(readme, &format!("\n## {section}\n"), "\n## ")?;
+    let rows = section.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| field"));
+    Ok(rows.map(|row| row.split('`').skip(1).step_by(2).map(str::to_owned).collect()).collect())
+}
+
+/// Every object of the configuration is given a field that nobody knows: serde's
+/// answer names those that it does know.
+fn fields_agree() -> Result<(), String> {
+    let mut whole = example()?;
+    whole["resources"][0]["denials"] = json!({});
+    whole["resources"][0]["limits"] = json!({});
+    let objects = [
+        ("", ""),
+        ("/resources/0", "resources[]."),
+        ("/resources/0/denials", "resources[].denials."),
+        ("/resources/0/limits", "resources[].limits."),
+        ("/issuers/0", "issuers[]."),
+        ("/issuers/0/jwks", "issuers[].jwks."),
+        ("/issuers/0/jwks/inline", "issuers[].jwks.inline."),
+        ("/policy", "policy."),
+    ];
+    let mut known = BTreeSet::new();
+    for (pointer, prefix) in objects {
+        let mut document = whole.clone();
+        document.pointer_mut(pointer).ok_or_else(|| format!("no {pointer}"))?["no_such_field"] = Value::Null;
+        let findings =
+            config::load_document(document).err().ok_or_else(|| format!("{pointer}: an unknown field was taken"))?;
+        let problem = &findings[0].problem;
+        let (_, names) = problem.split_once(", expected ").ok_or_else(|| format!("{pointer}: {problem}"))?;
+        known.extend(names.split('`').skip(1).step_by(2).map(|name| format!("{prefix}{name}")));
+    }
+    let documented = rows(&read("README.md"), "Configuration")?;
+    let documented: BTreeSet<String> = documented.into_iter().filter_map(|names| names.into_iter().next()).collect();
+    same("fields", &documented, &known)
+}
+
+fn same(what: &str, documented: &BTreeSet<String>, known: &BTreeSet<String>) -> Result<(), String> {
+    match documented == known {
+        true => Ok(()),
+        false => Err(format!(
+            "{what}: in the document alone {:?}, in the code alone {:?}",
+            documented.difference(known).collect::<Vec<_>>(),
+            known.difference(documented).collect::<Vec<_>>()
+        )),
+    }
+}
+
+fn answers_agree() -> Result<(), String> {
+    let documented: BTreeSet<String> =
+        rows(&read("README.md"), "Answers")?.into_iter().flatten().filter(|name| name != "unauthorized").collect();
+    let source = read("src/denial.rs");
+    let codes = between(&source, "pub fn code(&self)", "\n    }\n")?;
+    let known = codes.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+    same("codes", &documented, &known)
+}
+
+/// The modules of `src/`, by their files.
+fn modules() -> BTreeSet<String> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let entries = std::fs::read_dir(directory).expect("src/ is there");
+    let names = entries.map(|entry| entry.expect("an entry of src/").file_name().to_string_lossy().into_owned());
+    names.filter_map(|name| name.strip_suffix(".rs").map(str::to_owned)).filter(|name| name != "lib").collect()
+}
+
+fn code_map() -> Result<(), String> {
+    let architecture = read("ARCHITECTURE.md");
+    let map = between(&architecture, "\n## Code map\n", "\n## ")?;
+    let cells = map.lines().filter_map(|line| line.strip_prefix("| `src/")?.split_once(".rs`"));
+    let documented = cells.map(|(name, _)| name.to_owned()).collect();
+    same("files of src/", &documented, &modules())
+}
+
+fn imports_go_one_way() -> Result<(), String> {
+    let architecture = read("ARCHITECTURE.md");
+    let map = between(&architecture, "\n## Code map\n", "\n## ")?;
+    let order: Vec<&str> = map
+        .lines()
+        .find_map(|line| line.strip_prefix("    "))
+        .ok_or("expected the order of imports")?
+        .split(' ')
+        .collect();
+    same("order of imports", &order.iter().map(|name| (*name).to_owned()).collect(), &modules())?;
+    for (place, name) in order.iter().enumerate() {
+        let source = read(&format!("src/{name}.rs"));
+        let source = source.split("#[cfg(test)]").next().unwrap_or_default();
+        let crate_name = if *name == "main" { "mcp_gate::" } else { "crate::" };
+        for import in source.split(crate_name).skip(1) {
+            let end = import.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(import.len());
+            let import = &import[..end];
+            if !order[..place].contains(&import) {
+                return Err(format!(
+                    "src/{name}.rs imports `{import}`, which does not stand to its left in ARCHITECTURE.md"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn architecture_is_short() -> Result<(), String> {
+    let lines = read("ARCHITECTURE.md").lines().count();
+    if lines <= 150 { Ok(()) } else { Err(format!("ARCHITECTURE.md: expected at most 150 lines, found {lines}")) }
+}

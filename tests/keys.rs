@@ -1,0 +1,175 @@
+//! The keys of the tests, made at the start of a run, and the configuration that
+//! holds them.
+
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use jwt_simple::prelude::{
+    ECDSAP256KeyPairLike as _, ES256KeyPair, Ed25519KeyPair, EdDSAKeyPairLike as _, RS256KeyPair, RSAKeyPairLike as _,
+};
+use jwt_simple::reexports::ct_codecs::{Base64, Base64UrlSafeNoPadding, Decoder as _, Encoder as _};
+use p256::ecdsa::signature::Signer as _;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::case::{AUTHORITY, merge};
+
+/// Who signs a token.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Signer {
+    #[default]
+    Es256,
+    Rs256,
+    Eddsa,
+    /// An ES256 key that the configuration does not have, under the name of the one it has.
+    Other,
+    /// Nobody: the signature is empty.
+    None,
+}
+
+impl Signer {
+    pub(crate) fn algorithm(self) -> &'static str {
+        match self {
+            Self::Es256 | Self::Other => "ES256",
+            Self::Rs256 => "RS256",
+            Self::Eddsa => "EdDSA",
+            Self::None => "none",
+        }
+    }
+
+    pub(crate) fn kid(self) -> &'static str {
+        match self {
+            Self::Es256 | Self::Other | Self::None => "es256",
+            Self::Rs256 => "rs256",
+            Self::Eddsa => "eddsa",
+        }
+    }
+}
+
+pub(crate) struct Keys {
+    es256: ES256KeyPair,
+    other: ES256KeyPair,
+    rs256: RS256KeyPair,
+    eddsa: Ed25519KeyPair,
+    /// `envoy/filter.yaml`.
+    filter: Value,
+    count: AtomicU64,
+}
+
+/// Where the plugin configuration stands in `envoy/filter.yaml`.
+const CONFIGURATION: &str = "/resources/0/typed_config/config/configuration/value";
+
+impl Keys {
+    pub(crate) fn shared() -> &'static Self {
+        static KEYS: OnceLock<Keys> = OnceLock::new();
+        KEYS.get_or_init(|| {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("envoy/filter.yaml");
+            let text = std::fs::read_to_string(path).expect("envoy/filter.yaml");
+            Self {
+                es256: ES256KeyPair::generate(),
+                other: ES256KeyPair::generate(),
+                rs256: rs256(),
+                eddsa: Ed25519KeyPair::generate(),
+                filter: yaml_serde::from_str(&text).expect("envoy/filter.yaml"),
+                count: AtomicU64::new(0),
+            }
+        })
+    }
+
+    /// A text that no other token of this run has.
+    pub(crate) fn unique(&self) -> String {
+        format!("token-{}", self.count.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A compact JWS of these very texts.
+    pub(crate) fn sign(&self, signer: Signer, header: &str, payload: &str) -> String {
+        let encode = |bytes: &[u8]| Base64UrlSafeNoPadding::encode_to_string(bytes).unwrap();
+        let signed = format!("{}.{}", encode(header.as_bytes()), encode(payload.as_bytes()));
+        let ecdsa = |key: &ES256KeyPair| -> Vec<u8> {
+            let signature: p256::ecdsa::Signature = key.key_pair().as_ref().sign(signed.as_bytes());
+            signature.to_vec()
+        };
+        let signature = match signer {
+            Signer::Es256 => ecdsa(&self.es256),
+            Signer::Other => ecdsa(&self.other),
+            Signer::Rs256 => {
+                let key = superboring::pkey::PKey::from_rsa(self.rs256.key_pair().as_ref().clone()).unwrap();
+                let mut signer =
+                    superboring::sign::Signer::new(superboring::hash::MessageDigest::sha256(), &key).unwrap();
+                signer.set_rsa_padding(superboring::rsa::Padding::PKCS1).unwrap();
+                signer.update(signed.as_bytes()).unwrap();
+                signer.sign_to_vec().unwrap()
+            }
+            Signer::Eddsa => self.eddsa.key_pair().as_ref().sk.sign(signed.as_bytes(), None).to_vec(),
+            Signer::None => Vec::new(),
+        };
+        format!("{signed}.{}", encode(&signature))
+    }
+
+    /// The plugin configuration of `envoy/filter.yaml` for a resource at
+    /// `authority`, with the keys of the tests, and a patch over it. The names of
+    /// signers in a list of keys are the keys.
+    pub(crate) fn configuration(&self, given: &Value, authority: &str) -> Value {
+        let base = self.filter.pointer(CONFIGURATION).expect(CONFIGURATION).to_string();
+        assert!(base.contains(AUTHORITY), "envoy/filter.yaml: expected a resource at {AUTHORITY}");
+        let mut configuration: Value = serde_json::from_str(&base.replace(AUTHORITY, authority)).unwrap();
+        let keys = configuration.pointer_mut("/issuers/0/jwks/inline/keys").expect("envoy/filter.yaml: inline keys");
+        *keys = json!(["es256", "rs256", "eddsa"]);
+        merge(&mut configuration, given);
+        let issuers = configuration.get_mut("issuers").and_then(Value::as_array_mut);
+        for issuer in issuers.into_iter().flatten() {
+            let keys = issuer.pointer_mut("/jwks/inline/keys").and_then(Value::as_array_mut);
+            for key in keys.into_iter().flatten() {
+                if let Some(name) = key.as_str() {
+                    *key = self.jwk(name);
+                }
+            }
+        }
+        configuration
+    }
+
+    /// `envoy/filter.yaml` with another configuration and the module's place.
+    pub(crate) fn filter(&self, configuration: &Value, module: &str) -> Value {
+        let mut filter = self.filter.clone();
+        *filter.pointer_mut(CONFIGURATION).unwrap() = configuration.clone();
+        let place = "/resources/0/typed_config/config/vm_config/code/local/filename";
+        *filter.pointer_mut(place).expect(place) = json!(module);
+        filter
+    }
+
+    fn jwk(&self, name: &str) -> Value {
+        let (jwk, kid) = match name {
+            "es256" => (self.es256.public_key().to_jwk(), name),
+            "rs256" => (self.rs256.public_key().to_jwk(), name),
+            "eddsa" => (self.eddsa.public_key().to_jwk(), name),
+            "other" => (self.other.public_key().to_jwk(), name),
+            "private" => (self.es256.to_jwk(), "es256"),
+            _ => panic!("keys: expected es256, rs256, eddsa, other or private, found `{name}`"),
+        };
+        let mut jwk: Value = serde_json::from_str(&jwk).unwrap();
+        jwk["kid"] = json!(kid);
+        jwk
+    }
+}
+
+/// RSA keys take seconds to make, so this one is kept.
+fn rs256() -> RS256KeyPair {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-keys");
+    let file = directory.join("rs256.pem");
+    if let Ok(pem) = std::fs::read_to_string(&file) {
+        return RS256KeyPair::from_pem(&pem).expect("target/test-keys/rs256.pem: remove it to have it made anew");
+    }
+    let pair = RS256KeyPair::generate(2048).unwrap();
+    std::fs::create_dir_all(&directory).unwrap();
+    // Another run may be making one, too.
+    let new = directory.join(format!("rs256.{}", std::process::id()));
+    std::fs::write(&new, pair.to_pem().unwrap()).unwrap();
+    std::fs::rename(&new, &file).unwrap();
+    pair
+}
+
+pub(crate) fn base64(text: &str) -> Vec<u8> {
+    Base64::decode_to_vec(text, None).expect("base64")
+}

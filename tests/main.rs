@@ -1,0 +1,50 @@
+//! Runs `tests/cases`, and what cannot be said as a case, natively and through a
+//! real Envoy.
+//!
+//! A case is one file; `case.rs` says what may stand in it. Every case is run
+//! through the core as it is (`native.rs`) and through an Envoy with the module
+//! in it, in five framings (`envoy.rs`). `cargo test -- WORDS` runs those whose
+//! name holds the words.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by a panic, and it is the one who knows the time and the environment"
+)]
+
+mod case;
+mod check;
+mod client;
+mod corpus;
+mod docs;
+mod envoy;
+mod keys;
+mod native;
+mod process;
+mod rego;
+mod reload;
+mod streams;
+mod upstream;
+
+use libtest_mimic::Arguments;
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    // Two Envoys at a time are what two cores carry.
+    arguments.test_threads = arguments.test_threads.or(Some(2));
+    let cases = case::read_all();
+    let mut trials = native::trials(&cases);
+    trials.extend(corpus::trials(&cases));
+    trials.extend(rego::trials());
+    trials.extend(docs::trials());
+    trials.extend(envoy::trials(&cases));
+    trials.extend(streams::trials());
+    trials.extend(reload::trials());
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    envoy::close();
+    eprintln!("{}", envoy::summary());
+    conclusion.exit();
+}

@@ -1,0 +1,165 @@
+//! Cases through the core as it is: no Envoy, no module, a fixed clock.
+
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use libtest_mimic::{Failed, Trial};
+use mcp_gate::config;
+use mcp_gate::gate::{Exchange, Gate, Step as Next};
+use mcp_gate::http::{Edits, Head};
+use mcp_gate::policy::Peer;
+use prost::Message as _;
+use prost_types::value::Kind;
+use prost_types::{ListValue, Struct};
+use serde_json::Value;
+
+use crate::case::{AUTHORITY, Case, Expect, File, Request, Run, Session, Step};
+use crate::check::{Outcome, check};
+use crate::keys::Keys;
+
+/// 2026-11-23.
+const NOW: u64 = 1_795_392_000;
+
+pub(crate) fn trials(files: &[File]) -> Vec<Trial> {
+    let trials = files.iter().cloned().map(|file| {
+        let name = format!("native/{}", file.name);
+        Trial::test(name, move || run(&file).map_err(Failed::from))
+    });
+    trials.collect()
+}
+
+fn run(file: &File) -> Result<(), String> {
+    let case = file.case(AUTHORITY)?;
+    if !case.runs.contains(&Run::Native) {
+        return Ok(());
+    }
+    crate::envoy::COUNTS.native();
+    let configuration = Keys::shared().configuration(&case.given, AUTHORITY);
+    // As Envoy hands it over, and as JSON, which some control planes send.
+    let forms = [structure(&configuration), configuration.to_string().into_bytes()];
+    if let Some(Step { expect: Expect::Refused(expected), .. }) = case.steps.first() {
+        return refused(&forms[0], expected);
+    }
+    for (form, pieces) in forms.iter().zip([false, true]) {
+        let gate = match configuration {
+            Value::Null => None,
+            _ => Some(Rc::new(config::load(form).map_err(|findings| format!("{findings:?}"))?)),
+        };
+        steps(&case, gate.as_ref(), pieces)?;
+    }
+    Ok(())
+}
+
+fn refused(configuration: &[u8], expected: &[String]) -> Result<(), String> {
+    let found = match config::load(configuration) {
+        Ok(_) => return Err("expected findings, found a good configuration".into()),
+        Err(findings) => findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    };
+    let same = found.len() == expected.len()
+        && found.iter().zip(expected).all(|(found, expected)| found.starts_with(expected));
+    if same { Ok(()) } else { Err(format!("expected {expected:#?}, found {found:#?}")) }
+}
+
+/// A configuration as a `google.protobuf.Struct`; what is no object, as JSON.
+fn structure(configuration: &Value) -> Vec<u8> {
+    match value(configuration).kind {
+        Some(Kind::StructValue(members)) => members.encode_to_vec(),
+        _ => configuration.to_string().into_bytes(),
+    }
+}
+
+fn value(json: &Value) -> prost_types::Value {
+    let kind = match json {
+        Value::Null => Kind::NullValue(0),
+        Value::Bool(bool) => Kind::BoolValue(*bool),
+        Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap()),
+        Value::String(text) => Kind::StringValue(text.clone()),
+        Value::Array(items) => Kind::ListValue(ListValue { values: items.iter().map(value).collect() }),
+        Value::Object(members) => {
+            let fields = members.iter().map(|(name, member)| (name.clone(), value(member)));
+            Kind::StructValue(Struct { fields: fields.collect() })
+        }
+    };
+    prost_types::Value { kind: Some(kind) }
+}
+
+fn steps(case: &Case, gate: Option<&Rc<Gate>>, pieces: bool) -> Result<(), String> {
+    let mut session = Session::default();
+    for (index, step) in case.steps.iter().enumerate() {
+        let request = session.request(step, Keys::shared(), AUTHORITY, NOW);
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW + step.at);
+        let (outcome, record) = exchange(gate.cloned(), &request, now, pieces)?;
+        check(step, &request, &outcome, Some(&record)).map_err(|problem| match case.steps.len() {
+            1 => problem,
+            _ => format!("step {index}: {problem}"),
+        })?;
+    }
+    Ok(())
+}
+
+/// One request: its body with a length and as a whole, or without and announced
+/// byte by byte.
+fn exchange(
+    gate: Option<Rc<Gate>>,
+    request: &Request,
+    now: SystemTime,
+    pieces: bool,
+) -> Result<(Outcome, Value), String> {
+    let mut exchange = Exchange::new(gate, "0123456789abcdef".into(), now);
+    let mut head = head(request);
+    let length = request.body.as_ref().map(Vec::len).filter(|_| !pieces);
+    let has_length = head.iter().any(|(name, _)| name == "content-length");
+    head.extend(
+        length.filter(|_| !has_length).map(|length| ("content-length".into(), length.to_string().into_bytes())),
+    );
+    let mut step = exchange.handle_head(Head::new(head.clone()), request.body.is_none(), Peer::default(), now);
+    if let Next::Hold(Some(edits)) = &step {
+        apply(edits, &mut head);
+    }
+    if let (Next::Hold(_), Some(body)) = (&step, &request.body) {
+        let arrives = request.stops_after.unwrap_or(body.len());
+        let sizes = if pieces { 1..=arrives } else { arrives..=arrives };
+        // Refused as soon as it is too much, and not before.
+        let refused = sizes.into_iter().find_map(|size| exchange.handle_size(size));
+        match refused {
+            Some(refused) => step = refused,
+            None if request.stops_after.is_none() => step = exchange.handle_body(body, now),
+            None => {}
+        }
+    }
+    let (code, line) = exchange.record(now);
+    let record: Value = serde_json::from_str(&line).map_err(|error| format!("record `{line}`: {error}"))?;
+    if record["code"] != code || line.contains('\n') {
+        return Err(format!("the record {line} is not one line of code `{code}`"));
+    }
+    let outcome = match step {
+        Next::Hold(_) => Outcome::Unanswered,
+        Next::Reply(reply) => {
+            let headers = reply.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes()));
+            Outcome::Reply { status: reply.status, headers: headers.collect(), body: reply.body.into_bytes() }
+        }
+        Next::Forward(forward) => {
+            apply(forward.edits(), &mut head);
+            Outcome::Forward { headers: head, body: request.body.clone().unwrap_or_default() }
+        }
+    };
+    Ok((outcome, record))
+}
+
+fn apply(edits: &Edits, head: &mut Vec<(String, Vec<u8>)>) {
+    head.retain(|(name, _)| !edits.remove.contains(name));
+    head.retain(|(name, _)| edits.set.iter().all(|(set, _)| set != name));
+    head.extend(edits.set.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into_bytes())));
+}
+
+/// The head as Envoy hands it over.
+fn head(request: &Request) -> Vec<(String, Vec<u8>)> {
+    let mut head = vec![
+        (":authority".to_owned(), request.authority.clone()),
+        (":path".to_owned(), request.path.clone().into_bytes()),
+        (":method".to_owned(), request.method.clone().into_bytes()),
+        (":scheme".to_owned(), b"http".to_vec()),
+    ];
+    head.extend(request.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())));
+    head
+}
