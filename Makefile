@@ -25,7 +25,7 @@ wasm = . $(TOOLS)/wasm.env &&
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build run test check policy bench soak clean
+.PHONY: help build run test check policy bench soak mutants clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
@@ -74,6 +74,10 @@ bench: build ## Measure bare Envoy, Envoy's own chain and the gate
 soak: build ## Send 200,000 calls and see that Envoy's memory stays
 	@$(setup) envoy wrk
 	$(PYTHON) tests/bench.py --soak 200000
+
+mutants: ## Change the deciding files place by place, and list what no native test noticed
+	@$(setup) wasm-target cargo-mutants
+	$(rust) cargo mutants --config tests/mutants.toml --output target $(MUTANTS)
 
 clean: ## Remove target/, the tools included
 	rm -rf target

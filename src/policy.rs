@@ -41,7 +41,7 @@ pub const BUNDLED: [(&str, &str); 5] = [
 ];
 
 /// Proof that a request may be forwarded. Made by [`Policy::decide`], and by
-/// [`Permit::unprotected`] for what the operator declared unprotected.
+/// `Permit::unprotected` for what the operator declared unprotected.
 #[derive(Debug)]
 #[must_use]
 pub struct Permit {

@@ -8,18 +8,17 @@ use mcp_gate::config;
 use serde_json::{Value, json};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let checks: [(&str, fn() -> Result<(), String>); 6] = [
-        ("the_configuration_of_readme_loads", configuration_loads),
-        ("the_table_of_readme_has_every_field_and_no_other", fields_agree),
-        ("the_answers_of_readme_are_those_of_the_code", answers_agree),
-        ("the_code_map_of_architecture_is_src", code_map),
-        ("imports_go_one_way", imports_go_one_way),
-        ("architecture_is_short", architecture_is_short),
-    ];
-    checks
-        .into_iter()
-        .map(|(name, check)| Trial::test(format!("docs/{name}"), move || check().map_err(Failed::from)))
-        .collect()
+    let trial = |name: &str, check: fn() -> Result<(), String>| {
+        Trial::test(format!("docs/{name}"), move || check().map_err(Failed::from))
+    };
+    vec![
+        trial("the_configuration_of_readme_loads", configuration_loads),
+        trial("the_table_of_readme_has_every_field_and_no_other", fields_agree),
+        trial("the_answers_of_readme_are_those_of_the_code", answers_agree),
+        trial("the_code_map_of_architecture_is_src", code_map),
+        trial("imports_go_one_way", imports_go_one_way),
+        trial("architecture_is_short", architecture_is_short),
+    ]
 }
 
 fn read(path: &str) -> String {
@@ -134,7 +133,7 @@ fn imports_go_one_way() -> Result<(), String> {
         let crate_name = if *name == "main" { "mcp_gate::" } else { "crate::" };
         for import in source.split(crate_name).skip(1) {
             let end = import.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(import.len());
-            let import = &import[..end];
+            let (import, _) = import.split_at(end);
             if !order[..place].contains(&import) {
                 return Err(format!(
                     "src/{name}.rs imports `{import}`, which does not stand to its left in ARCHITECTURE.md"

@@ -88,7 +88,7 @@ fn render(setting: &Setting<'_>, admin: u16, directory: &Path) -> String {
         let buffer = "          - name: envoy.filters.http.buffer\n            typed_config:\n              \
             \"@type\": type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer\n              \
             max_request_bytes: 1048576\n";
-        let _ = (buffer, router);
+        replace(router, &format!("{buffer}{router}"));
     }
     text
 }

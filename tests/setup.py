@@ -30,6 +30,7 @@ VERSIONS = {
     # What is installed. Python packages and Envoy: tests/requirements.txt.
     # Node packages: tests/clients/package-lock.json. Rust: rust-toolchain.toml.
     "cargo-deny": "0.20.2",
+    "cargo-mutants": "27.1.0",
     "envoy": "1.40.0",  # where no wheel exists and func-e brings it
     "func-e": "v1.6.0",
     "opa": "v1.22.2",
@@ -196,19 +197,28 @@ def func_e() -> None:
 
 def cargo_deny() -> None:
     """cargo-deny, built from source"""
+    cargo_tool("cargo-deny")
+
+
+def cargo_mutants() -> None:
+    """cargo-mutants, built from source"""
+    cargo_tool("cargo-mutants")
+
+
+def cargo_tool(name: str) -> None:
     wasm_target()
-    version = VERSIONS["cargo-deny"]
-    with step("cargo-deny", [version]) as made:
+    version = VERSIONS[name]
+    with step(name, [version]) as made:
         if made is None:
             return
-        install = ["cargo", "install", "cargo-deny", "--version", version, "--locked", "--root", str(TOOLS)]
+        install = ["cargo", "install", name, "--version", version, "--locked", "--root", str(TOOLS)]
         # It is built once and runs for a second: build time is what counts.
-        profile = {f"CARGO_PROFILE_RELEASE_{name}": value for name, value in
+        profile = {f"CARGO_PROFILE_RELEASE_{option}": value for option, value in
                    (("LTO", "off"), ("OPT_LEVEL", "1"), ("CODEGEN_UNITS", "16"), ("DEBUG", "0"))}
         build = TOOLS / "build"
         run(install, env={**rust_env(), **profile, "CARGO_TARGET_DIR": str(build)})
         shutil.rmtree(build, ignore_errors=True)
-        made.append(BIN / "cargo-deny")
+        made.append(BIN / name)
 
 
 def wrk() -> None:
@@ -234,6 +244,7 @@ STEPS = {
     "opa": opa,
     "func-e": func_e,
     "cargo-deny": cargo_deny,
+    "cargo-mutants": cargo_mutants,
     "wrk": wrk,
 }
 
