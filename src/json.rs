@@ -8,7 +8,7 @@
 //! parser treats as magic. Depth and number of values are bounded.
 //!
 //! serde_json reads the tokens; what it would let through is refused in
-//! [`Reader`], which sees every value once. Nothing else in this crate parses
+//! `Reader`, which sees every value once. Nothing else in this crate parses
 //! bytes from outside as JSON.
 
 use std::borrow::Cow;
