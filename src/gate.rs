@@ -241,7 +241,10 @@ impl Exchange {
         };
         let call = match call {
             Ok(call) => call,
-            Err(refused) => return self.refuse(refused.denial, refused.id, Some(resource)),
+            Err(Refused { id, method, denial }) => {
+                self.record.method = method;
+                return self.refuse(denial, id, Some(resource));
+            }
         };
         self.record.method = Some(call.label().to_owned());
         self.record.name = call.about().map(str::to_owned);

@@ -136,6 +136,12 @@ impl<'a> Object<'a> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value)
     }
 
+    /// Takes a member out. The order of the others may change.
+    pub fn take(&mut self, name: &str) -> Option<Json<'a>> {
+        let index = self.0.iter().position(|(key, _)| key == name)?;
+        Some(self.0.swap_remove(index).1)
+    }
+
     /// The members, in the order of the text.
     pub fn members(&self) -> impl Iterator<Item = (&str, &Json<'a>)> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value))

@@ -129,18 +129,20 @@ pub struct Call<'a> {
     params: Object<'a>,
 }
 
-/// A message that was not read, with its id if that was read unambiguously.
+/// A message that was not read, with what of it was read unambiguously.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refused {
     /// The id to echo.
     pub id: Option<Id>,
+    /// The method, for the record.
+    pub method: Option<String>,
     /// Why.
     pub denial: Denial,
 }
 
 impl From<Denial> for Refused {
     fn from(denial: Denial) -> Self {
-        Self { id: None, denial }
+        Self { id: None, method: None, denial }
     }
 }
 
@@ -233,7 +235,7 @@ impl<'a> Call<'a> {
 
     /// Reads the body of a POST, and holds the MCP headers against it.
     pub fn read(body: &'a [u8], head: &Head, limits: Limits) -> Result<Self, Refused> {
-        let message = match Json::read(body, limits) {
+        let mut message = match Json::read(body, limits) {
             Ok(Json::Object(message)) => message,
             Ok(Json::Array(_)) => return Err(Denial::BatchRefused.into()),
             Ok(_) => return Err(Denial::MessageInvalid("expected a JSON-RPC message, an object").into()),
@@ -251,22 +253,25 @@ impl<'a> Call<'a> {
                 }
             },
         };
-        Self::from_message(message, id.clone(), head).map_err(|denial| Refused { id, denial })
+        Self::from_message(&mut message, id.clone(), head).map_err(|denial| {
+            let method = message.get("method").and_then(Json::as_str).map(str::to_owned);
+            Refused { id, method, denial }
+        })
     }
 
-    fn from_message(message: Object<'a>, id: Option<Id>, head: &Head) -> Result<Self, Denial> {
+    fn from_message(message: &mut Object<'a>, id: Option<Id>, head: &Head) -> Result<Self, Denial> {
         if message.get("jsonrpc").and_then(Json::as_str) != Some("2.0") {
             return Err(Denial::MessageInvalid("`jsonrpc`: expected \"2.0\""));
         }
         let stated = header_version(head)?;
         if message.get("method").is_none() {
-            return Self::response(&message, id, stated);
+            return Self::response(message, id, stated);
         }
-        closed(&message, &["jsonrpc", "id", "method", "params"])?;
+        closed(message, &["jsonrpc", "id", "method", "params"])?;
         let Some(Json::String(method)) = message.get("method").cloned() else {
             return Err(Denial::MessageInvalid("`method`: expected a string"));
         };
-        let params = match message.get("params").cloned() {
+        let params = match message.take("params") {
             None => Object::default(),
             Some(Json::Object(params)) => params,
             Some(_) => return Err(Denial::ParamsInvalid("`params`: expected an object")),
