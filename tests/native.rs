@@ -8,6 +8,7 @@ use mcp_gate::config;
 use mcp_gate::gate::{Exchange, Gate, Step as Next};
 use mcp_gate::http::{Edits, Head};
 use mcp_gate::policy::Peer;
+use mcp_gate::record::Verdict;
 use prost::Message as _;
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct};
@@ -131,6 +132,15 @@ fn exchange(
     let record: Value = serde_json::from_str(&line).map_err(|error| format!("record `{line}`: {error}"))?;
     if record["code"] != code || line.contains('\n') {
         return Err(format!("the record {line} is not one line of code `{code}`"));
+    }
+    let verdict = match (&step, &record["decision"]) {
+        (Next::Hold(_), _) => None,
+        (Next::Forward(_), _) => Some(Verdict::Permit),
+        (Next::Reply(_), Value::String(decision)) if decision == "serve" => Some(Verdict::Serve),
+        (Next::Reply(_), _) => Some(Verdict::Deny),
+    };
+    if exchange.verdict() != verdict {
+        return Err(format!("expected the verdict {verdict:?}, found {:?}", exchange.verdict()));
     }
     let outcome = match step {
         Next::Hold(_) => Outcome::Unanswered,
