@@ -18,37 +18,35 @@ package mcp.rbac
 
 granted if {
 	some role in input.identity.roles
-	some pattern in data.roles[role][_kind]
-	glob.match(pattern, [], _target)
-	_within_limits(role)
+	grants := data.roles[role]
+	_names(grants)
+	_within_limits(grants)
 }
 
-_kind := "tools" if input.mcp.method == "tools/call"
-
-_kind := "prompts" if input.mcp.method == "prompts/get"
-
-_kind := "prompts" if {
-	input.mcp.method == "completion/complete"
-	input.mcp.name
+_names(grants) if {
+	input.mcp.method == "tools/call"
+	some pattern in grants.tools
+	glob.match(pattern, [], input.mcp.name)
 }
 
-_kind := "resources" if input.mcp.uri
+_names(grants) if {
+	input.mcp.method in {"prompts/get", "completion/complete"}
+	some pattern in grants.prompts
+	glob.match(pattern, [], input.mcp.name)
+}
 
-_target := input.mcp.uri
+_names(grants) if {
+	some pattern in grants.resources
+	glob.match(pattern, [], input.mcp.uri)
+}
 
-_target := input.mcp.name
+_within_limits(grants) if not grants.limits
 
-_within_limits(role) if not _limits(role)
-
-_within_limits(role) if {
-	every argument, limit in _limits(role) {
+_within_limits(grants) if {
+	every argument, limit in object.get(grants.limits, object.get(input.mcp, "name", ""), {}) {
 		_within(input.mcp.arguments[argument], limit)
 	}
 }
-
-# A rule of its own: negated in place, it would be undefined where the message
-# has no name, and so neither true nor false.
-_limits(role) := data.roles[role].limits[input.mcp.name]
 
 _within(value, limit) if value in limit.in
 
