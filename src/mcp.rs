@@ -277,6 +277,7 @@ impl<'a> Call<'a> {
             Some(_) => return Err(Denial::ParamsInvalid("`params`: expected an object")),
         };
 
+        no_lookalikes(&params)?;
         let (era, version) = agreed_version(stated, &params, &method)?;
         let (kind, names) = known(&method, era, id.is_some())?;
         let mut call = Self {
@@ -512,6 +513,42 @@ fn closed(message: &Object<'_>, members: &[&str]) -> Result<(), Denial> {
         false => Err(Denial::MessageInvalid(
             "expected no members but `jsonrpc`, `id`, and `method` with `params`, or `result`, or `error`",
         )),
+    }
+}
+
+/// The members of `params` that decide what a message is about.
+const DECISIVE: [&str; 17] = [
+    "_meta",
+    "arguments",
+    "argument",
+    "capabilities",
+    "clientInfo",
+    "context",
+    "cursor",
+    "inputResponses",
+    "level",
+    "name",
+    "notifications",
+    "protocolVersion",
+    "ref",
+    "requestState",
+    "task",
+    "taskId",
+    "uri",
+];
+
+/// Refuses members of `params` that some server would take for one that decides:
+/// there are decoders that match names whatever their case, Unicode's folds
+/// included. No member that MCP has is other than ASCII.
+fn no_lookalikes(params: &Object<'_>) -> Result<(), Denial> {
+    let is_alike = |name: &str| {
+        !name.is_ascii() || DECISIVE.iter().any(|known| known.eq_ignore_ascii_case(name) && *known != name)
+    };
+    match params.members().any(|(name, _)| is_alike(name)) {
+        true => {
+            Err(Denial::MessageInvalid("`params`: found a member whose name looks like another's; spell it exactly"))
+        }
+        false => Ok(()),
     }
 }
 
