@@ -25,23 +25,26 @@ wasm = . $(TOOLS)/wasm.env &&
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build run test check policy bench soak mutants clean
+.PHONY: help build module run test check policy bench soak mutants clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
 	@echo "Variables: ENVOY=path  FUNC_E=1  PORT=10000  ADMIN_PORT=9901  UPSTREAM_PORT=8000"
 
-build: ## Build the module and the mcp-gate command, and lay out the demo
-	@$(setup) wasm-target venv
-	$(wasm) $$CARGO rustc --locked --release --lib --target $(TARGET) --crate-type cdylib
+build: module ## Build the module and the mcp-gate command, and lay out the demo
 	$(rust) cargo build --locked --bin mcp-gate
 	@$(PYTHON) envoy/demo/lay_out.py
 
-run: build ## Start Envoy with the gate before a demo MCP server, and give the tour
+module: ## Build the module alone
+	@$(setup) wasm-target venv
+	$(wasm) $$CARGO rustc --locked --release --lib --target $(TARGET) --crate-type cdylib
+	@wc -c $(MCP_GATE_MODULE)
+
+run: module ## Start Envoy with the gate before a demo MCP server, and give the tour
 	@$(setup) envoy $(if $(filter 1,$(FUNC_E)),func-e)
 	@exec $(PYTHON) envoy/demo/tour.py
 
-test: build policy ## Run every test, natively and through a real Envoy
+test: module policy ## Run every test, natively and through a real Envoy
 	@$(setup) envoy clients func-e
 	$(rust) cargo test --locked
 	$(PYTHON) tests/clients/run.py
@@ -67,11 +70,11 @@ policy: ## Format, check and test the bundled policies with OPA
 	opa check --strict policies
 	opa test policies
 
-bench: build ## Measure bare Envoy, Envoy's own chain and the gate
+bench: module ## Measure bare Envoy, Envoy's own chain and the gate
 	@$(setup) envoy wrk
 	$(PYTHON) tests/bench.py
 
-soak: build ## Send 200,000 calls and see that Envoy's memory stays
+soak: module ## Send 200,000 calls and see that Envoy's memory stays
 	@$(setup) envoy wrk
 	$(PYTHON) tests/bench.py --soak 200000
 

@@ -235,10 +235,10 @@ pub fn load_document(document: serde_json::Value) -> Result<Gate, Vec<Finding>> 
     }
 }
 
-/// A configuration as JSON. An object begins with `{`; no `Struct` does that has
-/// a member.
+/// A configuration as JSON. An object begins with `{`; a `Struct` on the wire
+/// with the tag of its first member, which is a line feed.
 fn document(configuration: &[u8]) -> Result<serde_json::Value, String> {
-    if configuration.trim_ascii_start().starts_with(b"{") {
+    if configuration.first() == Some(&b'{') {
         let limits = Limits { nodes: 1_000_000, ..Limits::default() };
         return Json::read(configuration, limits).map(Json::into_owned).map_err(|error| error.to_string());
     }
@@ -365,6 +365,18 @@ impl Findings {
                 self.add(format!("{path}.origins[{index}]"), problem);
             }
         }
+        if config.hosts.as_ref().is_some_and(Vec::is_empty) {
+            self.add(
+                format!("{path}.hosts"),
+                "expected at least one host, or no `hosts` for that of `url`; found none",
+            );
+        }
+        for (index, host) in config.hosts.iter().flatten().enumerate() {
+            if !is_host(host) {
+                let problem = format!("expected a host such as `mcp.example.com` or `10.0.0.7:8443`, found `{host}`");
+                self.add(format!("{path}.hosts[{index}]"), problem);
+            }
+        }
         let Limits { depth, nodes } = Limits::default();
         let LimitsConfig { body, .. } = config.limits;
         if !(1..=MOST_BODY).contains(&body) {
@@ -405,6 +417,23 @@ impl Findings {
         })
     }
 
+    /// The data of the bundled policies.
+    fn tables(&mut self, data: &serde_json::Value) {
+        let tables = data.as_object().into_iter().flatten();
+        for (name, table) in tables {
+            // A name that begins with `_` is a remark.
+            if !TABLES.contains(&name.as_str()) && !name.starts_with('_') {
+                let problem = format!("expected one of {}, which the bundled policies read", TABLES.join(", "));
+                self.add(format!("policy.data.{name}"), problem);
+            }
+            let is_by_tool = ["relation_rules", "conditions", "tool_scopes"].contains(&name.as_str());
+            let tools = table.as_object().into_iter().flatten().filter(|_| is_by_tool);
+            for (tool, _) in tools.filter(|(tool, _)| tool.contains(['*', '?', '[', '{'])) {
+                self.add(format!("policy.data.{name}.{tool}"), "expected the exact name of a tool, found a glob");
+            }
+        }
+    }
+
     fn policy(&mut self, config: PolicyConfig) -> Option<Policy> {
         let mut sound = true;
         if !(1..=1000).contains(&config.time_limit_ms) {
@@ -424,8 +453,13 @@ impl Findings {
             }
         }
         if let Some(path) = magic(&config.data, "policy.data") {
-            self.add(path, "expected another name; the engine gives this one a meaning of its own");
+            self.add(path, "expected no `$serde_json::private::`; the engine gives it a meaning of its own");
             sound = false;
+        }
+        if config.modules.is_empty() {
+            let known = self.0.len();
+            self.tables(&config.data);
+            sound &= known == self.0.len();
         }
         if !sound {
             return None;
@@ -450,24 +484,36 @@ impl Findings {
     }
 }
 
+/// What the bundled policies read.
+/// A table of another name would be no table at all, and restrict nothing.
+const TABLES: [&str; 5] = ["roles", "relations", "relation_rules", "conditions", "tool_scopes"];
+
 /// scheme, host and perhaps a port, in lower case (RFC 6454 §6.2).
 fn is_origin(origin: &str) -> bool {
     let Some((scheme, host)) = origin.split_once("://") else { return false };
-    let is_host = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
-    matches!(scheme, "https" | "http") && !host.is_empty() && host.bytes().all(is_host)
+    matches!(scheme, "https" | "http") && is_host(host)
 }
 
-/// The path of a member whose name serde_json or regorus would take for
+/// A host in lower case, perhaps with a port.
+fn is_host(host: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
+    !host.is_empty() && host.bytes().all(is_plain)
+}
+
+const MAGIC: &str = "$serde_json::private::";
+
+/// The path of a member whose name, or whose text once it is parsed, serde_json or regorus would take for
 /// something else. The depth is that of a JSON text, which its reader bounds.
 fn magic(data: &serde_json::Value, path: &str) -> Option<String> {
     match data {
         serde_json::Value::Object(members) => members.iter().find_map(|(name, value)| {
             let path = format!("{path}.{name}");
-            if name.starts_with("$serde_json::private::") { Some(path) } else { magic(value, &path) }
+            if name.contains(MAGIC) { Some(path) } else { magic(value, &path) }
         }),
         serde_json::Value::Array(items) => {
             items.iter().zip(0..).find_map(|(item, index)| magic(item, &format!("{path}[{index}]")))
         }
+        serde_json::Value::String(text) => text.contains(MAGIC).then(|| path.to_owned()),
         _ => None,
     }
 }

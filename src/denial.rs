@@ -26,7 +26,10 @@ pub enum Denial {
     /// A header that may stand once stood more than once, or held what it must not.
     HeaderRefused(&'static str),
     /// The body is larger than the operator allows.
-    BodyTooLarge,
+    BodyTooLarge {
+        /// The largest, in bytes.
+        limit: usize,
+    },
     /// The credential is larger than any real one.
     CredentialTooLarge,
 
@@ -114,6 +117,8 @@ pub enum Denial {
     },
 
     // The gate itself.
+    /// The host did not do what it was asked to.
+    HostFailed,
     /// No configuration was ever accepted.
     NotConfigured,
     /// The request ended before it was complete.
@@ -130,7 +135,7 @@ impl Denial {
             Self::MethodRefused { .. } => "method_refused",
             Self::MediaTypeRefused => "media_type_refused",
             Self::HeaderRefused(_) => "header_refused",
-            Self::BodyTooLarge => "body_too_large",
+            Self::BodyTooLarge { .. } => "body_too_large",
             Self::CredentialTooLarge => "credential_too_large",
             Self::CredentialInQuery => "credential_in_query",
             Self::CredentialMissing => "credential_missing",
@@ -162,6 +167,7 @@ impl Denial {
             Self::PolicyTimeout => "policy_timeout",
             Self::ScopeMissing { .. } => "scope_missing",
             Self::StepUpRequired { .. } => "step_up_required",
+            Self::HostFailed => "host_failed",
             Self::NotConfigured => "not_configured",
             Self::Incomplete => "incomplete",
         }
@@ -206,10 +212,10 @@ impl Denial {
             | Self::ScopeMissing { .. } => 403,
             Self::ResourceUnknown | Self::MethodUnknown { modern: true } => 404,
             Self::MethodRefused { .. } => 405,
-            Self::BodyTooLarge => 413,
+            Self::BodyTooLarge { .. } => 413,
             Self::MediaTypeRefused => 415,
             Self::CredentialTooLarge => 431,
-            Self::KeysUnavailable | Self::NotConfigured => 503,
+            Self::KeysUnavailable | Self::HostFailed | Self::NotConfigured => 503,
         }
     }
 
@@ -267,7 +273,7 @@ impl Denial {
                 "expected `Content-Type: application/json` in UTF-8, and no Content-Encoding".into()
             }
             Self::HeaderRefused(name) => format!("expected one well-formed `{name}` header"),
-            Self::BodyTooLarge => "the body is larger than this endpoint accepts".into(),
+            Self::BodyTooLarge { limit } => format!("expected a body of at most {limit} bytes"),
             Self::CredentialTooLarge => "the Authorization header is larger than this endpoint accepts".into(),
             Self::CredentialInQuery => "a token must come in the Authorization header, never in the query".into(),
             Self::KeysUnavailable => "the keys that verify tokens are not available; try again later".into(),
@@ -285,6 +291,7 @@ impl Denial {
             | Self::PolicyTimeout => "denied by policy".into(),
             Self::ScopeMissing { needed } => format!("this call needs the scopes: {}", needed.join(" ")),
             Self::StepUpRequired { .. } => "this call needs a stronger or fresher login".into(),
+            Self::HostFailed => "the proxy could not pass the request on safely; try again".into(),
             Self::NotConfigured => "the gate has no configuration yet".into(),
             Self::Incomplete => "the request ended before it was complete".into(),
             Self::CredentialMissing

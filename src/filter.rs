@@ -126,7 +126,9 @@ impl Context for Stream {}
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        let headers = hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default();
+        let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) else {
+            return self.fail();
+        };
         let peer = if self.wants_peer { peer() } else { Peer::default() };
         let step = self.exchange.handle_head(Head::new(headers), end_of_stream, peer, now());
         self.perform(step)
@@ -152,11 +154,11 @@ impl HttpContext for Stream {
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
         // MCP has none, and a server that merges them into its headers would
         // believe them.
-        for (name, _) in hostcalls::get_map_bytes(MapType::HttpRequestTrailers).unwrap_or_default() {
-            if hostcalls::remove_map_value(MapType::HttpRequestTrailers, &name).is_err() {
-                fail();
-                return Action::Pause;
-            }
+        let trailers = hostcalls::get_map_bytes(MapType::HttpRequestTrailers);
+        let removed =
+            |(name, _): &(String, Vec<u8>)| hostcalls::remove_map_value(MapType::HttpRequestTrailers, name).is_ok();
+        if !trailers.is_ok_and(|trailers| trailers.iter().all(removed)) {
+            return self.fail();
         }
         match self.exchange.verdict() {
             Some(Verdict::Permit) => Action::Continue,
@@ -196,24 +198,35 @@ impl Stream {
 
     fn perform(&mut self, step: Step) -> Action {
         match step {
-            Step::Hold(None) => return Action::Pause,
-            Step::Hold(Some(edits)) => {
-                if apply(&edits) {
-                    return Action::Continue;
+            Step::Hold(None) => Action::Pause,
+            Step::Hold(Some(edits)) => match apply(&edits) {
+                true => Action::Continue,
+                false => self.fail(),
+            },
+            Step::Forward(forward) => match apply(forward.edits()) {
+                true => {
+                    self.report();
+                    Action::Continue
                 }
-                fail();
-            }
-            Step::Forward(forward) => {
+                // A credential that cannot be taken away must not go upstream.
+                false => self.fail(),
+            },
+            Step::Reply(reply) => {
                 self.report();
-                if apply(forward.edits()) {
-                    return Action::Continue;
-                }
-                fail();
+                send(&reply);
+                Action::Pause
             }
+        }
+    }
+
+    /// The host did not do what it was asked to.
+    fn fail(&mut self) -> Action {
+        match self.exchange.handle_failure() {
             Step::Reply(reply) => {
                 self.report();
                 send(&reply);
             }
+            Step::Hold(_) | Step::Forward(_) => {}
         }
         Action::Pause
     }
@@ -233,11 +246,6 @@ fn apply(edits: &Edits) -> bool {
         hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value.as_bytes())).is_ok()
     };
     edits.remove.iter().all(removed) && edits.set.iter().all(set)
-}
-
-/// A credential that cannot be taken away must not go upstream.
-fn fail() {
-    let _ = hostcalls::send_http_response(503, vec![("retry-after", "5")], None);
 }
 
 fn send(reply: &Reply) {

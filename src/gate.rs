@@ -140,11 +140,19 @@ impl Exchange {
         }
     }
 
+    /// The host did not do what a step asked for: nothing may go on.
+    pub fn handle_failure(&mut self) -> Step {
+        self.refuse(Denial::HostFailed, None, None)
+    }
+
     /// The head of the request. `end` says that no body follows.
     pub fn handle_head(&mut self, head: Head, end: bool, peer: Peer, now: SystemTime) -> Step {
         let Some(gate) = self.gate.clone() else {
             return self.refuse(Denial::NotConfigured, None, None);
         };
+        if head.method().is_empty() || head.path().is_empty() {
+            return self.refuse(Denial::HeaderRefused(":path"), None, None);
+        }
         let Some((index, resource)) = gate.resource(&head, |resource| &resource.path) else {
             return self.handle_elsewhere(&gate, &head);
         };
@@ -189,7 +197,7 @@ impl Exchange {
             let length = head.get("content-length").map_err(|_| Denial::HeaderRefused("content-length"))?;
             let length = length.and_then(|length| std::str::from_utf8(length).ok()?.parse::<u64>().ok());
             if length.is_some_and(|length| length > resource.body_limit as u64) {
-                return Err(Denial::BodyTooLarge);
+                return Err(Denial::BodyTooLarge { limit: resource.body_limit });
             }
         }
         Ok(identity)
@@ -215,7 +223,8 @@ impl Exchange {
         let State::Held(held) = &self.state else { return None };
         let gate = self.gate.clone()?;
         let resource = gate.resources.get(held.resource)?;
-        (size > resource.body_limit).then(|| self.refuse(Denial::BodyTooLarge, None, Some(resource)))
+        (size > resource.body_limit)
+            .then(|| self.refuse(Denial::BodyTooLarge { limit: resource.body_limit }, None, Some(resource)))
     }
 
     /// The whole body.
@@ -255,7 +264,7 @@ impl Exchange {
             Ok(permit) => {
                 let is_changed = gate.hold == Hold::Body && head.method() == b"POST";
                 let edits = if is_changed { Edits::default() } else { self.introduce(head, identity) };
-                self.forward(&permit, edits)
+                self.forward(&permit, edits, "permitted")
             }
         }
     }
@@ -272,9 +281,13 @@ impl Exchange {
         }
         match gate.elsewhere {
             Elsewhere::Refuse => self.refuse(Denial::ResourceUnknown, None, None),
+            // What a server may take for an endpoint of its own is not elsewhere.
+            Elsewhere::Pass if gate.resources.iter().any(|resource| is_alike(head.path(), &resource.path)) => {
+                self.refuse(Denial::ResourceUnknown, None, None)
+            }
             Elsewhere::Pass => {
                 let edits = Edits { remove: claimed(head), set: Vec::new() };
-                self.forward(&Permit::unprotected(), edits)
+                self.forward(&Permit::unprotected(), edits, "unprotected")
             }
         }
     }
@@ -295,12 +308,12 @@ impl Exchange {
         edits
     }
 
-    fn forward(&mut self, permit: &Permit, edits: Edits) -> Step {
+    fn forward(&mut self, permit: &Permit, edits: Edits, code: &'static str) -> Step {
         if let Some(denial) = permit.shadow() {
             self.note(denial);
             self.record.shadow = Some(denial.code());
         }
-        self.state = State::Decided(Verdict::Permit, "permitted");
+        self.state = State::Decided(Verdict::Permit, code);
         Step::Forward(Forward::new(permit, edits))
     }
 
@@ -311,6 +324,7 @@ impl Exchange {
             // Public by nature, and read by clients that run in a browser (RFC 9728 §3.1).
             ("access-control-allow-origin", "*".into()),
             ("cache-control", "public, max-age=300".into()),
+            (DECISION_HEADER, self.decision_id.clone()),
         ];
         Step::Reply(Reply { status: 200, headers, body: document.to_owned() })
     }
@@ -396,8 +410,40 @@ fn insert(object: &mut serde_json::Value, name: &str, value: serde_json::Value) 
 
 /// The identity headers that the caller claims for itself.
 fn claimed(head: &Head) -> Vec<String> {
-    let names = head.iter().map(|(name, _)| name).filter(|name| name.starts_with(IDENTITY_PREFIX));
-    names.map(str::to_owned).collect()
+    // A server may take an underscore for a hyphen.
+    let fold = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    let is_ours = |name: &&str| {
+        name.len() > IDENTITY_PREFIX.len() && name.bytes().map(fold).zip(IDENTITY_PREFIX.bytes()).all(|(a, b)| a == b)
+    };
+    head.iter().map(|(name, _)| name).filter(is_ours).map(str::to_owned).collect()
+}
+
+/// Would some server route this path as it routes the resource's? Case, an escape,
+/// a parameter and slashes at the end make no difference to all of them.
+fn is_alike(path: &[u8], resource: &str) -> bool {
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((first, tail)) = rest.split_first() {
+        let escape = || std::str::from_utf8(tail.get(..2)?).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match (first, escape()) {
+            (b';', _) => break,
+            (b'%', Some(byte)) => {
+                decoded.push(byte);
+                rest = tail.get(2..).unwrap_or_default();
+            }
+            (first, _) => {
+                decoded.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    let trimmed =
+        |path: &[u8]| path.iter().rposition(|byte| !b"/\\. ".contains(byte)).map_or(0, |last| last.saturating_add(1));
+    let ours = resource.as_bytes();
+    decoded
+        .get(..trimmed(&decoded))
+        .unwrap_or_default()
+        .eq_ignore_ascii_case(ours.get(..trimmed(ours)).unwrap_or_default())
 }
 
 /// Does a query carry a token (RFC 6750 §2.3)? Names are compared as a server
@@ -452,6 +498,30 @@ mod tests {
     fn a_header_value_is_visible_ascii_and_can_be_undone() {
         assert_eq!(visible("alice@example.com"), "alice@example.com");
         assert_eq!(visible("a b\r\né%"), "a%20b%0D%0A%C3%A9%25");
+    }
+
+    #[test]
+    fn what_the_host_did_not_do_is_a_denial() {
+        let now = SystemTime::UNIX_EPOCH;
+        let mut exchange = Exchange::new(None, "d".into(), now);
+        let Step::Reply(reply) = exchange.handle_failure() else { panic!("expected a reply") };
+        assert_eq!(reply.status, 503);
+        assert!(reply.headers.contains(&("retry-after", "5".to_owned())));
+        assert_eq!(exchange.verdict(), Some(Verdict::Deny));
+        assert_eq!(exchange.record(now).0, "host_failed");
+    }
+
+    #[test]
+    fn what_a_server_may_take_for_an_endpoint_is_alike() {
+        for path in [
+            "/mcp", "/MCP", "/mcp/", "/mcp//", "/mcp;a=b", "/mcp/;a", "/%6dcp", "/mcp%2f", "/mcp\\", "/mcp/.",
+            "/mcp%20", "/mcp%5c",
+        ] {
+            assert!(is_alike(path.as_bytes(), "/mcp"), "{path}");
+        }
+        for path in ["/", "/mcpx", "/x/mcp", "/mcp/x", "/mc", "/%6d"] {
+            assert!(!is_alike(path.as_bytes(), "/mcp"), "{path}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use mcp_gate::config::{self, Finding};
+use mcp_gate::gate::Hold;
 use serde_json::Value;
 
 /// A policy gate for the Model Context Protocol.
@@ -54,9 +55,10 @@ fn check(file: &Path) -> Result<String, Vec<Finding>> {
 
     let mut summary = Vec::new();
     let mut findings = Vec::new();
-    for (place, plugin) in plugins(document).map_err(problem)? {
-        match config::load_document(plugin) {
+    for Plugin { place, around, configuration } in plugins(document).map_err(problem)? {
+        match config::load_document(configuration) {
             Ok(gate) => {
+                findings.extend(around.iter().flat_map(|around| check_plugin(around, &place, gate.hold)));
                 let resources: Vec<_> = gate.resources.iter().map(|resource| resource.url.as_str()).collect();
                 summary.push(format!("ok: policy {} for {}", gate.policy.revision(), resources.join(", ")));
             }
@@ -68,9 +70,38 @@ fn check(file: &Path) -> Result<String, Vec<Finding>> {
     if findings.is_empty() { Ok(summary.join("\n")) } else { Err(findings) }
 }
 
-/// The plugin configurations in a document, each with the path to it: the
-/// document itself, those of a `DiscoveryResponse`, those of a ConfigMap's files.
-fn plugins(document: Value) -> Result<Vec<(String, Value)>, String> {
+/// A plugin's configuration, the path to it, and the plugin where the document has it.
+struct Plugin {
+    place: String,
+    around: Option<Value>,
+    configuration: Value,
+}
+
+/// What the module cannot see from inside, and relies on.
+fn check_plugin(plugin: &Value, place: &str, hold: Hold) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut add = |field: &str, problem: String| {
+        let place = place.trim_end_matches("configuration.value: ");
+        findings.push(Finding { path: format!("{place}{field}"), problem });
+    };
+    let text = |field: &str| plugin.get(field).map_or("nothing".to_owned(), |found| format!("`{found}`"));
+    let flag = "allow_on_headers_stop_iteration";
+    if hold == Hold::Head && plugin.get(flag) != Some(&Value::Bool(true)) {
+        add(flag, format!("expected `true` with `hold: head`, found {}; without it every POST hangs", text(flag)));
+    }
+    let policy = plugin.get("failure_policy").and_then(Value::as_str).unwrap_or("FAIL_CLOSED");
+    if !["FAIL_RELOAD", "FAIL_CLOSED"].contains(&policy) {
+        add("failure_policy", format!("expected FAIL_RELOAD or FAIL_CLOSED, found `{policy}`"));
+    }
+    if plugin.get("fail_open").is_some() {
+        add("fail_open", "expected it not to be there: it lets requests around a gate that failed".into());
+    }
+    findings
+}
+
+/// The plugin configurations in a document: the document itself, those of a
+/// `DiscoveryResponse`, those of a ConfigMap's files.
+fn plugins(document: Value) -> Result<Vec<Plugin>, String> {
     if document.get("kind").and_then(Value::as_str) == Some("ConfigMap") {
         let files = document.get("data").and_then(Value::as_object).ok_or("ConfigMap: expected `data`, an object")?;
         let mut found = Vec::new();
@@ -78,7 +109,8 @@ fn plugins(document: Value) -> Result<Vec<(String, Value)>, String> {
             let text = text.as_str().ok_or_else(|| format!("data.{name}: expected a string"))?;
             let inner =
                 yaml_serde::from_str(text).map_err(|error| format!("data.{name}: expected YAML or JSON: {error}"))?;
-            found.extend(plugins(inner)?.into_iter().map(|(path, plugin)| (format!("data.{name}: {path}"), plugin)));
+            let prefixed = |plugin: Plugin| Plugin { place: format!("data.{name}: {}", plugin.place), ..plugin };
+            found.extend(plugins(inner)?.into_iter().map(prefixed));
         }
         return Ok(found);
     }
@@ -87,7 +119,7 @@ fn plugins(document: Value) -> Result<Vec<(String, Value)>, String> {
         .or_else(|| document.pointer("/resources/0/@type"))
         .is_some();
     if !is_discovery {
-        return Ok(vec![(String::new(), document)]);
+        return Ok(vec![Plugin { place: String::new(), around: None, configuration: document }]);
     }
     let resources = document.get("resources").and_then(Value::as_array).cloned().unwrap_or_default();
     resources
@@ -105,7 +137,8 @@ fn plugins(document: Value) -> Result<Vec<(String, Value)>, String> {
                     .map_err(|error| format!("{path}.value: expected JSON in the string: {error}"))?,
                 value => value,
             };
-            Ok((format!("{path}.value: "), value))
+            let around = resource.pointer("/typed_config/config").cloned();
+            Ok(Plugin { place: format!("{path}.value: "), around, configuration: value })
         })
         .collect()
 }

@@ -555,20 +555,22 @@ fn no_lookalikes(params: &Object<'_>) -> Result<(), Denial> {
 /// A member that must be a string of one to 2048 bytes, without control characters.
 fn string<'a>(object: &Object<'a>, name: &str, expected: &'static str) -> Result<Cow<'a, str>, Denial> {
     match object.get(name) {
-        Some(Json::String(text)) if !text.is_empty() && text.len() <= 2048 && !text.chars().any(char::is_control) => {
-            Ok(text.clone())
-        }
+        Some(Json::String(text)) if is_plain(text) => Ok(text.clone()),
         _ => Err(Denial::ParamsInvalid(expected)),
     }
 }
 
-/// A member that must be a list of strings, if it is there.
+fn is_plain(text: &str) -> bool {
+    (1..=2048).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+/// A member that must be a list of such strings, if it is there.
 fn strings<'a>(object: &Object<'a>, name: &str) -> Result<Vec<Cow<'a, str>>, Denial> {
     let expected = Denial::ParamsInvalid("`params.notifications`: expected lists of strings");
     let Some(list) = object.get(name) else { return Ok(Vec::new()) };
     let items = list.as_array().ok_or_else(|| expected.clone())?;
     let strings = items.iter().map(|item| match item {
-        Json::String(text) => Some(text.clone()),
+        Json::String(text) if is_plain(text) => Some(text.clone()),
         _ => None,
     });
     strings.collect::<Option<Vec<_>>>().ok_or(expected)

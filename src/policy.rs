@@ -18,7 +18,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::{Duration, SystemTime};
 
 use regorus::utils::limits::ExecutionTimerConfig;
@@ -136,9 +136,10 @@ impl Policy {
         data: &serde_json::Value,
         options: Options,
     ) -> Result<Self, Vec<Refusal>> {
-        let bundled = BUNDLED.iter().filter(|(name, _)| modules.is_empty() || *name != "mcp/authz.rego");
+        let bundled: Vec<(&str, &str)> =
+            BUNDLED.into_iter().filter(|(name, _)| modules.is_empty() || *name != "mcp/authz.rego").collect();
         let given = modules.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-        let files: Vec<(&str, &str)> = given.chain(bundled.copied()).collect();
+        let files: Vec<(&str, &str)> = given.chain(bundled.iter().copied()).collect();
 
         let mut engine = Engine::new();
         engine.set_strict_builtin_errors(true);
@@ -150,6 +151,14 @@ impl Policy {
             });
             refusals.extend(parsed.err());
         }
+        if !refusals.is_empty() {
+            return Err(refusals);
+        }
+        // The package of a bundled module is its path.
+        let packages: Vec<Vec<&str>> =
+            bundled.iter().map(|(name, _)| name.trim_end_matches(".rego").split('/').collect()).collect();
+        let given = engine.get_modules().get(..modules.len()).unwrap_or_default();
+        let refusals = rego::check_packages(given, &packages);
         if !refusals.is_empty() {
             return Err(refusals);
         }
@@ -230,8 +239,17 @@ impl Policy {
         answer
     }
 
-    /// Asks the rules, in the order of the answer.
+    /// Asks the rules. The time limit is one on the wall: a worker that had to
+    /// wait for its processor gets a second try.
     fn judge(&self, question: Question<'_>, input: Value) -> Answer {
+        match self.ask(question, input.clone()) {
+            Err(Denial::PolicyTimeout) => self.ask(question, input),
+            answer => answer,
+        }
+    }
+
+    /// Asks the rules, in the order of the answer.
+    fn ask(&self, question: Question<'_>, input: Value) -> Answer {
         let Ok(mut engine) = self.engine.try_borrow_mut() else {
             return Err(Denial::PolicyError("the engine is in use".into()));
         };
@@ -340,7 +358,7 @@ struct Memory {
 /// An answer, and to whom it was given.
 #[derive(Clone)]
 struct Given {
-    identity: Rc<Identity>,
+    identity: Weak<Identity>,
     answer: Answer,
 }
 
@@ -381,7 +399,7 @@ impl Memory {
 
     fn recall(&self, key: &[u8], identity: &Rc<Identity>) -> Option<Answer> {
         let given = self.answers.borrow_mut().get(key)?;
-        Rc::ptr_eq(&given.identity, identity).then_some(given.answer)
+        std::ptr::eq(given.identity.as_ptr(), Rc::as_ptr(identity)).then_some(given.answer)
     }
 
     fn keep(&self, key: Vec<u8>, identity: &Rc<Identity>, answer: &Answer) {
@@ -389,10 +407,14 @@ impl Memory {
         if matches!(answer, Err(Denial::PolicyError(_) | Denial::PolicyTimeout)) {
             return;
         }
-        // INVARIANT: the entry holds the identity, so its address in the key
-        // means nobody else for as long as the entry is there.
-        let given = Given { identity: Rc::clone(identity), answer: answer.clone() };
-        let weight = key.len().saturating_add(128);
+        // INVARIANT: even weakly held, the place of an identity is given to no
+        // other, so its address in the key means nobody else while the entry is there.
+        let given = Given { identity: Rc::downgrade(identity), answer: answer.clone() };
+        let said: usize = match answer {
+            Err(Denial::PolicyDenied { reasons }) => reasons.iter().map(String::len).sum(),
+            _ => 0,
+        };
+        let weight = key.len().saturating_add(said).saturating_add(256);
         self.answers.borrow_mut().insert(key, weight, given);
     }
 }
@@ -409,12 +431,22 @@ fn encode(value: &Value, key: &mut Vec<u8>) {
         Value::Null => key.push(b'n'),
         Value::Bool(false) => key.push(b'f'),
         Value::Bool(true) => key.push(b't'),
-        // As text: 1 and 1.0 are equal in Rego, but do not print alike.
-        Value::Number(_) => {
-            let text = value.to_string();
-            counted(b'd', text.len(), key);
-            key.extend(text.as_bytes());
-        }
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            // 1 and 1.0 are equal in Rego, but do not print alike.
+            (Some(integer), _) if value.to_string() == integer.to_string() => {
+                key.push(b'i');
+                key.extend(integer.to_le_bytes());
+            }
+            (_, Some(float)) => {
+                key.push(b'g');
+                key.extend(float.to_bits().to_le_bytes());
+            }
+            (_, None) => {
+                let text = value.to_string();
+                counted(b'd', text.len(), key);
+                key.extend(text.as_bytes());
+            }
+        },
         Value::String(text) => {
             counted(b's', text.len(), key);
             key.extend(text.as_bytes());
@@ -440,7 +472,16 @@ fn encode(value: &Value, key: &mut Vec<u8>) {
 /// Headers for the input: repeated ones joined with a comma (RFC 9110 §5.3),
 /// without credentials, without those that are not UTF-8.
 fn headers(head: &Head) -> Value {
-    const SECRET: [&str; 4] = ["authorization", "cookie", "dpop", "proxy-authorization"];
+    const SECRET: [&str; 8] = [
+        "api-key",
+        "authorization",
+        "cookie",
+        "dpop",
+        "proxy-authorization",
+        "x-api-key",
+        "x-auth-token",
+        "x-forwarded-access-token",
+    ];
     let mut joined: BTreeMap<&str, String> = BTreeMap::new();
     for (name, value) in head.iter().filter(|(name, _)| !SECRET.contains(name)) {
         let Ok(value) = std::str::from_utf8(value) else { continue };
@@ -484,7 +525,7 @@ fn is_handshake(call: &Call<'_>) -> bool {
     }
 }
 
-/// A set of strings, an array of strings, or nothing.
+/// A set of strings, or nothing.
 fn strings(value: &Value, rule: &'static str) -> Result<Vec<String>, Denial> {
     let items: Vec<&Value> = match value {
         Value::Undefined => Vec::new(),
@@ -532,10 +573,14 @@ fn step_up(value: &Value, identity: &Identity, now: SystemTime) -> Result<(), De
     if strong && fresh { Ok(()) } else { Err(Denial::StepUpRequired { acr_values, max_age }) }
 }
 
+/// What regorus says when the time is up. Longer than anything that a value in
+/// another error could say by accident.
+const TIMEOUT: &str = "execution exceeded time limit";
+
 /// An engine's error as a denial. Its text may hold values of the input, so
 /// only the place goes into the record.
 fn failure(error: &str) -> Denial {
-    if error.contains("execution exceeded time limit") || error.contains("time limit") {
+    if error.contains(TIMEOUT) {
         return Denial::PolicyTimeout;
     }
     let place = Refusal::from_engine("policy", error);
@@ -548,7 +593,8 @@ fn revision(files: &[(&str, &str)], data: &serde_json::Value) -> String {
     let data = data.to_string();
     let parts = files.iter().flat_map(|(name, text)| [*name, *text]).chain([data.as_str()]);
     for part in parts {
-        hash.update(part.len().to_le_bytes().as_slice());
+        // As 64 bits, so that the command says what the module says.
+        hash.update((part.len() as u64).to_le_bytes().as_slice());
         hash.update(part.as_bytes());
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
@@ -606,6 +652,8 @@ mod tests {
             "{\"a\":{\"b\":1}}",
             "[\"a\",1]",
             "{\"ab\":1}",
+            "123456789.12345679",
+            "123456789.1234568",
             "[{\"a\":1},[]]",
         ];
         for (index, one) in texts.iter().enumerate() {

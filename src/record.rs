@@ -1,7 +1,8 @@
 //! The audit record: one line of JSON for each request, whatever became of it.
 //!
 //! It says who asked for what, what was decided, why, and by which policy. It
-//! holds no token and no argument of the call. What comes from the caller is
+//! holds no token, and no argument of the call but what a policy writes into its
+//! reasons. What comes from the caller is
 //! escaped and cut to a length, so that no one writes a log line of their own.
 
 use std::time::SystemTime;
@@ -45,6 +46,9 @@ pub enum Verdict {
 /// The longest value that a caller can put into a record, in bytes.
 const LONGEST: usize = 256;
 
+/// The most reasons that a record holds.
+const MOST_REASONS: usize = 16;
+
 #[derive(Serialize)]
 struct Line<'a> {
     time: String,
@@ -65,8 +69,8 @@ struct Line<'a> {
     code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     shadow: Option<&'a str>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    reasons: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
     revision: &'a str,
@@ -105,7 +109,7 @@ impl Record {
             },
             code,
             shadow: self.shadow,
-            reasons: &self.reasons,
+            reasons: self.reasons.iter().take(MOST_REASONS).map(|reason| cut(reason)).collect(),
             detail: self.detail.as_deref().map(cut),
             revision,
             duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),

@@ -24,7 +24,7 @@ use std::fmt;
 use regorus::unstable::{Module, Ref, Span};
 
 use program::{CONTRACT, PACKAGE, Program};
-use syntax::path;
+use syntax::{path, static_path};
 pub use text::check_text;
 use visitor::{Visitor, Visits};
 
@@ -105,6 +105,27 @@ impl Analysis {
     pub fn defines(&self, rule: &str) -> bool {
         self.rules.contains_key(rule)
     }
+}
+
+/// Refuses modules that would add to a package of others: the rules of both
+/// would be alternatives, and each grants what the other does not. `bundled` are
+/// the packages that are there already, without `data`.
+pub fn check_packages(modules: &[Ref<Module>], bundled: &[Vec<&str>]) -> Vec<Refusal> {
+    let is_taken = |package: &[String]| {
+        package == ["mcp"]
+            || bundled.iter().any(|taken| package.iter().zip(taken).filter(|(a, b)| a == b).count() == taken.len())
+    };
+    let refusal = |module: &Ref<Module>| {
+        let package = static_path(&module.package.refr).0;
+        is_taken(&package).then(|| {
+            let name = package.join(".");
+            Refusal::new(
+                &module.package.span,
+                format!("package `{name}` is bundled; give yours another name and import it"),
+            )
+        })
+    };
+    modules.iter().filter_map(refusal).collect()
 }
 
 /// Judges modules that regorus has parsed, all of them together.

@@ -166,6 +166,11 @@ impl Check {
                 self.0.push(format!("record: expected `{name}`"));
             }
         }
+        let revision = found["revision"].as_str().unwrap_or_default();
+        let is_hash = revision.len() == 64 && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !is_hash && !step.record.contains_key("revision") {
+            self.0.push(format!("record `revision`: expected a SHA-256, found `{revision}`"));
+        }
         let mut expected = step.record.clone();
         expected.entry("decision").or_insert(decision.into());
         expected.entry("code").or_insert(code.into());

@@ -188,6 +188,7 @@ impl World {
     fn run(&mut self, case: &Case) -> Result<(), String> {
         COUNTS.cases.fetch_add(1, Ordering::Relaxed);
         let mut problems = Vec::new();
+        let mut sent = Vec::new();
         for framing in FRAMINGS.into_iter().filter(|framing| case.runs.contains(framing)) {
             let mut session = Session::default();
             for (index, step) in case.steps.iter().enumerate() {
@@ -197,12 +198,18 @@ impl World {
                     continue;
                 }
                 COUNTS.requests.fetch_add(1, Ordering::Relaxed);
+                sent.extend(request.headers.iter().filter(|(name, _)| name == "authorization").cloned());
                 let result = self.exchange(framing, &request);
                 let result = result.and_then(|(outcome, record)| check(step, &request, &outcome, record.as_ref()));
                 problems.extend(result.err().map(|problem| format!("{framing:?}, step {index}:\n{problem}")));
             }
         }
         let log = self.envoy.own_log();
+        // Whatever the gate or Envoy logs, no token is in it.
+        let tokens = sent.iter().filter_map(|(_, value)| std::str::from_utf8(value).ok()?.split(' ').nth(1));
+        if tokens.filter(|token| token.len() > 16).any(|token| log.contains(token)) {
+            problems.push("Envoy's log holds a token".into());
+        }
         if log.contains("panicked") || log.contains("Function: proxy_on") {
             problems.push(format!("the module trapped:\n{log}"));
         }
@@ -254,6 +261,6 @@ fn configuration(given: &Value, authority: &str) -> Value {
     let given = given.to_string().replace(AUTHORITY, authority);
     let mut configuration = Keys::shared().configuration(&serde_json::from_str(&given).unwrap(), authority);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    merge(&mut configuration, &json!({"policy": {"data": {"configuration_of_the_tests": count}}}));
+    merge(&mut configuration, &json!({"policy": {"data": {"_configuration_of_the_tests": count}}}));
     configuration
 }

@@ -130,7 +130,8 @@ def swap(directory: Path, filter_text: str) -> None:
     symlink through `..data`: renaming a new `..data` over the old one changes all files at once.
     """
     data = directory / "..data"
-    if data.exists() and (data / "filter.yaml").read_text() == filter_text:
+    linked = (directory / "filter.yaml").is_symlink()  # an editor may have put a file in its place
+    if linked and data.exists() and (data / "filter.yaml").read_text() == filter_text:
         return
     old = os.readlink(data) if data.is_symlink() else None
     new = directory / f"..{time.strftime('%Y_%m_%d_%H_%M_%S')}.{time.time_ns() % 10**9}"

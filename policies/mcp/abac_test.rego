@@ -28,3 +28,23 @@ test_a_claim_of_another_type_is_not_the_value if {
 }
 
 test_a_tool_without_conditions_has_none if _violations({"roles": [], "claims": {}}, "list_documents") == set()
+
+test_conditions_of_another_form_are_met_by_nobody if {
+	every conditions in [
+		{"role": ["hr"]},
+		{"roles": "hr"},
+		{"roles": false},
+		{"claims": {"device": "managed"}},
+		{"claims": []},
+		["hr"],
+		false,
+		null,
+	] {
+		found := abac.violations with input as {
+			"identity": {"roles": ["hr"], "claims": {"device": "managed"}},
+			"mcp": {"method": "tools/call", "name": "t"},
+		}
+			with data.conditions as {"t": conditions}
+		count(found) > 0
+	}
+}

@@ -67,3 +67,29 @@ test_other_methods_are_not_granted if {
 	not _granted(["auditor"], {"method": "tasks/list"})
 	not _granted(["auditor"], {"kind": "response"})
 }
+
+test_a_star_stands_for_anything if {
+	_granted(["auditor"], _call("files.read", {}))
+	_granted(["analyst"], {"method": "resources/read", "uri": "doc://a/b.v2"})
+}
+
+test_a_limit_of_another_form_is_met_by_nothing if {
+	every limits in [
+		{"t": {"n": {"max": "20"}}},
+		{"t": {"n": {"maximum": 20}}},
+		{"t": {"n": {}}},
+		{"t": {"n": 20}},
+		{"t": false},
+		{"t": []},
+		{"t": null},
+		[],
+		false,
+	] {
+		roles := {"r": {"tools": ["*"], "limits": limits}}
+		not _granted_with(roles, _call("t", {"n": 5}))
+	}
+}
+
+_granted_with(roles, mcp) if {
+	rbac.granted with input as {"identity": {"roles": ["r"]}, "mcp": mcp} with data.roles as roles
+}

@@ -34,3 +34,16 @@ test_a_tool_without_a_rule_needs_no_relation if _violations("bob", "read_documen
 test_an_id_cannot_forge_a_tuple if {
 	count(_violations("bob", "edit_document", {"id": "q3#owner@user:alice"})) == 1
 }
+
+test_a_rule_of_another_form_is_met_by_nobody if {
+	every rule in [{}, {"argument": "id"}, {"type": "document", "relation": "owner"}, "owner", false, null, []] {
+		input_of_alice := {
+			"identity": {"subject": "alice"},
+			"mcp": {"method": "tools/call", "name": "t", "arguments": {"id": "q3"}},
+		}
+		found := rebac.violations with input as input_of_alice
+			with data.relations as _relations
+			with data.relation_rules as {"t": rule}
+		count(found) == 1
+	}
+}

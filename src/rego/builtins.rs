@@ -75,8 +75,11 @@ const JUDGED: &[(&str, Verdict)] = &[
     ("numbers.range",    Verdict::Bounded(&[(0, WITHIN_1000), (1, WITHIN_1000)], "the bounds are the length of the result")),
     ("numbers.range_step", Verdict::Bounded(&[(0, WITHIN_1000), (1, WITHIN_1000), (2, STEP)], "the bounds are the length of the result")),
     ("sprintf",          Verdict::Bounded(&[(0, FORMAT)], "a width is a length, and a malformed one panics")),
-    ("units.parse",      Verdict::Bounded(&[(0, Need::Policy)], "an exponent in the string makes a number of so many digits")),
-    ("units.parse_bytes", Verdict::Bounded(&[(0, Need::Policy)], "an exponent in the string makes a number of so many digits")),
+    ("units.parse",      Verdict::Refused("an exponent in the string makes a number of so many digits; compare numbers")),
+    ("units.parse_bytes", Verdict::Refused("an exponent in the string makes a number of so many digits; compare numbers")),
+    ("to_number",        Verdict::Bounded(&[(0, Need::Policy)], NUMBER)),
+    ("json.is_valid",    Verdict::Bounded(&[(0, Need::Policy)], NUMBER)),
+    ("json.unmarshal",   Verdict::Bounded(&[(0, Need::Policy)], NUMBER)),
     // The size of the result, or the time, is a product of two arguments.
     ("concat",           Verdict::Bounded(&[(0, Need::Policy)], "the delimiter is repeated for each element")),
     ("indexof",          Verdict::Bounded(&[(1, Need::Policy)], "the search is quadratic")),
@@ -96,25 +99,29 @@ const JUDGED: &[(&str, Verdict)] = &[
     // A pattern is a program: the caller must not write it.
     ("glob.match",       Verdict::Bounded(&[(0, Need::Policy), (1, Need::Policy)], "a caller who writes the pattern decides what matches, and compiling it is costly")),
     ("glob.quote_meta",  Verdict::Bounded(&[(0, Need::Policy)], "it compiles its argument")),
-    ("regex.find_all_string_submatch_n", Verdict::Bounded(&[(0, Need::Policy)], PATTERN)),
-    ("regex.find_n",     Verdict::Bounded(&[(0, Need::Policy)], PATTERN)),
+    ("regex.find_all_string_submatch_n", Verdict::Bounded(&[(0, Need::Policy), (1, Need::Policy)], SEARCH)),
+    ("regex.find_n",     Verdict::Bounded(&[(0, Need::Policy), (1, Need::Policy)], SEARCH)),
     ("regex.is_valid",   Verdict::Bounded(&[(0, Need::Policy)], PATTERN)),
     ("regex.match",      Verdict::Bounded(&[(0, Need::Policy)], PATTERN)),
-    ("regex.replace",    Verdict::Bounded(&[(1, Need::Policy), (2, SHORT)], "the replacement is repeated for each match")),
-    ("regex.split",      Verdict::Bounded(&[(0, Need::Policy)], PATTERN)),
+    ("regex.replace",    Verdict::Bounded(&[(0, Need::Policy), (1, Need::Policy), (2, SHORT)], SEARCH)),
+    ("regex.split",      Verdict::Bounded(&[(0, Need::Policy), (1, Need::Policy)], SEARCH)),
 ];
 
+/// `{"$serde_json::private::Number": "1e9999999"}` is a number of so many digits
+/// to the engine's parser, and 46 bytes to the caller.
+const NUMBER: &str = "a few bytes of JSON can stand for a number of a million digits; send a number, and compare it";
+const SEARCH: &str = "searching for every match is quadratic in the text; use `regex.match`";
 const PATTERN: &str = "a caller who writes the pattern decides what matches, and compiling it is costly";
 
 #[rustfmt::skip]
 const PLAIN: &[&str] = &[
-    "abs", "ceil", "floor", "round", "max", "min", "sum", "count", "sort", "to_number", "format_int",
+    "abs", "ceil", "floor", "round", "max", "min", "sum", "count", "sort", "format_int",
     "array.concat", "array.reverse", "array.slice", "intersection",
     "bits.and", "bits.negate", "bits.or", "bits.rsh", "bits.xor",
     "contains", "endswith", "startswith", "lower", "upper", "split", "substring", "strings.reverse",
     "trim_prefix", "trim_space", "trim_suffix",
     "is_array", "is_boolean", "is_null", "is_number", "is_object", "is_set", "is_string", "type_name",
-    "json.is_valid", "json.marshal", "json.unmarshal",
+    "json.marshal",
     "object.filter", "object.get", "object.keys", "object.remove", "object.union",
     "net.cidr_contains", "net.cidr_is_valid",
     "base64.decode", "base64.encode", "base64.is_valid", "base64url.decode", "base64url.encode", "base64url.encode_no_pad",

@@ -2,13 +2,13 @@
 
 /// `*` stands for anything below.
 #[rustfmt::skip]
-const INPUT: [&str; 32] = [
+const INPUT: [&str; 31] = [
     "version", "resource",
     "mcp.era", "mcp.version", "mcp.kind", "mcp.method", "mcp.name", "mcp.uri", "mcp.uris", "mcp.task",
     "mcp.arguments.*", "mcp.retry", "mcp.client.name", "mcp.client.version",
     "identity.issuer", "identity.subject", "identity.client_id", "identity.actor.*", "identity.scopes",
     "identity.roles", "identity.groups", "identity.tenant", "identity.claims.*", "identity.method", "identity.confirmation",
-    "time.unix", "tool.annotations.*",
+    "time.unix",
     "http.method", "http.path", "http.host", "http.headers.*", "http.source.*",
 ];
 

@@ -151,11 +151,10 @@ impl<'m> Program<'m> {
         self.nodes.get(index).filter(|node| node.kind == Kind::Function).map(|node| (index, node.arity))
     }
 
-    /// The rules of package `mcp.authz`, by the first part of their name.
+    /// What stands in `data.mcp.authz`, whatever package put it there, by its name.
     fn contract(&self) -> impl Iterator<Item = (&str, &Node<'m>)> {
-        let of_package =
-            self.nodes.iter().filter(|node| node.package == PACKAGE.len() && node.path.starts_with(&path(PACKAGE)));
-        of_package.filter_map(|node| Some((node.path.get(node.package)?.as_str(), node)))
+        let of_package = self.nodes.iter().filter(|node| node.path.starts_with(&path(PACKAGE)));
+        of_package.filter_map(|node| Some((node.path.get(PACKAGE.len())?.as_str(), node)))
     }
 
     pub(super) fn rules_of_contract(&self) -> BTreeMap<String, Kind> {
@@ -218,6 +217,12 @@ impl<'m> Program<'m> {
             let Some((_, kinds, shape)) = CONTRACT.iter().find(|(contract, ..)| *contract == name) else {
                 continue;
             };
+            if node.package != PACKAGE.len() {
+                refusals.push(Refusal::new(
+                    node.span,
+                    format!("`{name}` of `mcp.authz` from another package; write it under `package mcp.authz`"),
+                ));
+            }
             if !kinds.contains(&node.kind_of_first()) {
                 refusals.push(Refusal::new(node.span, format!("`{name}` must be {shape}")));
             }

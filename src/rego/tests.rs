@@ -204,7 +204,7 @@ fn a_result_as_long_as_the_caller_likes_is_refused() {
     refused("allow if numbers.range(1, 3000000)", "argument 2");
     refused("allow if net.cidr_expand(\"10.0.0.0/8\")", "`net.cidr_contains`");
     refused("allow if sprintf(\"%1000000000d\", [1]) == \"\"", "argument 1 of `sprintf`");
-    refused("allow if units.parse(input.mcp.arguments.size) > 1", "argument 1 of `units.parse` comes from `input`");
+    refused("allow if units.parse(input.mcp.arguments.size) > 1", "builtin `units.parse` is refused");
     refused("allow if bits.lsh(1, 4000000000) > 1", "argument 2 of `bits.lsh`");
     reads("allow if sprintf(\"%s/%03d\", [input.mcp.name, numbers.range(1, 9)[0]]) == \"a\"", "mcp.name");
 }
@@ -372,4 +372,38 @@ fn all_refusals_come_at_once_and_in_order() {
     let refusals = load(&[("a.rego", &authz("allow if http.send(1)\ndeny(x) := rand.intn(\"a\", 1)"))]).unwrap_err();
     assert_eq!(refusals.len(), 3, "{refusals:#?}");
     assert!(refusals[0].starts_with("a.rego:3:10:") && refusals[2].starts_with("a.rego:4:12:"));
+}
+
+#[test]
+fn a_parameter_is_a_name_or_a_literal() {
+    for parameter in ["input.mcp.name", "[a]", "{\"k\": a}", "[http.send({})]", "{a}"] {
+        refused(&format!("f({parameter}) := true\nallow if f(1)"), "a parameter that is a pattern");
+    }
+    refused("g([f(1)]) := true\nf(x) := true if g([x])\nallow if f(1)", "a parameter that is a pattern");
+    assert!(load(&[("a.rego", &authz("f(1, \"a\", x) := x\nallow if f(1, \"a\", true)"))]).is_ok());
+}
+
+#[test]
+fn the_contract_is_written_under_its_own_package() {
+    let own = authz("allow if input.mcp.retry");
+    for other in ["package mcp\nauthz.deny contains \"x\"", "package mcp.authz.deny\nx := 1"] {
+        refused_with(&[("a.rego", &own), ("b.rego", other)], "from another package");
+    }
+    let helper = "package mcp.authz.helpers\nx if input.mcp.retry";
+    assert!(load(&[("a.rego", &own), ("b.rego", helper)]).is_ok());
+}
+
+#[test]
+fn nobody_adds_to_a_package_that_is_bundled() {
+    let taken = [vec!["mcp", "rbac"]];
+    let refused = |module: &str| {
+        let mut engine = engine(&[("a.rego", module)]).unwrap();
+        check_packages(engine.get_modules(), &taken).len()
+    };
+    for module in ["package mcp", "package mcp.rbac", "package mcp[\"rbac\"]", "package mcp.rbac.granted"] {
+        assert_eq!(refused(&format!("{module}\nx := 1")), 1, "{module}");
+    }
+    for module in ["package mcp.authz", "package mcp.rbacs", "package rbac", "package acme.mcp.rbac"] {
+        assert_eq!(refused(&format!("{module}\nx := 1")), 0, "{module}");
+    }
 }

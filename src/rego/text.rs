@@ -52,6 +52,12 @@ pub fn check_text(file: &str, source: &str) -> Result<(), Refusal> {
             return at(line, column, format!("control character U+{:04X} in the text; remove it", u32::from(c)));
         }
     }
+    for (line, text) in (1..).zip(source.lines()) {
+        if let Some(column) = text.find("$serde_json::private::") {
+            let column = u32::try_from(column).unwrap_or(u32::MAX).saturating_add(1);
+            return at(line, column, "`$serde_json::private::` means a number to the engine; remove it".to_owned());
+        }
+    }
     let source = Source::from_contents(file.to_owned(), source.to_owned())
         .map_err(|e| Refusal::from_engine(file, &e.to_string()))?;
     let mut lexer = Lexer::new(&source);

@@ -173,6 +173,22 @@ impl<'p, 'm> Visitor<'p, 'm> {
     fn parameters(&mut self, args: &[Ref<Expr>]) {
         let mut names = BTreeSet::new();
         for (index, arg) in args.iter().enumerate() {
+            // regorus evaluates what stands inside of a pattern, calls included.
+            let is_plain = matches!(
+                arg.as_ref(),
+                Expr::Var { .. }
+                    | Expr::Bool { .. }
+                    | Expr::Null { .. }
+                    | Expr::Number { .. }
+                    | Expr::String { .. }
+                    | Expr::RawString { .. }
+            );
+            if !is_plain {
+                self.refuse(
+                    arg.span(),
+                    "a parameter that is a pattern; name it, and take it apart in the body".to_owned(),
+                );
+            }
             variables(arg, &mut names);
             self.bind(arg, &[Source::Parameter(self.node, index)].into());
             self.refuse_reserved(arg);
