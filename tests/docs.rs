@@ -117,6 +117,19 @@ fn code_map() -> Result<(), String> {
     same("files of src/", &documented, &modules())
 }
 
+/// The text of a module and of the files in its folder, without their tests.
+fn sources(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(name);
+    let inner = std::fs::read_dir(folder).into_iter().flatten();
+    let inner = inner.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+    let inner = inner.filter(|file| file != "tests.rs").map(|file| format!("src/{name}/{file}"));
+    let texts = inner.chain([format!("src/{name}.rs")]).map(|file| {
+        let text = read(&file);
+        text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned()
+    });
+    texts.collect()
+}
+
 fn imports_go_one_way() -> Result<(), String> {
     let architecture = read("ARCHITECTURE.md");
     let map = between(&architecture, "\n## Code map\n", "\n## ")?;
@@ -128,8 +141,7 @@ fn imports_go_one_way() -> Result<(), String> {
         .collect();
     same("order of imports", &order.iter().map(|name| (*name).to_owned()).collect(), &modules())?;
     for (place, name) in order.iter().enumerate() {
-        let source = read(&format!("src/{name}.rs"));
-        let source = source.split("#[cfg(test)]").next().unwrap_or_default();
+        let source = sources(name);
         let crate_name = if *name == "main" { "mcp_gate::" } else { "crate::" };
         for import in source.split(crate_name).skip(1) {
             let end = import.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(import.len());

@@ -175,7 +175,7 @@ def main() -> None:
     arguments.add_argument("--log", default="/dev/stdout", help="where the lines of JSON go (standard output)")
     options = arguments.parse_args()
     # Envoy passes the client's Host on, so any port of this machine's own name is right, and nothing else.
-    hosts = TransportSecuritySettings(allowed_hosts=["127.0.0.1:*", "localhost:*"])
+    hosts = TransportSecuritySettings(allowed_hosts=["127.0.0.1", "127.0.0.1:*", "localhost", "localhost:*"])
     app = server.streamable_http_app(transport_security=hosts)
     with open(options.log, "a", encoding="utf-8") as log:
         uvicorn.run(
