@@ -9,6 +9,8 @@
 //! Every method of both eras is known here, with what it names. A method that
 //! is not in the table goes no further.
 
+mod methods;
+
 use std::borrow::Cow;
 
 use jwt_simple::reexports::ct_codecs::{Base64, Decoder as _};
@@ -16,6 +18,7 @@ use jwt_simple::reexports::ct_codecs::{Base64, Decoder as _};
 use crate::denial::Denial;
 use crate::http::Head;
 use crate::json::{Json, Limits, Object};
+use methods::{Names, known};
 
 /// Which shape of the protocol a message has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,68 +148,6 @@ impl From<Denial> for Refused {
         Self { id: None, method: None, denial }
     }
 }
-
-/// What a method names, and where in its params.
-#[derive(Clone, Copy)]
-enum Names {
-    Nothing,
-    /// `params.name`, a tool.
-    Tool,
-    /// `params.name`, a prompt.
-    Prompt,
-    /// `params.uri`
-    Uri,
-    /// `params.ref`, a prompt or a resource.
-    Ref,
-    /// `params.taskId`
-    Task,
-    /// `params.notifications`, a list of resources and tasks.
-    Subscriptions,
-}
-
-/// In which era a method exists.
-#[derive(Clone, Copy)]
-enum In {
-    Both,
-    Legacy,
-    Modern,
-}
-
-/// Every method that a client sends (MCP 2025-03-26 to 2026-07-28 and the
-/// tasks and skills extensions).
-const METHODS: [(&str, In, Names); 23] = [
-    ("initialize", In::Legacy, Names::Nothing),
-    ("server/discover", In::Modern, Names::Nothing),
-    ("ping", In::Legacy, Names::Nothing),
-    ("logging/setLevel", In::Legacy, Names::Nothing),
-    ("tools/list", In::Both, Names::Nothing),
-    ("tools/call", In::Both, Names::Tool),
-    ("prompts/list", In::Both, Names::Nothing),
-    ("prompts/get", In::Both, Names::Prompt),
-    ("resources/list", In::Both, Names::Nothing),
-    ("resources/templates/list", In::Both, Names::Nothing),
-    ("resources/read", In::Both, Names::Uri),
-    ("resources/directory/read", In::Modern, Names::Uri),
-    ("resources/subscribe", In::Legacy, Names::Uri),
-    ("resources/unsubscribe", In::Legacy, Names::Uri),
-    ("subscriptions/listen", In::Modern, Names::Subscriptions),
-    ("completion/complete", In::Both, Names::Ref),
-    ("tasks/get", In::Both, Names::Task),
-    ("tasks/cancel", In::Both, Names::Task),
-    ("tasks/result", In::Legacy, Names::Task),
-    ("tasks/list", In::Legacy, Names::Nothing),
-    ("tasks/update", In::Modern, Names::Task),
-    ("skills/list", In::Modern, Names::Nothing),
-    ("skills/get", In::Modern, Names::Uri),
-];
-
-const NOTIFICATIONS: [&str; 5] = [
-    "notifications/initialized",
-    "notifications/cancelled",
-    "notifications/progress",
-    "notifications/roots/list_changed",
-    "notifications/tasks/status",
-];
 
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
@@ -481,32 +422,6 @@ fn agreed_version(
     }
 }
 
-/// The kind of a method and what it names.
-fn known(method: &str, era: Era, has_id: bool) -> Result<(Kind, Names), Denial> {
-    if NOTIFICATIONS.contains(&method) {
-        return match has_id {
-            false => Ok((Kind::Notification, Names::Nothing)),
-            true => Err(Denial::MessageInvalid("a notification has no `id`")),
-        };
-    }
-    let entry = METHODS.iter().find(|(name, within, _)| {
-        *name == method
-            && match within {
-                In::Both => true,
-                In::Legacy => era == Era::Legacy,
-                In::Modern => era == Era::Modern,
-            }
-    });
-    let Some((_, _, names)) = entry else {
-        return Err(Denial::MethodUnknown { modern: era == Era::Modern });
-    };
-    // A server may run a request that comes without an id and answer nobody.
-    match has_id {
-        true => Ok((Kind::Request, *names)),
-        false => Err(Denial::MessageInvalid("a request has an `id`")),
-    }
-}
-
 fn closed(message: &Object<'_>, members: &[&str]) -> Result<(), Denial> {
     match message.members().all(|(name, _)| members.contains(&name)) {
         true => Ok(()),
@@ -595,6 +510,7 @@ fn decoded(value: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::methods::{In, METHODS};
     use super::*;
 
     fn head(headers: &[(&str, &str)]) -> Head {

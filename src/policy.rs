@@ -14,11 +14,13 @@
 //! under the identity and exactly the values of the input paths that some rule
 //! can read. A policy that reads the time is asked each time.
 
+mod memory;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use regorus::utils::limits::ExecutionTimerConfig;
@@ -27,9 +29,9 @@ use regorus::{Engine, Value};
 use crate::denial::Denial;
 use crate::http::Head;
 use crate::mcp::{Call, Kind};
-use crate::rego::{self, Analysis, Refusal};
-use crate::store::Store;
+use crate::rego::{self, Refusal};
 use crate::token::{self, Identity};
+use memory::Memory;
 
 /// The modules of `policies/`, compiled into the binary.
 pub const BUNDLED: [(&str, &str); 5] = [
@@ -124,6 +126,9 @@ pub struct Question<'a> {
     /// The host's time.
     pub now: SystemTime,
 }
+
+/// What the rules say to one question.
+type Answer = Result<(), Denial>;
 
 /// The rules of the contract that decide, in the order of the answer.
 const RULES: [&str; 4] = ["deny", "scopes", "step_up", "allow"];
@@ -344,131 +349,6 @@ impl Policy {
     }
 }
 
-/// What the rules say to one question.
-type Answer = Result<(), Denial>;
-
-/// Answers that were given, under one policy.
-struct Memory {
-    /// The paths of the input that some rule can read, but for those whose value
-    /// is the same for every question of one identity.
-    paths: Vec<Vec<Value>>,
-    answers: RefCell<Store<Vec<u8>, Given>>,
-}
-
-/// An answer, and to whom it was given.
-#[derive(Clone)]
-struct Given {
-    identity: Weak<Identity>,
-    answer: Answer,
-}
-
-impl Memory {
-    /// None for a policy whose answer depends on more than can be compared: on
-    /// the time, of which a login's age is one, or on the input as a whole.
-    fn new(analysis: &Analysis) -> Option<Self> {
-        if analysis.reads(&["time"]) || analysis.defines("step_up") {
-            return None;
-        }
-        // An identity is of one resource. Kind and method are what the handshake is known by.
-        let given = |path: &&Vec<String>| {
-            !matches!(path.first().map(String::as_str), Some("identity" | "resource" | "version"))
-        };
-        let read =
-            analysis.reads.iter().filter(given).map(|path| path.iter().map(|name| name.as_str().into()).collect());
-        let handshake = ["kind", "method"].map(|name| vec!["mcp".into(), name.into()]);
-        let answers = RefCell::new(Store::new(2048, 1024 * 1024));
-        Some(Self { paths: read.chain(handshake).collect(), answers })
-    }
-
-    /// The identity, and every value that can be read, unambiguously one after the other.
-    fn key(&self, identity: &Rc<Identity>, input: &Value) -> Vec<u8> {
-        let mut key = Rc::as_ptr(identity).addr().to_le_bytes().to_vec();
-        for path in &self.paths {
-            let mut value = input;
-            for name in path {
-                match value {
-                    Value::Object(members) => value = members.get(name).unwrap_or(&Value::Undefined),
-                    // Not an object: what the rule sees below it is a matter of the whole.
-                    _ => break,
-                }
-            }
-            encode(value, &mut key);
-        }
-        key
-    }
-
-    fn recall(&self, key: &[u8], identity: &Rc<Identity>) -> Option<Answer> {
-        let given = self.answers.borrow_mut().get(key)?;
-        std::ptr::eq(given.identity.as_ptr(), Rc::as_ptr(identity)).then_some(given.answer)
-    }
-
-    fn keep(&self, key: Vec<u8>, identity: &Rc<Identity>, answer: &Answer) {
-        // A failure may pass; the next call tries again.
-        if matches!(answer, Err(Denial::PolicyError(_) | Denial::PolicyTimeout)) {
-            return;
-        }
-        // INVARIANT: even weakly held, the place of an identity is given to no
-        // other, so its address in the key means nobody else while the entry is there.
-        let given = Given { identity: Rc::downgrade(identity), answer: answer.clone() };
-        let said: usize = match answer {
-            Err(Denial::PolicyDenied { reasons }) => reasons.iter().map(String::len).sum(),
-            _ => 0,
-        };
-        let weight = key.len().saturating_add(said).saturating_add(256);
-        self.answers.borrow_mut().insert(key, weight, given);
-    }
-}
-
-/// A value, in bytes that no other value has: a tag, a length, the contents.
-/// The depth is that of the message, which its reader bounds.
-fn encode(value: &Value, key: &mut Vec<u8>) {
-    let counted = |tag: u8, count: usize, key: &mut Vec<u8>| {
-        key.push(tag);
-        key.extend(count.to_le_bytes());
-    };
-    match value {
-        Value::Undefined => key.push(b'u'),
-        Value::Null => key.push(b'n'),
-        Value::Bool(false) => key.push(b'f'),
-        Value::Bool(true) => key.push(b't'),
-        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            // 1 and 1.0 are equal in Rego, but do not print alike.
-            (Some(integer), _) if value.to_string() == integer.to_string() => {
-                key.push(b'i');
-                key.extend(integer.to_le_bytes());
-            }
-            (_, Some(float)) => {
-                key.push(b'g');
-                key.extend(float.to_bits().to_le_bytes());
-            }
-            (_, None) => {
-                let text = value.to_string();
-                counted(b'd', text.len(), key);
-                key.extend(text.as_bytes());
-            }
-        },
-        Value::String(text) => {
-            counted(b's', text.len(), key);
-            key.extend(text.as_bytes());
-        }
-        Value::Array(items) => {
-            counted(b'a', items.len(), key);
-            items.iter().for_each(|item| encode(item, key));
-        }
-        Value::Set(items) => {
-            counted(b'e', items.len(), key);
-            items.iter().for_each(|item| encode(item, key));
-        }
-        Value::Object(members) => {
-            counted(b'o', members.len(), key);
-            members.iter().for_each(|(name, value)| {
-                encode(name, key);
-                encode(value, key);
-            });
-        }
-    }
-}
-
 /// Headers for the input: repeated ones joined with a comma (RFC 9110 §5.3),
 /// without credentials, without those that are not UTF-8.
 fn headers(head: &Head) -> Value {
@@ -618,126 +498,3 @@ names!(
     arguments, client, era, http, identity, kind, mcp, method, name, resource, retry, task, time, unix, uri, uris,
     version
 );
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn encoded(json: &str) -> Vec<u8> {
-        let mut key = Vec::new();
-        encode(&Value::from_json_str(json).unwrap(), &mut key);
-        key
-    }
-
-    #[test]
-    fn different_values_have_different_bytes() {
-        let texts = [
-            "null",
-            "true",
-            "false",
-            "1",
-            "-1",
-            "1.5",
-            "\"1\"",
-            "\"\"",
-            "[]",
-            "{}",
-            "[[]]",
-            "[1,2]",
-            "[12]",
-            "[\"1\",\"2\"]",
-            "[\"12\"]",
-            "{\"a\":1}",
-            "{\"a\":\"1\"}",
-            "{\"a\":{\"b\":1}}",
-            "[\"a\",1]",
-            "{\"ab\":1}",
-            "123456789.12345679",
-            "123456789.1234568",
-            "[{\"a\":1},[]]",
-        ];
-        for (index, one) in texts.iter().enumerate() {
-            for other in texts.iter().skip(index + 1) {
-                assert_ne!(encoded(one), encoded(other), "{one} and {other}");
-            }
-        }
-        let mut undefined = Vec::new();
-        encode(&Value::Undefined, &mut undefined);
-        assert!(texts.iter().all(|text| encoded(text) != undefined));
-    }
-
-    fn policy(rules: &str) -> Policy {
-        let module = format!("package mcp.authz\n\n{rules}\n");
-        let modules = BTreeMap::from([("authz.rego".to_owned(), module)]);
-        let options = Options { handshake: true, shadow: false, time_limit: Duration::from_secs(1) };
-        let data = serde_json::json!({"owners": {"a": "alice", "b": "bob"}});
-        Policy::compile(&modules, &data, options).unwrap_or_else(|refusals| panic!("{rules}: {}", refusals[0]))
-    }
-
-    /// All messages of a small world, in an order that looks like none.
-    fn history() -> Vec<(usize, String, &'static str, u64)> {
-        let mut history = Vec::new();
-        let arguments =
-            ["", r#","arguments":{"id":"a"}"#, r#","arguments":{"id":"b"}"#, r#","arguments":{"id":{"a":"b"}}"#];
-        let methods = ["tools/call", "prompts/get", "tools/list"];
-        for step in 0..3000_usize {
-            let pick = step.wrapping_mul(2_654_435_761) >> 5;
-            let name = ["x", "y"][pick / 7 % 2];
-            let method = methods[pick / 3 % 3];
-            let body = format!(
-                r#"{{"jsonrpc":"2.0","id":{step},"method":"{method}","params":{{"name":"{name}"{}}}}}"#,
-                arguments[pick / 11 % 4]
-            );
-            history.push((pick / 5 % 3, body, ["", "v", "w"][pick / 13 % 3], (pick / 17 % 2) as u64));
-        }
-        history
-    }
-
-    #[test]
-    fn a_remembered_answer_is_the_one_that_would_be_given() {
-        let policies = [
-            (true, "allow if input.mcp.name == \"x\""),
-            (true, "allow if data.owners[input.mcp.arguments.id] == input.identity.subject"),
-            (true, "allow if { some key; input.mcp.arguments[key] == \"a\" }"),
-            (true, "allow if { arguments := input.mcp.arguments; count(arguments) == 1 }"),
-            (true, "allow if input.http.headers[\"x-v\"] == \"v\""),
-            (true, "allow if input.http.headers[sprintf(\"x-%s\", [input.mcp.name])]"),
-            (true, "deny contains input.mcp.name if input.mcp.method == \"prompts/get\""),
-            (true, "scopes contains input.mcp.arguments.id\nallow if input.mcp.name"),
-            (false, "allow if input.time.unix == 1"),
-            (false, "step_up := {\"max_age\": 1}\nallow if input.mcp.name"),
-        ];
-        let identities: Vec<_> = ["alice", "bob", "alice"].map(Identity::unverified).map(Rc::new).into();
-        for (remembers, rules) in policies {
-            let rules =
-                if rules.contains("allow") { rules.to_owned() } else { format!("{rules}\nallow if input.mcp.name") };
-            let policy = policy(&rules);
-            assert_eq!(policy.memory.is_some(), remembers, "{rules}");
-            let mut answers = std::collections::BTreeSet::new();
-            for (identity, body, header, unix) in history() {
-                let headers = vec![("x-v".to_owned(), header.into()), (format!("x-{header}"), b"1".to_vec())];
-                let head = Head::new(headers);
-                let call = Call::read(body.as_bytes(), &head, crate::json::Limits::default()).unwrap();
-                let question = Question {
-                    resource: "r",
-                    identity: &identities[identity],
-                    call: &call,
-                    head: &head,
-                    peer: &Peer::default(),
-                    now: SystemTime::UNIX_EPOCH + Duration::from_secs(unix),
-                };
-                let fresh = policy.judge(question, policy.input(question));
-                assert_eq!(policy.answer(question), fresh, "{rules}: {body} {header}");
-                answers.insert(format!("{fresh:?}"));
-            }
-            assert!(answers.len() > 1, "{rules}: expected different answers, found {answers:?}");
-            if let Some(memory) = &policy.memory {
-                let kept = memory.answers.borrow().len();
-                assert!(
-                    (2..1000).contains(&kept),
-                    "{rules}: expected some answers to be given again, found {kept} kept"
-                );
-            }
-        }
-    }
-}

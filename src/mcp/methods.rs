@@ -1,0 +1,92 @@
+//! Every method of both eras, and what each names.
+
+use super::{Era, Kind};
+use crate::denial::Denial;
+
+/// What a method names, and where in its params.
+#[derive(Clone, Copy)]
+pub(super) enum Names {
+    Nothing,
+    /// `params.name`, a tool.
+    Tool,
+    /// `params.name`, a prompt.
+    Prompt,
+    /// `params.uri`
+    Uri,
+    /// `params.ref`, a prompt or a resource.
+    Ref,
+    /// `params.taskId`
+    Task,
+    /// `params.notifications`, a list of resources and tasks.
+    Subscriptions,
+}
+
+/// In which era a method exists.
+#[derive(Clone, Copy)]
+pub(super) enum In {
+    Both,
+    Legacy,
+    Modern,
+}
+
+/// Every method that a client sends (MCP 2025-03-26 to 2026-07-28 and the
+/// tasks and skills extensions).
+pub(super) const METHODS: [(&str, In, Names); 23] = [
+    ("initialize", In::Legacy, Names::Nothing),
+    ("server/discover", In::Modern, Names::Nothing),
+    ("ping", In::Legacy, Names::Nothing),
+    ("logging/setLevel", In::Legacy, Names::Nothing),
+    ("tools/list", In::Both, Names::Nothing),
+    ("tools/call", In::Both, Names::Tool),
+    ("prompts/list", In::Both, Names::Nothing),
+    ("prompts/get", In::Both, Names::Prompt),
+    ("resources/list", In::Both, Names::Nothing),
+    ("resources/templates/list", In::Both, Names::Nothing),
+    ("resources/read", In::Both, Names::Uri),
+    ("resources/directory/read", In::Modern, Names::Uri),
+    ("resources/subscribe", In::Legacy, Names::Uri),
+    ("resources/unsubscribe", In::Legacy, Names::Uri),
+    ("subscriptions/listen", In::Modern, Names::Subscriptions),
+    ("completion/complete", In::Both, Names::Ref),
+    ("tasks/get", In::Both, Names::Task),
+    ("tasks/cancel", In::Both, Names::Task),
+    ("tasks/result", In::Legacy, Names::Task),
+    ("tasks/list", In::Legacy, Names::Nothing),
+    ("tasks/update", In::Modern, Names::Task),
+    ("skills/list", In::Modern, Names::Nothing),
+    ("skills/get", In::Modern, Names::Uri),
+];
+
+const NOTIFICATIONS: [&str; 5] = [
+    "notifications/initialized",
+    "notifications/cancelled",
+    "notifications/progress",
+    "notifications/roots/list_changed",
+    "notifications/tasks/status",
+];
+
+/// The kind of a method and what it names.
+pub(super) fn known(method: &str, era: Era, has_id: bool) -> Result<(Kind, Names), Denial> {
+    if NOTIFICATIONS.contains(&method) {
+        return match has_id {
+            false => Ok((Kind::Notification, Names::Nothing)),
+            true => Err(Denial::MessageInvalid("a notification has no `id`")),
+        };
+    }
+    let entry = METHODS.iter().find(|(name, within, _)| {
+        *name == method
+            && match within {
+                In::Both => true,
+                In::Legacy => era == Era::Legacy,
+                In::Modern => era == Era::Modern,
+            }
+    });
+    let Some((_, _, names)) = entry else {
+        return Err(Denial::MethodUnknown { modern: era == Era::Modern });
+    };
+    // A server may run a request that comes without an id and answer nobody.
+    match has_id {
+        true => Ok((Kind::Request, *names)),
+        false => Err(Denial::MessageInvalid("a request has an `id`")),
+    }
+}
