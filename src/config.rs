@@ -37,7 +37,7 @@ impl fmt::Display for Finding {
 
 /// The plugin configuration. Unknown fields are refused everywhere.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct Config {
     /// `head` or `body`.
     #[serde(default)]
@@ -68,7 +68,7 @@ enum ElsewhereConfig {
 
 /// One protected resource.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct ResourceConfig {
     url: String,
     issuers: Vec<String>,
@@ -85,7 +85,7 @@ struct ResourceConfig {
 
 /// How denials look to the caller.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct DenialsConfig {
     #[serde(default)]
     reasons: bool,
@@ -93,7 +93,7 @@ struct DenialsConfig {
 
 /// Bounds on one message.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "an object")]
 struct LimitsConfig {
     body: usize,
     depth: u32,
@@ -109,7 +109,7 @@ impl Default for LimitsConfig {
 
 /// One authorization server.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct IssuerConfig {
     name: String,
     issuer: String,
@@ -141,20 +141,20 @@ enum TokenTypeConfig {
 
 /// Where an issuer's keys are.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct JwksConfig {
     inline: JwkSet,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct JwkSet {
     keys: Vec<serde_json::Value>,
 }
 
 /// The policy, and how it is applied.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct PolicyConfig {
     #[serde(default)]
     modules: BTreeMap<String, String>,

@@ -40,7 +40,10 @@ fn main() -> ExitCode {
                 eprintln!("{}: {finding}", config.display());
             }
             let count = findings.len();
-            eprintln!("{count} finding{}; Envoy would refuse this configuration", if count == 1 { "" } else { "s" });
+            eprintln!(
+                "{count} finding{}; mend what was found before this is pushed",
+                if count == 1 { "" } else { "s" }
+            );
             ExitCode::FAILURE
         }
     }

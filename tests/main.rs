@@ -18,6 +18,7 @@
 mod case;
 mod check;
 mod client;
+mod command;
 mod corpus;
 mod docs;
 mod envoy;
@@ -40,6 +41,7 @@ fn main() {
     trials.extend(corpus::trials(&cases));
     trials.extend(rego::trials());
     trials.extend(docs::trials());
+    trials.extend(command::trials());
     trials.extend(envoy::trials(&cases));
     trials.extend(streams::trials());
     trials.extend(reload::trials());

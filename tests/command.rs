@@ -1,0 +1,107 @@
+//! `mcp-gate check`, as an operator runs it.
+
+use std::process::{Command, Output};
+
+use libtest_mimic::{Failed, Trial};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let trial = |name: &str, check: fn() -> Result<(), String>| {
+        Trial::test(format!("command/{name}"), move || check().map_err(Failed::from))
+    };
+    vec![
+        trial("a_good_file_is_ok_and_names_its_policy", good),
+        trial("every_finding_is_reported_with_its_path", findings),
+        trial("what_the_module_relies_on_is_checked_around_it", around),
+        trial("a_configmap_is_read", configmap),
+        trial("what_is_no_file_and_no_yaml_is_said", unreadable),
+    ]
+}
+
+/// The ECDS file of the repository.
+fn filter() -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/envoy/filter.yaml");
+    std::fs::read_to_string(path).expect("envoy/filter.yaml is there")
+}
+
+/// The same, with one text in another's place.
+fn changed(changes: &[(&str, &str)]) -> String {
+    changes.iter().fold(filter(), |text, (old, new)| {
+        assert!(text.contains(old), "expected `{old}` in envoy/filter.yaml");
+        text.replace(old, new)
+    })
+}
+
+/// Checks a text; its file is gone afterwards.
+fn check(name: &str, text: &str) -> (bool, String) {
+    let file = std::env::temp_dir().join(format!("mcp-gate-{}-{name}", std::process::id()));
+    std::fs::write(&file, text).expect("a file in the temporary directory");
+    let Output { status, stdout, stderr } = run(&file.to_string_lossy());
+    let _ = std::fs::remove_file(&file);
+    (status.success(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
+}
+
+fn run(file: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_mcp-gate")).args(["check", file]).output().expect("mcp-gate starts")
+}
+
+fn expect(found: (bool, String), good: bool, texts: &[&str]) -> Result<(), String> {
+    let (success, output) = found;
+    let missing: Vec<_> = texts.iter().filter(|text| !output.contains(**text)).collect();
+    match success == good && missing.is_empty() {
+        true => Ok(()),
+        false => Err(format!("expected success {good} and {missing:?}, found success {success} and:\n{output}")),
+    }
+}
+
+fn good() -> Result<(), String> {
+    expect(check("good", &filter()), true, &["ok: policy ", " for http://127.0.0.1:10000/mcp"])
+}
+
+fn findings() -> Result<(), String> {
+    let text = changed(&[("issuers: [demo]", "issuers: [demon]"), ("allow if rbac.granted", "allow if rbac.granted(")]);
+    let path = "resources[0].typed_config.config.configuration.value: ";
+    expect(
+        check("findings", &text),
+        false,
+        &[
+            &format!("{path}resources[0].issuers[0]: expected the name of an issuer (demo), found `demon`"),
+            &format!("{path}policy.modules.authz.rego:"),
+            "2 findings",
+        ],
+    )
+}
+
+fn around() -> Result<(), String> {
+    let text = changed(&[
+        ("allow_on_headers_stop_iteration: true", "allow_on_headers_stop_iteration: false"),
+        ("failure_policy: FAIL_RELOAD", "failure_policy: FAIL_OPEN\n      fail_open: true"),
+    ]);
+    let path = "resources[0].typed_config.config.";
+    expect(
+        check("around", &text),
+        false,
+        &[
+            &format!("{path}allow_on_headers_stop_iteration: expected `true`"),
+            &format!("{path}failure_policy: expected FAIL_RELOAD or FAIL_CLOSED, found `FAIL_OPEN`"),
+            &format!("{path}fail_open: expected it not to be there"),
+            "3 findings",
+        ],
+    )
+}
+
+fn configmap() -> Result<(), String> {
+    let map = |text: &str| {
+        let inner: String = text.lines().map(|line| format!("    {line}\n")).collect();
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: gate}}\ndata:\n  filter.yaml: |\n{inner}")
+    };
+    expect(check("map", &map(&filter())), true, &["ok: policy "])?;
+    let text = changed(&[("issuers: [demo]", "issuers: []")]);
+    expect(check("bad-map", &map(&text)), false, &["data.filter.yaml: ", "issuers: expected at least one issuer"])
+}
+
+fn unreadable() -> Result<(), String> {
+    expect(check("text", "a: [b"), false, &["expected YAML or JSON"])?;
+    let Output { status, stderr, .. } = run("/nonexistent/gate.yaml");
+    let output = String::from_utf8_lossy(&stderr).into_owned();
+    expect((status.success(), output), false, &["/nonexistent/gate.yaml: file: expected a readable file"])
+}
