@@ -138,6 +138,7 @@ mod tests {
         let record = Record {
             subject: Some("mallory\n{\"decision\":\"permit\"}".into()),
             name: Some("é".repeat(1000)),
+            detail: Some("x".repeat(1000)),
             ..Record::default()
         };
         let started = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_392_000);
@@ -149,6 +150,7 @@ mod tests {
         assert_eq!(line["time"], "2026-11-23T00:00:00.000Z");
         assert_eq!(line["duration_us"], 42);
         assert_eq!(line["name"].as_str().unwrap().len(), 256);
+        assert_eq!(line["detail"].as_str().unwrap().len(), 256);
         assert!(line.get("issuer").is_none());
     }
 

@@ -119,9 +119,10 @@ fn exchange(
     }
     if let (Next::Hold(_), Some(body)) = (&step, &request.body) {
         let arrives = request.stops_after.unwrap_or(body.len());
-        let sizes = if pieces { 1..=arrives } else { arrives..=arrives };
+        // As a whole, the size is seen with the body alone.
+        let announced = if pieces { arrives } else { 0 };
         // Refused as soon as it is too much, and not before.
-        let refused = sizes.into_iter().find_map(|size| exchange.handle_size(size));
+        let refused = (1..=announced).find_map(|size| exchange.handle_size(size));
         match refused {
             Some(refused) => step = refused,
             None if request.stops_after.is_none() => step = exchange.handle_body(body, now),

@@ -150,6 +150,23 @@ mod tests {
     }
 
     #[test]
+    fn a_failure_is_tried_again() {
+        let memory = policy("allow if input.mcp.name").memory.unwrap();
+        let identity = Rc::new(Identity::unverified("alice"));
+        for (key, answer, is_kept) in [
+            (b"1", Ok(()), true),
+            (b"2", Err(Denial::PolicyUndefined), true),
+            (b"3", Err(Denial::PolicyTimeout), false),
+            (b"4", Err(Denial::PolicyError(String::new())), false),
+        ] {
+            memory.keep(key.to_vec(), &identity, &answer);
+            assert_eq!(memory.recall(key, &identity), is_kept.then_some(answer));
+        }
+        let other = Rc::new(Identity::unverified("alice"));
+        assert_eq!(memory.recall(b"1", &other), None, "another identity, whatever it says of itself");
+    }
+
+    #[test]
     fn different_values_have_different_bytes() {
         let texts = [
             "null",
