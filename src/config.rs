@@ -517,3 +517,22 @@ fn magic(data: &serde_json::Value, path: &str) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_struct_is_read_whatever_the_length_of_its_first_member() {
+        // 123 is `{`, and the tag before it a line feed.
+        for length in 0..300 {
+            let value = prost_types::Value { kind: Some(prost_types::value::Kind::StringValue("x".repeat(length))) };
+            let object = prost_types::Struct { fields: [("a".to_owned(), value)].into() };
+            let read = document(&object.encode_to_vec());
+            assert_eq!(read, Ok(serde_json::json!({"a": "x".repeat(length)})), "{length}");
+        }
+        assert_eq!(document(b"{\"a\": 1}"), Ok(serde_json::json!({"a": 1})));
+        assert!(document(b"{\"a\": 1, \"a\": 2}").is_err());
+        assert!(document(b"\xff").is_err());
+    }
+}

@@ -380,6 +380,15 @@ mod tests {
     }
 
     #[test]
+    fn a_fraction_is_read_to_its_last_bit() {
+        for (text, number) in
+            [("0.09999999999999999", 0.099_999_999_999_999_99), ("123456789.1234568", 123_456_789.123_456_8)]
+        {
+            assert_eq!(read(text), Ok(Json::Float(number)), "{text}");
+        }
+    }
+
+    #[test]
     fn what_parsers_disagree_on_is_refused() {
         for text in [
             "",
