@@ -160,18 +160,13 @@ impl<'a> Call<'a> {
         if era == Era::Modern {
             return Err(Denial::MethodRefused { allow: "POST" });
         }
-        Ok(Self {
-            era,
-            version,
-            kind,
-            id: None,
-            method: None,
-            name: None,
-            uri: None,
-            uris: Vec::new(),
-            task: None,
-            params: Object::default(),
-        })
+        Ok(Self::nameless(era, version, kind))
+    }
+
+    /// A message that has no method and names nothing.
+    fn nameless(era: Era, version: &'static str, kind: Kind) -> Self {
+        let params = Object::default();
+        Self { era, version, kind, id: None, method: None, name: None, uri: None, uris: Vec::new(), task: None, params }
     }
 
     /// Reads the body of a POST, and holds the MCP headers against it.
@@ -249,18 +244,7 @@ impl<'a> Call<'a> {
         if era == Era::Modern {
             return Err(Denial::MessageInvalid("a client sends no responses in this version of the protocol"));
         }
-        Ok(Self {
-            era,
-            version,
-            kind: Kind::Response,
-            id: None,
-            method: None,
-            name: None,
-            uri: None,
-            uris: Vec::new(),
-            task: None,
-            params: Object::default(),
-        })
+        Ok(Self::nameless(era, version, Kind::Response))
     }
 
     fn take_names(&mut self, names: Names) -> Result<(), Denial> {
