@@ -5,20 +5,23 @@
 //! finding: the path of the field, what was expected, what was found.
 //! The module calls it in `on_configure`, `mcp-gate check` on a file.
 
+mod document;
+
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use prost::Message as _;
 use serde::Deserialize;
 
 use crate::gate::{Elsewhere, Gate, Hold};
-use crate::json::{Json, Limits};
+use crate::json::Limits;
 use crate::keys::{Algorithm, Keys};
+use crate::mcp::{Dialect, ParamHeaders, VERSIONS, Versions};
 use crate::policy::{Options, Policy};
 use crate::resource::{Resource, Url};
 use crate::token::{self, Issuer, Tokens};
+use document::document;
 
 /// What is wrong with a configuration, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +84,30 @@ struct ResourceConfig {
     hosts: Option<Vec<String>>,
     #[serde(default)]
     limits: LimitsConfig,
+    #[serde(default)]
+    versions: VersionsConfig,
+    #[serde(default)]
+    extensions: ExtensionsConfig,
+    /// By tool: the end of a header's name, and the path of the argument that it repeats.
+    #[serde(default)]
+    param_headers: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// The versions of MCP that are accepted.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+struct VersionsConfig {
+    min: Option<String>,
+}
+
+/// What MCP itself does not have.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+struct ExtensionsConfig {
+    #[serde(default)]
+    methods: Vec<String>,
+    #[serde(default)]
+    tools: Vec<String>,
 }
 
 /// How denials look to the caller.
@@ -96,14 +123,17 @@ struct DenialsConfig {
 #[serde(deny_unknown_fields, default, expecting = "an object")]
 struct LimitsConfig {
     body: usize,
+    headers: usize,
     depth: u32,
     nodes: u32,
+    name: usize,
+    string: usize,
 }
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        let Limits { depth, nodes } = Limits::default();
-        Self { body: 256 * 1024, depth, nodes }
+        let Limits { depth, nodes, name, string, .. } = Limits::default();
+        Self { body: 256 * 1024, headers: MOST_HEADER_BYTES, depth, nodes, name, string }
     }
 }
 
@@ -196,6 +226,9 @@ enum ModeConfig {
 /// The largest body that can be asked for, below the buffer limit of `envoy.yaml`.
 const MOST_BODY: usize = 1024 * 1024 - 1;
 
+/// The largest headers that can be asked for, below Envoy's own limit of 60 KiB.
+const MOST_HEADER_BYTES: usize = 48 * 1024;
+
 /// Reads, validates and compiles a configuration: a `google.protobuf.Struct` as
 /// it is on the wire, which is what Envoy makes of the YAML, or its JSON, which
 /// is what Istio sends.
@@ -233,42 +266,6 @@ pub fn load_document(document: serde_json::Value) -> Result<Gate, Vec<Finding>> 
         }),
         _ => Err(findings.0),
     }
-}
-
-/// A configuration as JSON. An object begins with `{`; a `Struct` on the wire
-/// with the tag of its first member, which is a line feed.
-fn document(configuration: &[u8]) -> Result<serde_json::Value, String> {
-    if configuration.first() == Some(&b'{') {
-        let limits = Limits { nodes: 1_000_000, ..Limits::default() };
-        return Json::read(configuration, limits).map(Json::into_owned).map_err(|error| error.to_string());
-    }
-    let decoded = prost_types::Struct::decode(configuration);
-    let decoded = decoded.map_err(|error| format!("expected a google.protobuf.Struct or a JSON object: {error}"))?;
-    Ok(members(decoded))
-}
-
-// prost bounds the depth at 100.
-fn members(object: prost_types::Struct) -> serde_json::Value {
-    object.fields.into_iter().map(|(name, value)| (name, value_of(value))).collect()
-}
-
-fn value_of(value: prost_types::Value) -> serde_json::Value {
-    use prost_types::value::Kind;
-    match value.kind {
-        None | Some(Kind::NullValue(_)) => serde_json::Value::Null,
-        Some(Kind::BoolValue(bool)) => bool.into(),
-        Some(Kind::NumberValue(number)) => integer(number).map_or_else(|| number.into(), Into::into),
-        Some(Kind::StringValue(text)) => text.into(),
-        Some(Kind::ListValue(list)) => list.values.into_iter().map(value_of).collect(),
-        Some(Kind::StructValue(object)) => members(object),
-    }
-}
-
-/// A number that was an integer before `Struct` made a double of it.
-#[expect(clippy::cast_possible_truncation, reason = "the range was checked")]
-fn integer(number: f64) -> Option<i64> {
-    const SAFE: f64 = 9_007_199_254_740_991.0;
-    (number.fract() == 0.0 && (-SAFE..=SAFE).contains(&number)).then_some(number as i64)
 }
 
 struct Findings(Vec<Finding>);
@@ -377,16 +374,27 @@ impl Findings {
                 self.add(format!("{path}.hosts[{index}]"), problem);
             }
         }
-        let Limits { depth, nodes } = Limits::default();
-        let LimitsConfig { body, .. } = config.limits;
-        if !(1..=MOST_BODY).contains(&body) {
-            self.add(format!("{path}.limits.body"), format!("expected 1 to {MOST_BODY} bytes, found {body}"));
-        }
-        for (name, value, most) in [("depth", config.limits.depth, depth), ("nodes", config.limits.nodes, nodes)] {
+        let most = Limits::default();
+        let LimitsConfig { body, headers, depth, nodes, name, string } = config.limits;
+        for (field, value, most, unit) in [
+            ("body", body, MOST_BODY, " bytes"),
+            ("headers", headers, MOST_HEADER_BYTES, " bytes"),
+            ("depth", depth as usize, most.depth as usize, ""),
+            ("nodes", nodes as usize, most.nodes as usize, ""),
+            ("name", name, most.name, " bytes"),
+            ("string", string, most.string, " bytes"),
+        ] {
             if !(1..=most).contains(&value) {
-                self.add(format!("{path}.limits.{name}"), format!("expected 1 to {most}, found {value}"));
+                self.add(format!("{path}.limits.{field}"), format!("expected 1 to {most}{unit}, found {value}"));
             }
         }
+        let dialect = Dialect {
+            limits: Limits { depth, nodes, name, string, ..most },
+            versions: self.versions(path, config.versions),
+            params: self.param_headers(path, config.param_headers),
+            methods: config.extensions.methods,
+            tools: config.extensions.tools,
+        };
         let url = match Url::read(&config.url) {
             Ok(url) => url,
             Err(expected) => {
@@ -411,10 +419,43 @@ impl Findings {
             origins: config.origins,
             reasons: config.denials.reasons,
             body_limit: body,
-            json_limits: Limits { depth: config.limits.depth, nodes: config.limits.nodes },
+            header_limit: headers,
+            dialect,
             tokens: Tokens::default(),
             url: config.url,
         })
+    }
+
+    fn versions(&mut self, path: &str, config: VersionsConfig) -> Versions {
+        let Some(min) = config.min else { return Versions::default() };
+        Versions::down_to(&min).unwrap_or_else(|| {
+            let known = VERSIONS.map(|version| version.name).join(", ");
+            self.add(format!("{path}.versions.min"), format!("expected one of {known}, found `{min}`"));
+            Versions::default()
+        })
+    }
+
+    fn param_headers(&mut self, path: &str, config: BTreeMap<String, BTreeMap<String, String>>) -> ParamHeaders {
+        let mut params = ParamHeaders::new();
+        for (tool, headers) in config {
+            let known = params.entry(tool.clone()).or_default();
+            for (header, argument) in headers {
+                let path = format!("{path}.param_headers.{tool}.{header}");
+                let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+                if header.is_empty() || !header.bytes().all(is_name) {
+                    self.add(&path, "expected what stands after `Mcp-Param-` in the name of a header");
+                }
+                if argument.split('.').any(str::is_empty) {
+                    self.add(&path, format!("expected the path of an argument, found `{argument}`"));
+                }
+                let header = header.to_ascii_lowercase();
+                if known.iter().any(|(known, _)| *known == header) {
+                    self.add(&path, "expected each header once, found it in another spelling, too");
+                }
+                known.push((header, argument.split('.').map(str::to_owned).collect()));
+            }
+        }
+        params
     }
 
     /// The data of the bundled policies.
@@ -515,24 +556,5 @@ fn magic(data: &serde_json::Value, path: &str) -> Option<String> {
         }
         serde_json::Value::String(text) => text.contains(MAGIC).then(|| path.to_owned()),
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_struct_is_read_whatever_the_length_of_its_first_member() {
-        // 123 is `{`, and the tag before it a line feed.
-        for length in 0..300 {
-            let value = prost_types::Value { kind: Some(prost_types::value::Kind::StringValue("x".repeat(length))) };
-            let object = prost_types::Struct { fields: [("a".to_owned(), value)].into() };
-            let read = document(&object.encode_to_vec());
-            assert_eq!(read, Ok(serde_json::json!({"a": "x".repeat(length)})), "{length}");
-        }
-        assert_eq!(document(b"{\"a\": 1}"), Ok(serde_json::json!({"a": 1})));
-        assert!(document(b"{\"a\": 1, \"a\": 2}").is_err());
-        assert!(document(b"\xff").is_err());
     }
 }

@@ -6,6 +6,8 @@
 //! records, clients and documents name them, and none is ever reused with
 //! another meaning.
 
+use crate::http::MOST_HEADERS;
+
 /// Why a request is not forwarded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Denial {
@@ -28,6 +30,11 @@ pub enum Denial {
     /// The body is larger than the operator allows.
     BodyTooLarge {
         /// The largest, in bytes.
+        limit: usize,
+    },
+    /// The headers are larger, or more, than the operator allows.
+    HeadersTooLarge {
+        /// The largest size of all names and values, in bytes.
         limit: usize,
     },
     /// The credential is larger than any real one.
@@ -68,8 +75,14 @@ pub enum Denial {
     // The message.
     /// Not strict JSON.
     JsonInvalid(String),
+    /// JSON that readers are known to read differently.
+    JsonAmbiguous(String),
+    /// More values, or longer ones, than the operator allows.
+    JsonTooLarge(String),
     /// The same member twice in one object.
     MemberDuplicate(String),
+    /// A member that some decoder takes for another.
+    MemberLookalike(String),
     /// A batch, which no version of the protocol may be made to judge.
     BatchRefused,
     /// JSON, but not one JSON-RPC message.
@@ -82,6 +95,8 @@ pub enum Denial {
     VersionUnsupported {
         /// What the header said, cut to a length.
         requested: String,
+        /// Those that the resource speaks, the newest first.
+        supported: Vec<&'static str>,
     },
     /// A method that MCP does not have.
     MethodUnknown {
@@ -136,6 +151,7 @@ impl Denial {
             Self::MediaTypeRefused => "media_type_refused",
             Self::HeaderRefused(_) => "header_refused",
             Self::BodyTooLarge { .. } => "body_too_large",
+            Self::HeadersTooLarge { .. } => "headers_too_large",
             Self::CredentialTooLarge => "credential_too_large",
             Self::CredentialInQuery => "credential_in_query",
             Self::CredentialMissing => "credential_missing",
@@ -153,7 +169,10 @@ impl Denial {
             Self::TokenType => "token_type",
             Self::KeysUnavailable => "keys_unavailable",
             Self::JsonInvalid(_) => "json_invalid",
+            Self::JsonAmbiguous(_) => "json_ambiguous",
+            Self::JsonTooLarge(_) => "json_too_large",
             Self::MemberDuplicate(_) => "member_duplicate",
+            Self::MemberLookalike(_) => "member_lookalike",
             Self::BatchRefused => "batch_refused",
             Self::MessageInvalid(_) => "message_invalid",
             Self::ParamsInvalid(_) => "params_invalid",
@@ -179,7 +198,10 @@ impl Denial {
             Self::CredentialInQuery
             | Self::HeaderRefused(_)
             | Self::JsonInvalid(_)
+            | Self::JsonAmbiguous(_)
+            | Self::JsonTooLarge(_)
             | Self::MemberDuplicate(_)
+            | Self::MemberLookalike(_)
             | Self::BatchRefused
             | Self::MessageInvalid(_)
             | Self::ParamsInvalid(_)
@@ -214,7 +236,7 @@ impl Denial {
             Self::MethodRefused { .. } => 405,
             Self::BodyTooLarge { .. } => 413,
             Self::MediaTypeRefused => 415,
-            Self::CredentialTooLarge => 431,
+            Self::HeadersTooLarge { .. } | Self::CredentialTooLarge => 431,
             Self::KeysUnavailable | Self::HostFailed | Self::NotConfigured => 503,
         }
     }
@@ -225,7 +247,12 @@ impl Denial {
     pub fn rpc_code(&self) -> Option<i32> {
         match self {
             Self::JsonInvalid(_) => Some(-32700),
-            Self::MemberDuplicate(_) | Self::BatchRefused | Self::MessageInvalid(_) => Some(-32600),
+            Self::JsonAmbiguous(_)
+            | Self::JsonTooLarge(_)
+            | Self::MemberDuplicate(_)
+            | Self::MemberLookalike(_)
+            | Self::BatchRefused
+            | Self::MessageInvalid(_) => Some(-32600),
             Self::MethodUnknown { .. } => Some(-32601),
             Self::ParamsInvalid(_) => Some(-32602),
             Self::HeaderMismatch(_) => Some(-32020),
@@ -274,11 +301,18 @@ impl Denial {
             }
             Self::HeaderRefused(name) => format!("expected one well-formed `{name}` header"),
             Self::BodyTooLarge { limit } => format!("expected a body of at most {limit} bytes"),
+            Self::HeadersTooLarge { limit } => {
+                format!("expected at most {MOST_HEADERS} headers, and at most {limit} bytes of them")
+            }
             Self::CredentialTooLarge => "the Authorization header is larger than this endpoint accepts".into(),
             Self::CredentialInQuery => "a token must come in the Authorization header, never in the query".into(),
             Self::KeysUnavailable => "the keys that verify tokens are not available; try again later".into(),
             Self::JsonInvalid(reason) => format!("expected strict JSON (RFC 8259, RFC 7493): {reason}"),
-            Self::MemberDuplicate(reason) => reason.clone(),
+            Self::JsonAmbiguous(reason) => format!("expected JSON that all readers read alike (RFC 7493): {reason}"),
+            Self::JsonTooLarge(reason) => format!("expected a smaller message: {reason}"),
+            Self::MemberDuplicate(reason) | Self::MemberLookalike(reason) => {
+                format!("expected members that cannot be taken for one another: {reason}")
+            }
             Self::BatchRefused => "expected one JSON-RPC message, found a batch; send its messages one by one".into(),
             Self::MessageInvalid(reason) | Self::ParamsInvalid(reason) => (*reason).into(),
             Self::HeaderMismatch(reason) => (*reason).into(),

@@ -169,7 +169,11 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        Action::Continue
+        match self.exchange.handle_response() {
+            // A page must not read what it was not let to.
+            Some(edits) if !apply(MapType::HttpResponseHeaders, &edits) => self.fail(),
+            _ => Action::Continue,
+        }
     }
 
     fn on_http_response_body(&mut self, _size: usize, _end_of_stream: bool) -> Action {
@@ -199,11 +203,11 @@ impl Stream {
     fn perform(&mut self, step: Step) -> Action {
         match step {
             Step::Hold(None) => Action::Pause,
-            Step::Hold(Some(edits)) => match apply(&edits) {
+            Step::Hold(Some(edits)) => match apply(MapType::HttpRequestHeaders, &edits) {
                 true => Action::Continue,
                 false => self.fail(),
             },
-            Step::Forward(forward) => match apply(forward.edits()) {
+            Step::Forward(forward) => match apply(MapType::HttpRequestHeaders, forward.edits()) {
                 true => {
                     self.report();
                     Action::Continue
@@ -239,13 +243,13 @@ impl Stream {
     }
 }
 
-/// Changes the head of the request; all of it or nothing goes on.
-fn apply(edits: &Edits) -> bool {
-    let removed = |name: &String| hostcalls::remove_map_value(MapType::HttpRequestHeaders, name).is_ok();
-    let set = |(name, value): &(&str, String)| {
-        hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value.as_bytes())).is_ok()
-    };
-    edits.remove.iter().all(removed) && edits.set.iter().all(set)
+/// Changes the head of a request or response; all of it or nothing goes on.
+fn apply(map: MapType, edits: &Edits) -> bool {
+    let removed = |name: &String| hostcalls::remove_map_value(map, name).is_ok();
+    let set =
+        |(name, value): &(&str, String)| hostcalls::set_map_value_bytes(map, name, Some(value.as_bytes())).is_ok();
+    let added = |(name, value): &(&str, String)| hostcalls::add_map_value_bytes(map, name, value.as_bytes()).is_ok();
+    edits.remove.iter().all(removed) && edits.set.iter().all(set) && edits.add.iter().all(added)
 }
 
 fn send(reply: &Reply) {

@@ -3,6 +3,9 @@
 //! [`Head`] holds the head of a request as the host hands it over: names and
 //! values as bytes, every value of a repeated header. Nothing here decides.
 
+/// The most headers that a request may have, below Envoy's own limit of 100.
+pub const MOST_HEADERS: usize = 96;
+
 /// The head of a request: pseudo-headers and headers, in their order.
 #[derive(Debug, Default)]
 pub struct Head {
@@ -30,9 +33,19 @@ impl Head {
         }
     }
 
+    /// The one value of a header, if it is there once and is UTF-8.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).ok().flatten().and_then(|value| std::str::from_utf8(value).ok())
+    }
+
     /// Does the header stand here at all?
     pub fn has(&self, name: &str) -> bool {
         self.headers.iter().any(|(header, _)| header == name)
+    }
+
+    /// How many headers there are, and the size of their names and values, in bytes.
+    pub fn size(&self) -> (usize, usize) {
+        (self.iter().count(), self.iter().map(|(name, value)| name.len().saturating_add(value.len())).sum())
     }
 
     /// All headers, without the pseudo-headers.
@@ -80,11 +93,13 @@ pub struct Reply {
     pub body: String,
 }
 
-/// Changes to the head of a request that is let go.
+/// Changes to the head of a request or response that is let go.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Edits {
     /// Headers to take away, whatever their values.
     pub remove: Vec<String>,
     /// Headers to set, in place of what stood there.
     pub set: Vec<(&'static str, String)>,
+    /// Headers to add, beside what stands there.
+    pub add: Vec<(&'static str, String)>,
 }

@@ -2,19 +2,27 @@
 //!
 //! A message that the gate and the server behind it read differently is a way
 //! around the gate, so what parsers are known to disagree on is refused here:
-//! a member that stands twice in an object, at any depth (RFC 8259 §4), an
-//! integer beyond ±(2^53−1) (RFC 7493 §2.2), negative zero, lone surrogates,
-//! invalid UTF-8, a byte order mark, text after the value, and names that some
-//! parser treats as magic. Depth and number of values are bounded.
+//! a member that stands twice in an object, at any depth (RFC 8259 §4), two that
+//! some decoder takes for one, an integer beyond ±(2^53−1) (RFC 7493 §2.2),
+//! negative zero, lone surrogates, invalid UTF-8, a byte order mark, text after
+//! the value, and names that some parser treats as magic. Depth, number and size
+//! of values are bounded.
 //!
 //! serde_json reads the tokens; what it would let through is refused in
-//! `Reader`, which sees every value once. Nothing else in this crate parses
-//! bytes from outside as JSON.
+//! `Reader`, which sees every value once, while it is read. Its recursion ends at
+//! the depth limit. Nothing else in this crate parses bytes from outside as JSON.
+
+mod number;
+mod skeleton;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use number::{MAX_SAFE_INTEGER, UNSAFE, has_unsafe_number};
+use skeleton::{is_alike, skeleton};
 
 /// Bounds on one JSON text.
 #[derive(Debug, Clone, Copy)]
@@ -23,12 +31,20 @@ pub struct Limits {
     pub depth: u32,
     /// Values in all, member names not counted.
     pub nodes: u32,
+    /// The longest name of a member, in bytes, unescaped.
+    pub name: usize,
+    /// The longest string, in bytes, unescaped.
+    pub string: usize,
+    /// May one object have members whose names look alike? Data that an operator
+    /// wrote may; what a caller wrote may not.
+    pub alike: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         // 64 is the lowest limit among the parsers that may stand behind the gate.
-        Self { depth: 64, nodes: 20_000 }
+        // A string may be as long as the largest body.
+        Self { depth: 64, nodes: 20_000, name: 1024, string: 1024 * 1024 - 1, alike: false }
     }
 }
 
@@ -54,12 +70,18 @@ pub enum Json<'a> {
 impl<'a> Json<'a> {
     /// Reads one JSON text: the whole of `text`, white space around it allowed.
     pub fn read(text: &'a [u8], limits: Limits) -> Result<Self, JsonError> {
-        let mut budget = Budget { depth: limits.depth, nodes: limits.nodes };
+        let mut state = State { left: limits, fault: Fault::Syntax, is_doubtful: false };
         let mut deserializer = serde_json::Deserializer::from_slice(text);
-        let value = Reader { budget: &mut budget }
+        let value = Reader { state: &mut state }
             .deserialize(&mut deserializer)
             .and_then(|value| deserializer.end().map(|()| value));
-        value.map_err(|error| JsonError::new(&error))
+        match value {
+            Ok(_) if state.is_doubtful && has_unsafe_number(text) => {
+                Err(JsonError { fault: Fault::Ambiguous, reason: UNSAFE.to_owned() })
+            }
+            Ok(value) => Ok(value),
+            Err(error) => Err(JsonError { fault: state.fault, reason: error.to_string() }),
+        }
     }
 
     /// The string, if it is one.
@@ -92,6 +114,15 @@ impl<'a> Json<'a> {
         match self {
             Self::Integer(number) => Some(*number),
             Self::Float(number) => Some(number.floor() as i64),
+            _ => None,
+        }
+    }
+
+    /// The number, if it is one; an integer fits exactly.
+    pub fn as_number(&self) -> Option<f64> {
+        match self {
+            Self::Integer(number) => Some(*number as f64),
+            Self::Float(number) => Some(*number),
             _ => None,
         }
     }
@@ -154,19 +185,63 @@ impl<'a> Object<'a> {
     }
 }
 
+/// Names that some rule knows members by, whatever they are the members of.
+#[derive(Debug, Default)]
+pub struct Names(HashMap<String, Vec<String>>);
+
+impl Names {
+    /// Adds a name.
+    pub fn add(&mut self, name: &str) {
+        let known = self.0.entry(skeleton(name).into_owned()).or_default();
+        if known.iter().all(|known| known != name) {
+            known.push(name.to_owned());
+        }
+    }
+
+    /// A member of the object, at any depth, whose name looks like a known one
+    /// without being it.
+    pub fn mistaken<'o>(&self, object: &'o Object<'_>) -> Option<&'o str> {
+        object.members().find_map(|(name, value)| match self.0.get(skeleton(name).as_ref()) {
+            Some(known) if known.iter().all(|known| known != name) => Some(name),
+            _ => self.mistaken_below(value),
+        })
+    }
+
+    fn mistaken_below<'o>(&self, value: &'o Json<'_>) -> Option<&'o str> {
+        match value {
+            Json::Object(object) => self.mistaken(object),
+            Json::Array(items) => items.iter().find_map(|item| self.mistaken_below(item)),
+            _ => None,
+        }
+    }
+}
+
+/// Does a name look like one of these without being it?
+pub fn is_lookalike(name: &str, known: &[&str]) -> bool {
+    !known.contains(&name) && known.iter().any(|known| is_alike(name, known))
+}
+
+/// What is wrong with a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It is not JSON, or nests too deeply for some readers.
+    Syntax,
+    /// A member stands twice in one object.
+    Duplicate,
+    /// Two members of one object have names that some decoder takes for one.
+    Lookalike,
+    /// It is JSON, and readers read it differently.
+    Ambiguous,
+    /// More values, or longer ones, than the limits allow.
+    TooLarge,
+}
+
 /// Why a text was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsonError {
-    /// Not JSON at all, or JSON that says the same thing twice?
-    pub duplicate: bool,
+    /// What kind of fault it is.
+    pub fault: Fault,
     reason: String,
-}
-
-impl JsonError {
-    fn new(error: &serde_json::Error) -> Self {
-        let reason = error.to_string();
-        Self { duplicate: reason.starts_with(DUPLICATE), reason }
-    }
 }
 
 impl fmt::Display for JsonError {
@@ -175,31 +250,46 @@ impl fmt::Display for JsonError {
     }
 }
 
-const DUPLICATE: &str = "a member stands twice in one object";
-
-#[derive(Debug)]
-struct Budget {
-    depth: u32,
-    nodes: u32,
+struct State {
+    /// The limits, less what was read.
+    left: Limits,
+    /// What an error means; serde_json's own are about syntax.
+    fault: Fault,
+    /// Was there a number that may have been written as another one?
+    is_doubtful: bool,
 }
 
-/// Reads one value, within what is left of the budget.
-struct Reader<'b> {
-    budget: &'b mut Budget,
+impl State {
+    fn refuse<E: serde::de::Error>(&mut self, fault: Fault, reason: impl fmt::Display) -> E {
+        self.fault = fault;
+        E::custom(reason)
+    }
+}
+
+/// Reads one value, within what is left.
+struct Reader<'s> {
+    state: &'s mut State,
 }
 
 impl Reader<'_> {
     /// Goes one level down. The caller comes up again by [`Reader::leave`].
     fn enter<E: serde::de::Error>(&mut self) -> Result<(), E> {
-        match self.budget.depth.checked_sub(1) {
-            Some(depth) => self.budget.depth = depth,
-            None => return Err(E::custom("nested too deeply")),
+        match self.state.left.depth.checked_sub(1) {
+            Some(depth) => self.state.left.depth = depth,
+            None => return Err(self.state.refuse(Fault::Syntax, "nested too deeply")),
         }
         Ok(())
     }
 
     fn leave(&mut self) {
-        self.budget.depth = self.budget.depth.saturating_add(1);
+        self.state.left.depth = self.state.left.depth.saturating_add(1);
+    }
+
+    fn check_string<E: serde::de::Error>(&mut self, value: &str) -> Result<(), E> {
+        match value.len() > self.state.left.string {
+            true => Err(self.state.refuse(Fault::TooLarge, "a string is too long")),
+            false => Ok(()),
+        }
     }
 }
 
@@ -207,9 +297,9 @@ impl<'de> DeserializeSeed<'de> for Reader<'_> {
     type Value = Json<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json<'de>, D::Error> {
-        match self.budget.nodes.checked_sub(1) {
-            Some(nodes) => self.budget.nodes = nodes,
-            None => return Err(D::Error::custom("too many values")),
+        match self.state.left.nodes.checked_sub(1) {
+            Some(nodes) => self.state.left.nodes = nodes,
+            None => return Err(self.state.refuse(Fault::TooLarge, "too many values")),
         }
         deserializer.deserialize_any(self)
     }
@@ -233,40 +323,41 @@ impl<'de> Visitor<'de> for Reader<'_> {
     fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Json<'de>, E> {
         match i64::try_from(value) {
             Ok(value) => self.visit_i64(value),
-            Err(_) => Err(E::custom(TOO_LARGE)),
+            Err(_) => Err(self.state.refuse(Fault::Ambiguous, UNSAFE)),
         }
     }
 
     fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Json<'de>, E> {
         if value.unsigned_abs() > MAX_SAFE_INTEGER {
-            return Err(E::custom(TOO_LARGE));
+            return Err(self.state.refuse(Fault::Ambiguous, UNSAFE));
         }
         Ok(Json::Integer(value))
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Json<'de>, E> {
         if value == 0.0 && value.is_sign_negative() {
-            return Err(E::custom("negative zero, which parsers read differently"));
+            return Err(self.state.refuse(Fault::Ambiguous, "negative zero, which parsers read differently"));
         }
-        // serde_json turns an integer that fits no i64 into a float.
-        if value.fract() == 0.0 && value.abs() > MAX_SAFE_INTEGER as f64 {
-            return Err(E::custom(TOO_LARGE));
-        }
+        // An integer that fits no i64, or a fraction too small for a double? The
+        // token alone would tell, and serde_json does not hand it over.
+        self.state.is_doubtful |= value == 0.0 || value.abs() > MAX_SAFE_INTEGER as f64;
         Ok(Json::Float(value))
     }
 
-    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Json<'de>, E> {
+    fn visit_borrowed_str<E: serde::de::Error>(mut self, value: &'de str) -> Result<Json<'de>, E> {
+        self.check_string(value)?;
         Ok(Json::String(Cow::Borrowed(value)))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Json<'de>, E> {
+    fn visit_str<E: serde::de::Error>(mut self, value: &str) -> Result<Json<'de>, E> {
+        self.check_string(value)?;
         Ok(Json::String(Cow::Owned(value.to_owned())))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut sequence: A) -> Result<Json<'de>, A::Error> {
         self.enter()?;
         let mut items = Vec::new();
-        while let Some(item) = sequence.next_element_seed(Reader { budget: self.budget })? {
+        while let Some(item) = sequence.next_element_seed(Reader { state: self.state })? {
             items.push(item);
         }
         self.leave();
@@ -276,44 +367,42 @@ impl<'de> Visitor<'de> for Reader<'_> {
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Json<'de>, A::Error> {
         self.enter()?;
         let mut members = Vec::new();
-        while let Some(name) = map.next_key_seed(Name)? {
-            let value = map.next_value_seed(Reader { budget: self.budget })?;
+        while let Some(name) = map.next_key_seed(Name { state: self.state })? {
+            let value = map.next_value_seed(Reader { state: self.state })?;
             members.push((name, value));
         }
         self.leave();
-        unique(&members).map_err(A::Error::custom)?;
+        if let Some((fault, name)) = twice(&members, self.state.left.alike) {
+            let problem = match fault {
+                Fault::Duplicate => "a member stands twice in one object",
+                _ => "the names of two members look alike",
+            };
+            let name = shown(name);
+            return Err(self.state.refuse(fault, format_args!("{problem}: `{name}`")));
+        }
         Ok(Json::Object(Object(members)))
     }
 }
 
-const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
-const TOO_LARGE: &str = "an integer beyond ±(2^53−1), which parsers read differently; send it as a string";
-
-/// Refuses two members of one name. Sorting keeps a hostile object from costing
-/// the square of its size.
-fn unique(members: &[(Cow<'_, str>, Json<'_>)]) -> Result<(), String> {
-    let twice = if members.len() <= 8 {
-        let mut names = members.iter().map(|(name, _)| name);
-        let mut seen: [&str; 8] = [""; 8];
-        names.by_ref().zip(0..).find_map(|(name, count)| {
-            let repeated = seen.iter().take(count).any(|known| known == name);
-            if let Some(place) = seen.get_mut(count) {
-                *place = name;
-            }
-            repeated.then_some(name)
-        })
-    } else {
-        let mut names: Vec<_> = members.iter().map(|(name, _)| name).collect();
-        names.sort_unstable();
-        names.windows(2).find_map(|pair| match pair {
-            [first, second] if first == second => Some(*first),
-            _ => None,
-        })
-    };
-    match twice {
-        Some(name) => Err(format!("{DUPLICATE}: `{}`", shown(name))),
-        None => Ok(()),
+/// A member whose name is another's, or looks like it. Sorting keeps a hostile
+/// object from costing the square of its size.
+fn twice<'m>(members: &'m [(Cow<'_, str>, Json<'_>)], alike: bool) -> Option<(Fault, &'m str)> {
+    let fault = |one: &str, other: &str| if one == other { Fault::Duplicate } else { Fault::Lookalike };
+    if members.len() <= 8 {
+        let mut rest = members.iter();
+        return std::iter::from_fn(|| rest.next()).zip(1..).find_map(|((name, _), next)| {
+            let mut others = members.iter().skip(next).map(|(other, _)| other);
+            let other = others.find(|other| if alike { *other == name } else { is_alike(name, other) })?;
+            Some((fault(name, other), other.as_ref()))
+        });
     }
+    let spelled = |name: &'m str| if alike { Cow::Borrowed(name) } else { skeleton(name) };
+    let mut names: Vec<_> = members.iter().map(|(name, _)| (spelled(name), name.as_ref())).collect();
+    names.sort_unstable();
+    names.windows(2).find_map(|pair| match pair {
+        [(first, one), (second, other)] if first == second => Some((fault(one, other), *other)),
+        _ => None,
+    })
 }
 
 /// A name as it may stand in a message: short, and without control characters.
@@ -322,9 +411,11 @@ fn shown(name: &str) -> String {
 }
 
 /// Reads the name of a member.
-struct Name;
+struct Name<'s> {
+    state: &'s mut State,
+}
 
-impl<'de> DeserializeSeed<'de> for Name {
+impl<'de> DeserializeSeed<'de> for Name<'_> {
     type Value = Cow<'de, str>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cow<'de, str>, D::Error> {
@@ -332,34 +423,41 @@ impl<'de> DeserializeSeed<'de> for Name {
     }
 }
 
-impl<'de> Visitor<'de> for Name {
+impl<'de> Visitor<'de> for Name<'_> {
     type Value = Cow<'de, str>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the name of a member")
     }
 
-    fn visit_borrowed_str<E: serde::de::Error>(self, name: &'de str) -> Result<Cow<'de, str>, E> {
-        plain(name)?;
+    fn visit_borrowed_str<E: serde::de::Error>(mut self, name: &'de str) -> Result<Cow<'de, str>, E> {
+        self.check(name)?;
         Ok(Cow::Borrowed(name))
     }
 
-    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Cow<'de, str>, E> {
-        plain(name)?;
+    fn visit_str<E: serde::de::Error>(mut self, name: &str) -> Result<Cow<'de, str>, E> {
+        self.check(name)?;
         Ok(Cow::Owned(name.to_owned()))
     }
 }
 
-/// Refuses names that some parser gives a meaning of its own: JavaScript's
-/// prototype, and the names by which serde_json and regorus smuggle numbers.
-fn plain<E: serde::de::Error>(name: &str) -> Result<(), E> {
-    if name == "__proto__" || name.starts_with("$serde_json::private::") {
-        return Err(E::custom(format_args!("the member name `{name}` is reserved")));
+impl Name<'_> {
+    /// Refuses names that some parser gives a meaning of its own: JavaScript's
+    /// prototype, and the names by which serde_json and regorus smuggle numbers.
+    fn check<E: serde::de::Error>(&mut self, name: &str) -> Result<(), E> {
+        if name.len() > self.state.left.name {
+            return Err(self.state.refuse(Fault::TooLarge, "the name of a member is too long"));
+        }
+        if name == "__proto__" || name.starts_with("$serde_json::private::") {
+            let name = shown(name);
+            return Err(self.state.refuse(Fault::Ambiguous, format_args!("the member name `{name}` is reserved")));
+        }
+        // Some decoders end a name at its first NUL.
+        if name.bytes().any(|byte| byte.is_ascii_control()) {
+            return Err(self.state.refuse(Fault::Ambiguous, "a member name holds a control character"));
+        }
+        Ok(())
     }
-    if name.chars().any(|c| c.is_ascii_control()) {
-        return Err(E::custom("a member name holds a control character"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -372,9 +470,16 @@ mod tests {
 
     #[test]
     fn what_parsers_agree_on_is_read() {
-        for text in
-            ["null", " {\"a\": [1, -2, 0.5, \"\\u00e9\", true, {}]} \n", "\"\\ud83d\\ude00\"", "9007199254740991"]
-        {
+        for text in [
+            "null",
+            "1e30",
+            "1.5E22",
+            "-123456789012345678901234567890.0",
+            "[0.0,0e5,5e-324,\"18446744073709551616\"]",
+            " {\"a\": [1, -2, 0.5, \"\\u00e9\", true, {}]} \n",
+            "\"\\ud83d\\ude00\"",
+            "9007199254740991",
+        ] {
             assert!(read(text).is_ok(), "{text}");
         }
     }
@@ -399,22 +504,29 @@ mod tests {
             "[1,]",
             "NaN",
             "1e400",
+            "01",
+            "\"\\ud800\"",
+            "{\"\\ud800\":1}",
+            "/**/1",
+        ] {
+            assert_eq!(read(text).expect_err(text).fault, Fault::Syntax, "{text}");
+        }
+        for text in [
             "-0",
             "-0.0",
-            "01",
+            "-1e-400",
             "9007199254740992",
             "-9007199254740992",
             "18446744073709551616",
-            "1e30",
-            "\"\\ud800\"",
-            "{\"\\ud800\":1}",
+            "-100000000000000000000000000000",
+            "[\"\\\\\",1,18446744073709551616]",
+            "[0.0,1e-400]",
+            "123.456e-789",
             "{\"a\\u0000\":1}",
             "{\"__proto__\":{}}",
             "[{\"$serde_json::private::Number\":\"5\"}]",
-            "/**/1",
         ] {
-            let error = read(text).expect_err(text);
-            assert!(!error.duplicate, "{text}: {error}");
+            assert_eq!(read(text).expect_err(text).fault, Fault::Ambiguous, "{text}");
         }
         assert!(Json::read(b"\"\xff\"", Limits::default()).is_err());
         assert!(Json::read(b"\"\xed\xa0\x80\"", Limits::default()).is_err());
@@ -429,9 +541,50 @@ mod tests {
             r#"{"1":1,"2":1,"3":1,"4":1,"5":1,"6":1,"7":1,"8":1,"9":1,"8":1}"#,
             r#"{"1":1,"2":1,"3":1,"4":1,"5":1,"6":1,"7":1,"1":1}"#,
         ] {
-            assert!(read(text).expect_err(text).duplicate, "{text}");
+            assert_eq!(read(text).expect_err(text).fault, Fault::Duplicate, "{text}");
         }
-        assert!(read(r#"{"a":1,"A":1,"b":{"a":1}}"#).is_ok());
+        assert!(read(r#"{"a":1,"b":{"a":1}}"#).is_ok());
+    }
+
+    #[test]
+    fn members_of_one_object_do_not_look_alike() {
+        for text in [
+            r#"{"a":1,"A":1}"#,
+            r#"[{"b":[{"path":1,"x":2,"pa\u200bth":3}]}]"#,
+            r#"{"1":1,"2":1,"3":1,"4":1,"5":1,"6":1,"7":1,"8":1,"k":1,"\u212a":1}"#,
+        ] {
+            assert_eq!(read(text).expect_err(text).fault, Fault::Lookalike, "{text}");
+            let limits = Limits { alike: true, ..Limits::default() };
+            assert!(Json::read(text.as_bytes(), limits).is_ok(), "{text}");
+        }
+        let limits = Limits { alike: true, ..Limits::default() };
+        let twice = r#"{"1":1,"2":1,"3":1,"4":1,"5":1,"6":1,"7":1,"8":1,"9":1,"8":1}"#;
+        assert_eq!(Json::read(twice.as_bytes(), limits).unwrap_err().fault, Fault::Duplicate);
+    }
+
+    #[test]
+    fn a_name_that_somebody_knows_is_spelled_exactly() {
+        let mut names = Names::default();
+        for name in ["path", "recursive", "ID", "id"] {
+            names.add(name);
+        }
+        let mistaken = |text| {
+            let value = read(text).unwrap();
+            names.mistaken(value.as_object().unwrap()).map(str::to_owned)
+        };
+        assert_eq!(mistaken(r#"{"path":1,"ID":2,"other":{"Other":3}}"#), None);
+        assert_eq!(mistaken(r#"{"Path":1}"#).as_deref(), Some("Path"));
+        assert_eq!(mistaken(r#"{"Id":1}"#).as_deref(), Some("Id"));
+        assert_eq!(mistaken(r#"{"a":[[{"recur\u017five":1}]]}"#).as_deref(), Some("recur\u{17f}ive"));
+    }
+
+    #[test]
+    fn names_and_strings_are_bounded() {
+        let limits = Limits { name: 3, string: 4, ..Limits::default() };
+        assert!(Json::read(br#"{"abc":"abcd"}"#, limits).is_ok());
+        for text in [r#"{"abcd":1}"#, r#"{"a":"abcde"}"#, r#"["\u00e9\u00e9x"]"#, r#"{"\u0061bcd":1}"#] {
+            assert_eq!(Json::read(text.as_bytes(), limits).unwrap_err().fault, Fault::TooLarge, "{text}");
+        }
     }
 
     #[test]
@@ -440,7 +593,7 @@ mod tests {
         assert!(read(&nested(64)).is_ok());
         assert!(read(&nested(65)).is_err());
         assert!(read(&"[".repeat(1_000_000)).is_err());
-        let limits = Limits { depth: 2, nodes: 4 };
+        let limits = Limits { depth: 2, nodes: 4, ..Limits::default() };
         assert!(Json::read(b"[1,2,3]", limits).is_ok());
         assert!(Json::read(b"[1,2,3,4]", limits).is_err());
         assert!(Json::read(b"[[],[],[]]", limits).is_ok());

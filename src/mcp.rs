@@ -7,48 +7,36 @@
 //! disagree (2026-07-28, Streamable HTTP, Request Metadata).
 //!
 //! Every method of both eras is known here, with what it names. A method that
-//! is not in the table goes no further.
+//! neither the table nor the operator lists goes no further.
 
+mod headers;
 mod methods;
+mod version;
 
 use std::borrow::Cow;
 
-use jwt_simple::reexports::ct_codecs::{Base64, Decoder as _};
-
 use crate::denial::Denial;
 use crate::http::Head;
-use crate::json::{Json, Limits, Object};
+use crate::json::{Fault, Json, JsonError, Limits, Object, is_lookalike};
+pub use headers::ParamHeaders;
 use methods::{Names, known};
+pub use version::{Era, VERSIONS, Version, Versions};
 
-/// Which shape of the protocol a message has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Era {
-    /// Before 2026-07-28.
-    Legacy,
-    /// 2026-07-28 and later.
-    Modern,
+/// What an operator says of the protocol that a resource speaks, beyond the
+/// protocol itself.
+#[derive(Debug, Default)]
+pub struct Dialect {
+    /// Bounds on the JSON of a message.
+    pub limits: Limits,
+    /// The versions that are accepted.
+    pub versions: Versions,
+    /// Methods that MCP does not have.
+    pub methods: Vec<String>,
+    /// Names of tools beyond MCP's grammar of them.
+    pub tools: Vec<String>,
+    /// Arguments that headers repeat.
+    pub params: ParamHeaders,
 }
-
-impl Era {
-    /// Its name in `input.mcp.era`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Legacy => "legacy",
-            Self::Modern => "modern",
-        }
-    }
-}
-
-/// The versions that the gate speaks.
-pub const VERSIONS: [(&str, Era); 4] = [
-    ("2026-07-28", Era::Modern),
-    ("2025-11-25", Era::Legacy),
-    ("2025-06-18", Era::Legacy),
-    ("2025-03-26", Era::Legacy),
-];
-
-/// What a legacy message without a version header is taken for (2025-06-18, Streamable HTTP).
-const ASSUMED: &str = "2025-03-26";
 
 /// What kind of message it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,10 +99,8 @@ impl From<&Id> for serde_json::Value {
 /// One MCP message.
 #[derive(Debug)]
 pub struct Call<'a> {
-    /// Which shape of the protocol it has.
-    pub era: Era,
     /// The version of the protocol.
-    pub version: &'static str,
+    pub version: Version,
     /// What kind of message it is.
     pub kind: Kind,
     /// The id of a request.
@@ -129,6 +115,8 @@ pub struct Call<'a> {
     pub uris: Vec<Cow<'a, str>>,
     /// The task that it names.
     pub task: Option<Cow<'a, str>>,
+    /// The tasks that it subscribes to.
+    pub tasks: Vec<Cow<'a, str>>,
     params: Object<'a>,
 }
 
@@ -155,53 +143,59 @@ const META_CLIENT: &str = "io.modelcontextprotocol/clientInfo";
 
 impl<'a> Call<'a> {
     /// A GET or DELETE, which only the legacy era has.
-    pub fn bodiless(kind: Kind, head: &Head) -> Result<Self, Denial> {
-        let (version, era) = header_version(head)?.unwrap_or((ASSUMED, Era::Legacy));
-        if era == Era::Modern {
-            return Err(Denial::MethodRefused { allow: "POST" });
-        }
-        Ok(Self::nameless(era, version, kind))
+    pub fn bodiless(kind: Kind, head: &Head, dialect: &Dialect) -> Result<Self, Denial> {
+        let version = match dialect.versions.stated(head)? {
+            Some(Version { era: Era::Modern, .. }) => return Err(Denial::MethodRefused { allow: "POST" }),
+            Some(version) => version,
+            None => dialect.versions.assumed()?,
+        };
+        Ok(Self::new(version, kind))
     }
 
     /// A message that has no method and names nothing.
-    fn nameless(era: Era, version: &'static str, kind: Kind) -> Self {
-        let params = Object::default();
-        Self { era, version, kind, id: None, method: None, name: None, uri: None, uris: Vec::new(), task: None, params }
+    fn new(version: Version, kind: Kind) -> Self {
+        Self {
+            version,
+            kind,
+            id: None,
+            method: None,
+            name: None,
+            uri: None,
+            uris: Vec::new(),
+            task: None,
+            tasks: Vec::new(),
+            params: Object::default(),
+        }
     }
 
     /// Reads the body of a POST, and holds the MCP headers against it.
-    pub fn read(body: &'a [u8], head: &Head, limits: Limits) -> Result<Self, Refused> {
-        let mut message = match Json::read(body, limits) {
+    pub fn read(body: &'a [u8], head: &Head, dialect: &Dialect) -> Result<Self, Refused> {
+        let mut message = match Json::read(body, dialect.limits) {
             Ok(Json::Object(message)) => message,
             Ok(Json::Array(_)) => return Err(Denial::BatchRefused.into()),
             Ok(_) => return Err(Denial::MessageInvalid("expected a JSON-RPC message, an object").into()),
-            Err(error) if error.duplicate => return Err(Denial::MemberDuplicate(error.to_string()).into()),
-            Err(error) => return Err(Denial::JsonInvalid(error.to_string()).into()),
+            Err(error) => return Err(Denial::from(&error).into()),
         };
-        let id = match message.get("id") {
-            None => None,
-            Some(id) => match Id::read(id) {
-                Some(id) => Some(id),
-                None => {
-                    return Err(
-                        Denial::MessageInvalid("`id`: expected an integer or a string of at most 256 bytes").into()
-                    );
-                }
-            },
+        let id = match message.get("id").map(Id::read) {
+            Some(None) => {
+                return Err(Denial::MessageInvalid("`id`: expected an integer or a string of at most 256 bytes").into());
+            }
+            id => id.flatten(),
         };
-        Self::from_message(&mut message, id.clone(), head).map_err(|denial| {
+        Self::from_message(&mut message, id.clone(), head, dialect).map_err(|denial| {
             let method = message.get("method").and_then(Json::as_str).map(str::to_owned);
             Refused { id, method, denial }
         })
     }
 
-    fn from_message(message: &mut Object<'a>, id: Option<Id>, head: &Head) -> Result<Self, Denial> {
+    fn from_message(message: &mut Object<'a>, id: Option<Id>, head: &Head, dialect: &Dialect) -> Result<Self, Denial> {
         if message.get("jsonrpc").and_then(Json::as_str) != Some("2.0") {
             return Err(Denial::MessageInvalid("`jsonrpc`: expected \"2.0\""));
         }
-        let stated = header_version(head)?;
+        check_lookalikes(message, "the message", &["jsonrpc", "id", "method", "params", "result", "error"])?;
+        let stated = dialect.versions.stated(head)?;
         if message.get("method").is_none() {
-            return Self::response(message, id, stated);
+            return Self::response(message, id, stated, dialect);
         }
         closed(message, &["jsonrpc", "id", "method", "params"])?;
         let Some(Json::String(method)) = message.get("method").cloned() else {
@@ -212,67 +206,57 @@ impl<'a> Call<'a> {
             Some(Json::Object(params)) => params,
             Some(_) => return Err(Denial::ParamsInvalid("`params`: expected an object")),
         };
-
-        no_lookalikes(&params)?;
-        let (era, version) = agreed_version(stated, &params, &method)?;
-        let (kind, names) = known(&method, era, id.is_some())?;
-        let mut call = Self {
-            era,
-            version,
-            kind,
-            id,
-            method: Some(method),
-            name: None,
-            uri: None,
-            uris: Vec::new(),
-            task: None,
-            params,
-        };
-        call.take_names(names)?;
+        check_params(&params)?;
+        let version = dialect.versions.agreed(stated, &params, &method)?;
+        let (kind, names) = known(&method, version.era, id.is_some(), &dialect.methods)?;
+        let mut call = Self { id, method: Some(method), params, ..Self::new(version, kind) };
+        call.take_names(names, &dialect.tools)?;
         call.check_meta()?;
-        call.check_headers(head)?;
+        call.check_headers(head, &dialect.params)?;
         Ok(call)
     }
 
     /// The answer to a request of the server, which only the legacy era has.
-    fn response(message: &Object<'a>, id: Option<Id>, stated: Option<(&'static str, Era)>) -> Result<Self, Denial> {
+    fn response(
+        message: &Object<'a>,
+        id: Option<Id>,
+        stated: Option<Version>,
+        dialect: &Dialect,
+    ) -> Result<Self, Denial> {
         closed(message, &["jsonrpc", "id", "result", "error"])?;
         if id.is_none() || message.get("result").is_some() == message.get("error").is_some() {
             return Err(Denial::MessageInvalid("expected a `method`, or an `id` and either `result` or `error`"));
         }
-        let (version, era) = stated.unwrap_or((ASSUMED, Era::Legacy));
-        if era == Era::Modern {
-            return Err(Denial::MessageInvalid("a client sends no responses in this version of the protocol"));
+        match stated {
+            Some(Version { era: Era::Modern, .. }) => {
+                Err(Denial::MessageInvalid("a client sends no responses in this version of the protocol"))
+            }
+            Some(version) => Ok(Self::new(version, Kind::Response)),
+            None => Ok(Self::new(dialect.versions.assumed()?, Kind::Response)),
         }
-        Ok(Self::nameless(era, version, Kind::Response))
     }
 
-    fn take_names(&mut self, names: Names) -> Result<(), Denial> {
+    fn take_names(&mut self, names: Names, tools: &[String]) -> Result<(), Denial> {
         let params = &self.params;
         match names {
             Names::Nothing => {}
             Names::Tool => {
                 let name = string(params, "name", "`params.name`: expected the name of a tool")?;
                 let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-                if name.len() > 128 || !name.bytes().all(plain) {
+                if (name.len() > 128 || !name.bytes().all(plain)) && tools.iter().all(|known| *known != name) {
                     return Err(Denial::ParamsInvalid("`params.name`: expected 1 to 128 of A-Z a-z 0-9 _ . -"));
                 }
                 self.name = Some(name);
-                if params.get("arguments").is_some_and(|arguments| arguments.as_object().is_none()) {
-                    return Err(Denial::ParamsInvalid("`params.arguments`: expected an object"));
-                }
             }
             Names::Prompt => {
                 self.name = Some(string(params, "name", "`params.name`: expected the name of a prompt")?);
-                if params.get("arguments").is_some_and(|arguments| arguments.as_object().is_none()) {
-                    return Err(Denial::ParamsInvalid("`params.arguments`: expected an object"));
-                }
             }
             Names::Uri => self.uri = Some(string(params, "uri", "`params.uri`: expected a URI")?),
             Names::Task => self.task = Some(string(params, "taskId", "`params.taskId`: expected the id of a task")?),
             Names::Ref => {
                 let expected = "`params.ref`: expected `ref/prompt` with a name, or `ref/resource` with a uri";
                 let reference = params.get("ref").and_then(Json::as_object).ok_or(Denial::ParamsInvalid(expected))?;
+                check_lookalikes(reference, "`params.ref`", &["type", "name", "uri"])?;
                 match reference.get("type").and_then(Json::as_str) {
                     Some("ref/prompt") => self.name = Some(string(reference, "name", expected)?),
                     Some("ref/resource") => self.uri = Some(string(reference, "uri", expected)?),
@@ -283,13 +267,9 @@ impl<'a> Call<'a> {
                 let expected = "`params.notifications`: expected an object";
                 let wanted =
                     params.get("notifications").and_then(Json::as_object).ok_or(Denial::ParamsInvalid(expected))?;
+                check_lookalikes(wanted, "`params.notifications`", &["resourceSubscriptions", "taskIds"])?;
                 self.uris = strings(wanted, "resourceSubscriptions")?;
-                // One task can be named; more would need a decision each.
-                let mut tasks = strings(wanted, "taskIds")?;
-                self.task = tasks.pop();
-                if !tasks.is_empty() {
-                    return Err(Denial::ParamsInvalid("`params.notifications.taskIds`: expected at most one id"));
-                }
+                self.tasks = strings(wanted, "taskIds")?;
             }
         }
         Ok(())
@@ -297,7 +277,7 @@ impl<'a> Call<'a> {
 
     /// What a modern request must carry (2026-07-28, `_meta`).
     fn check_meta(&self) -> Result<(), Denial> {
-        if self.era == Era::Modern && self.kind == Kind::Request {
+        if self.version.era == Era::Modern && self.kind == Kind::Request {
             let capabilities = self.meta().and_then(|meta| meta.get(META_CAPABILITIES));
             if capabilities.and_then(Json::as_object).is_none() {
                 return Err(Denial::ParamsInvalid(
@@ -306,36 +286,6 @@ impl<'a> Call<'a> {
             }
         }
         Ok(())
-    }
-
-    /// `Mcp-Method` and `Mcp-Name` must say what the body says: required in the
-    /// modern era, where routers trust them; never wrong in the legacy one.
-    fn check_headers(&self, head: &Head) -> Result<(), Denial> {
-        let required = self.era == Era::Modern && self.kind == Kind::Request;
-        match one(head, "mcp-method", "Mcp-Method: expected one header")? {
-            Some(value) if self.method.as_deref().map(str::as_bytes) != Some(value) => {
-                return Err(Denial::HeaderMismatch("Mcp-Method: expected the `method` of the body"));
-            }
-            None if required => {
-                return Err(Denial::HeaderMismatch("Mcp-Method: expected the `method` of the body, found no header"));
-            }
-            _ => {}
-        }
-        let named = match self.method.as_deref() {
-            Some("tools/call" | "prompts/get") => self.name.as_deref(),
-            Some("resources/read") => self.uri.as_deref(),
-            Some("tasks/get" | "tasks/update" | "tasks/cancel") => self.task.as_deref(),
-            _ => None,
-        };
-        match one(head, "mcp-name", "Mcp-Name: expected one header")? {
-            Some(value) if decoded(value).as_deref() != named => {
-                Err(Denial::HeaderMismatch("Mcp-Name: expected the name, uri or task id of the body"))
-            }
-            None if required && named.is_some() => {
-                Err(Denial::HeaderMismatch("Mcp-Name: expected the name, uri or task id of the body, found no header"))
-            }
-            _ => Ok(()),
-        }
     }
 
     fn meta(&self) -> Option<&Object<'a>> {
@@ -350,6 +300,42 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// What a client hands in when it takes up an earlier call (2026-07-28, MRTR).
+    pub fn input_responses(&self) -> Option<&Object<'a>> {
+        self.params.get("inputResponses").and_then(Json::as_object)
+    }
+
+    /// What the server gave the client to hand in again; anyone may have written it.
+    pub fn request_state(&self) -> Option<&str> {
+        self.text("requestState")
+    }
+
+    /// What is completed: the members of `ref` that say so.
+    pub fn reference(&self) -> Option<impl Iterator<Item = (&'static str, &str)>> {
+        let reference = self.params.get("ref").and_then(Json::as_object)?;
+        let text = |name| Some((name, reference.get(name).and_then(Json::as_str)?));
+        Some(["type", "name", "uri"].into_iter().filter_map(text))
+    }
+
+    /// How a call is to be run as a task (2025-11-25, tasks).
+    pub fn augmentation(&self) -> Option<&Object<'a>> {
+        self.params.get("task").and_then(Json::as_object)
+    }
+
+    /// Where a list goes on.
+    pub fn cursor(&self) -> Option<&str> {
+        self.text("cursor")
+    }
+
+    /// The level of `logging/setLevel`.
+    pub fn level(&self) -> Option<&str> {
+        self.text("level")
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.params.get(name).and_then(Json::as_str)
+    }
+
     /// Does it take up an earlier call? Then that is decided anew.
     pub fn is_retry(&self) -> bool {
         self.params.get("inputResponses").is_some() || self.params.get("requestState").is_some()
@@ -357,7 +343,7 @@ impl<'a> Call<'a> {
 
     /// Name and version that the client claims. Nothing to trust.
     pub fn client(&self) -> (Option<&str>, Option<&str>) {
-        let info = match self.era {
+        let info = match self.version.era {
             Era::Modern => self.meta().and_then(|meta| meta.get(META_CLIENT)),
             Era::Legacy => self.params.get("clientInfo"),
         };
@@ -377,32 +363,16 @@ impl<'a> Call<'a> {
     }
 }
 
-/// The version that the header states, if it is there.
-fn header_version(head: &Head) -> Result<Option<(&'static str, Era)>, Denial> {
-    let Some(stated) = one(head, "mcp-protocol-version", "MCP-Protocol-Version: expected one header")? else {
-        return Ok(None);
-    };
-    let version = VERSIONS.into_iter().find(|(version, _)| version.as_bytes() == stated);
-    let requested = || String::from_utf8_lossy(stated).chars().take(32).collect();
-    version.map(Some).ok_or_else(|| Denial::VersionUnsupported { requested: requested() })
-}
-
-/// Header and body must agree on the era.
-fn agreed_version(
-    stated: Option<(&'static str, Era)>,
-    params: &Object<'_>,
-    method: &str,
-) -> Result<(Era, &'static str), Denial> {
-    let meta = params.get("_meta").and_then(Json::as_object).and_then(|meta| meta.get(META_VERSION));
-    match (stated, meta) {
-        (Some((version, Era::Modern)), Some(meta)) if meta.as_str() == Some(version) => Ok((Era::Modern, version)),
-        (Some((version, Era::Modern)), None) if method.starts_with("notifications/") => Ok((Era::Modern, version)),
-        (Some((_, Era::Modern)), None) => {
-            Err(Denial::ParamsInvalid("`params._meta`: expected `io.modelcontextprotocol/protocolVersion`"))
+impl From<&JsonError> for Denial {
+    fn from(error: &JsonError) -> Self {
+        let reason = error.to_string();
+        match error.fault {
+            Fault::Syntax => Self::JsonInvalid(reason),
+            Fault::Duplicate => Self::MemberDuplicate(reason),
+            Fault::Lookalike => Self::MemberLookalike(reason),
+            Fault::Ambiguous => Self::JsonAmbiguous(reason),
+            Fault::TooLarge => Self::JsonTooLarge(reason),
         }
-        (_, Some(_)) => Err(Denial::HeaderMismatch("MCP-Protocol-Version: expected the version in `params._meta`")),
-        (Some((version, Era::Legacy)), None) => Ok((Era::Legacy, version)),
-        (None, None) => Ok((Era::Legacy, ASSUMED)),
     }
 }
 
@@ -415,38 +385,76 @@ fn closed(message: &Object<'_>, members: &[&str]) -> Result<(), Denial> {
     }
 }
 
-/// The members of `params` that decide what a message is about.
-const DECISIVE: [&str; 17] = [
-    "_meta",
-    "arguments",
-    "argument",
-    "capabilities",
-    "clientInfo",
-    "context",
-    "cursor",
-    "inputResponses",
-    "level",
-    "name",
-    "notifications",
-    "protocolVersion",
-    "ref",
-    "requestState",
-    "task",
-    "taskId",
-    "uri",
+/// The members of `params` that decide what a message is about, and of which
+/// type they must be.
+const DECISIVE: [(&str, Type); 17] = [
+    ("_meta", Type::Object),
+    ("arguments", Type::Object),
+    ("argument", Type::Any),
+    ("capabilities", Type::Any),
+    ("clientInfo", Type::Any),
+    ("context", Type::Any),
+    ("cursor", Type::Text),
+    ("inputResponses", Type::Object),
+    ("level", Type::Text),
+    ("name", Type::Text),
+    ("notifications", Type::Any),
+    ("protocolVersion", Type::Text),
+    ("ref", Type::Object),
+    ("requestState", Type::String),
+    ("task", Type::Object),
+    ("taskId", Type::Text),
+    ("uri", Type::Text),
 ];
 
-/// Refuses members of `params` that some server would take for one that decides:
-/// there are decoders that match names whatever their case, Unicode's folds
-/// included. No member that MCP has is other than ASCII.
-fn no_lookalikes(params: &Object<'_>) -> Result<(), Denial> {
-    let is_alike = |name: &str| {
-        !name.is_ascii() || DECISIVE.iter().any(|known| known.eq_ignore_ascii_case(name) && *known != name)
-    };
-    match params.members().any(|(name, _)| is_alike(name)) {
-        true => {
-            Err(Denial::MessageInvalid("`params`: found a member whose name looks like another's; spell it exactly"))
-        }
+#[derive(Clone, Copy)]
+enum Type {
+    Any,
+    Object,
+    /// A string of any length and content.
+    String,
+    /// A short string without control characters.
+    Text,
+}
+
+/// Refuses members of `params` of another type than they have in MCP, wherever
+/// they stand, and those that some server would take for one that decides. No
+/// member that MCP has is other than ASCII.
+fn check_params(params: &Object<'_>) -> Result<(), Denial> {
+    for (name, value) in params.members() {
+        let Some((_, expected)) = DECISIVE.iter().find(|(known, _)| *known == name) else {
+            let known = DECISIVE.map(|(known, _)| known);
+            let is_magic = matches!(name, "" | "constructor" | "prototype");
+            if is_magic || !name.is_ascii() || is_lookalike(name, &known) {
+                return Err(Denial::MemberLookalike(
+                    "`params` has a member that looks like another; spell it exactly".into(),
+                ));
+            }
+            continue;
+        };
+        let problem = match (expected, value) {
+            (Type::Object, Json::Object(_)) | (Type::String, Json::String(_)) | (Type::Any, _) => continue,
+            (Type::Text, Json::String(text)) if is_plain(text) => continue,
+            (Type::Object, _) => {
+                "`params`: expected `_meta`, `arguments`, `ref`, `task` and `inputResponses` to be objects"
+            }
+            (Type::String, _) => "`params.requestState`: expected a string",
+            (Type::Text, _) => {
+                "`params`: expected `name`, `uri`, `taskId`, `cursor`, `level` and `protocolVersion` to be strings of 1 to 2048 bytes without control characters"
+            }
+        };
+        return Err(Denial::ParamsInvalid(problem));
+    }
+    match params.get("_meta").and_then(Json::as_object) {
+        Some(meta) => check_lookalikes(meta, "`params._meta`", &[META_VERSION, META_CAPABILITIES, META_CLIENT]),
+        None => Ok(()),
+    }
+}
+
+/// Refuses members of an object that look like one of these without being it.
+fn check_lookalikes(object: &Object<'_>, place: &str, known: &[&str]) -> Result<(), Denial> {
+    match object.members().any(|(name, _)| is_lookalike(name, known)) {
+        true => Err(Denial::MemberLookalike(format!("{place} has a member that looks like another; spell it exactly"))),
         false => Ok(()),
     }
 }
@@ -475,23 +483,6 @@ fn strings<'a>(object: &Object<'a>, name: &str) -> Result<Vec<Cow<'a, str>>, Den
     strings.collect::<Option<Vec<_>>>().ok_or(expected)
 }
 
-fn one<'h>(head: &'h Head, name: &str, expected: &'static str) -> Result<Option<&'h [u8]>, Denial> {
-    head.get(name).map_err(|_| Denial::HeaderMismatch(expected))
-}
-
-/// The value of `Mcp-Name`: as it stands, or between `=?base64?` and `?=` as
-/// canonical base64 of UTF-8.
-fn decoded(value: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(value).ok()?;
-    match text.strip_prefix("=?base64?").and_then(|text| text.strip_suffix("?=")) {
-        None => Some(text.to_owned()),
-        Some(encoded) => {
-            let bytes = Base64::decode_to_vec(encoded, None).ok()?;
-            String::from_utf8(bytes).ok()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::methods::{In, METHODS};
@@ -502,7 +493,7 @@ mod tests {
     }
 
     fn read<'a>(body: &'a str, headers: &[(&str, &str)]) -> Result<Call<'a>, Refused> {
-        Call::read(body.as_bytes(), &head(headers), Limits::default())
+        Call::read(body.as_bytes(), &head(headers), &Dialect::default())
     }
 
     const MODERN: [(&str, &str); 3] =
@@ -512,7 +503,7 @@ mod tests {
     #[test]
     fn a_modern_call_carries_what_policy_needs() {
         let call = read(BODY, &MODERN).unwrap();
-        assert_eq!((call.era, call.version, call.kind), (Era::Modern, "2026-07-28", Kind::Request));
+        assert_eq!((call.version, call.kind), (VERSIONS[0], Kind::Request));
         assert_eq!(call.name.as_deref(), Some("rm"));
         assert_eq!(call.arguments().unwrap().get("a"), Some(&Json::Integer(1)));
         assert_eq!(call.client(), (Some("c"), Some("1")));

@@ -28,8 +28,9 @@ use regorus::{Engine, Value};
 
 use crate::denial::Denial;
 use crate::http::Head;
+use crate::json::{Names, Object};
 use crate::mcp::{Call, Kind};
-use crate::rego::{self, Refusal};
+use crate::rego::{self, Analysis, Refusal};
 use crate::token::{self, Identity};
 use memory::Memory;
 
@@ -81,7 +82,9 @@ pub struct Policy {
     reads: Reads,
     options: Options,
     revision: String,
-    names: Names,
+    names: InputNames,
+    /// The names by which the rules know arguments.
+    arguments: Names,
     memory: Option<Memory>,
 }
 
@@ -98,6 +101,7 @@ struct Reads {
     headers: bool,
     source: bool,
     arguments: bool,
+    responses: bool,
     client: bool,
 }
 
@@ -183,12 +187,14 @@ impl Policy {
                 headers: analysis.reads(&["http", "headers"]),
                 source: analysis.reads(&["http", "source"]),
                 arguments: analysis.reads(&["mcp", "arguments"]),
+                responses: analysis.reads(&["mcp", "input_responses"]),
                 client: analysis.reads(&["mcp", "client"]),
             },
             engine: RefCell::new(engine),
             options,
             revision: revision(&files, data),
-            names: Names::new(),
+            names: InputNames::new(),
+            arguments: argument_names(&analysis, data),
             memory: Memory::new(&analysis),
         };
         policy.warm_up()?;
@@ -222,6 +228,12 @@ impl Policy {
 
     /// Decides one call.
     pub fn decide(&self, question: Question<'_>) -> Result<Permit, Denial> {
+        // To a rule about `path`, an argument `Path` is not there; to some servers it
+        // is the same. No mode lets that pass: it is the message that is at fault.
+        if let Some(name) = question.call.arguments().and_then(|arguments| self.arguments.mistaken(arguments)) {
+            let name: String = name.chars().take(64).flat_map(char::escape_default).collect();
+            return Err(Denial::MemberLookalike(format!("`params.arguments` has a member `{name}`; spell it exactly")));
+        }
         match self.answer(question) {
             Ok(()) => Ok(Permit { shadow: None }),
             Err(denial) if self.options.shadow => Ok(Permit { shadow: Some(denial) }),
@@ -294,8 +306,8 @@ impl Policy {
         let names = &self.names;
         let call = question.call;
         let mut mcp = BTreeMap::new();
-        mcp.insert(names.era.clone(), call.era.name().into());
-        mcp.insert(names.version.clone(), call.version.into());
+        mcp.insert(names.era.clone(), call.version.era.name().into());
+        mcp.insert(names.version.clone(), call.version.name.into());
         mcp.insert(names.kind.clone(), call.kind.name().into());
         mcp.insert(names.retry.clone(), call.is_retry().into());
         let text = |text: Option<&str>| text.map(Value::from);
@@ -303,13 +315,25 @@ impl Policy {
         insert(&mut mcp, &names.name, text(call.name.as_deref()));
         insert(&mut mcp, &names.uri, text(call.uri.as_deref()));
         insert(&mut mcp, &names.task, text(call.task.as_deref()));
-        if !call.uris.is_empty() {
-            let uris: Vec<Value> = call.uris.iter().map(|uri| uri.as_ref().into()).collect();
-            mcp.insert(names.uris.clone(), uris.into());
+        insert(&mut mcp, &names.cursor, text(call.cursor()));
+        insert(&mut mcp, &names.level, text(call.level()));
+        insert(&mut mcp, &names.request_state, text(call.request_state()));
+        if let Some(reference) = call.reference() {
+            mcp.insert("ref".into(), object(reference.map(|(name, text)| (name, text.into()))));
+        }
+        for (name, list) in [(&names.uris, &call.uris), (&names.tasks, &call.tasks)] {
+            if !list.is_empty() {
+                let list: Vec<Value> = list.iter().map(|item| item.as_ref().into()).collect();
+                mcp.insert(name.clone(), list.into());
+            }
         }
         if self.reads.arguments {
-            insert(&mut mcp, &names.arguments, call.arguments().map(crate::json::Object::to_value));
+            insert(&mut mcp, &names.arguments, call.arguments().map(Object::to_value));
         }
+        if self.reads.responses {
+            insert(&mut mcp, &names.input_responses, call.input_responses().map(Object::to_value));
+        }
+        insert(&mut mcp, &names.augmentation, call.augmentation().map(Object::to_value));
         if self.reads.client {
             let (name, version) = call.client();
             let mut client = BTreeMap::new();
@@ -467,6 +491,40 @@ fn failure(error: &str) -> Denial {
     Denial::PolicyError(format!("{}:{}:{}", place.file, place.line, place.column))
 }
 
+/// The names by which rules may ask for an argument: those that they spell out,
+/// and, where some rule takes a name from elsewhere, every text of the data.
+fn argument_names(analysis: &Analysis, data: &serde_json::Value) -> Names {
+    let mut names = Names::default();
+    if !analysis.reads(&ARGUMENTS) {
+        return names;
+    }
+    let below = analysis.reads.iter().filter_map(|path| path.strip_prefix(&ARGUMENTS.map(str::to_owned)));
+    below.flatten().chain(&analysis.names).for_each(|name| names.add(name));
+    if analysis
+        .reads
+        .iter()
+        .any(|path| path.len() <= ARGUMENTS.len() && path.iter().zip(ARGUMENTS).all(|(a, b)| a == b))
+    {
+        add_texts(data, &mut names);
+    }
+    names
+}
+
+const ARGUMENTS: [&str; 2] = ["mcp", "arguments"];
+
+/// The depth is that of a configuration, which its reader bounds.
+fn add_texts(data: &serde_json::Value, names: &mut Names) {
+    match data {
+        serde_json::Value::String(text) => names.add(text),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| add_texts(item, names)),
+        serde_json::Value::Object(members) => members.iter().for_each(|(name, value)| {
+            names.add(name);
+            add_texts(value, names);
+        }),
+        _ => {}
+    }
+}
+
 /// SHA-256 over names, modules and data, each with its length before it.
 fn revision(files: &[(&str, &str)], data: &serde_json::Value) -> String {
     let mut hash = hmac_sha256::Hash::new();
@@ -483,11 +541,11 @@ fn revision(files: &[(&str, &str)], data: &serde_json::Value) -> String {
 /// The names of the input document as the engine keeps them, made once.
 macro_rules! names {
     ($($name:ident),*) => {
-        struct Names {
+        struct InputNames {
             $($name: Value),*
         }
 
-        impl Names {
+        impl InputNames {
             fn new() -> Self {
                 Self { $($name: stringify!($name).into()),* }
             }
@@ -495,6 +553,27 @@ macro_rules! names {
     };
 }
 names!(
-    arguments, client, era, http, identity, kind, mcp, method, name, resource, retry, task, time, unix, uri, uris,
+    arguments,
+    augmentation,
+    client,
+    cursor,
+    era,
+    http,
+    identity,
+    input_responses,
+    kind,
+    level,
+    mcp,
+    method,
+    name,
+    request_state,
+    resource,
+    retry,
+    task,
+    tasks,
+    time,
+    unix,
+    uri,
+    uris,
     version
 );

@@ -93,6 +93,9 @@ pub struct Analysis {
     /// ends where the policy goes on with a key it computes; what lies below
     /// the end may be read. The empty path is `input` as a whole.
     pub reads: BTreeSet<Vec<String>>,
+    /// Names that those rules spell out and may look members up by: texts, and
+    /// what stands behind a dot of anything but `input` and `data`.
+    pub names: BTreeSet<String>,
 }
 
 impl Analysis {
@@ -156,9 +159,13 @@ pub fn analyse(modules: &[Ref<Module>]) -> Result<Analysis, Vec<Refusal>> {
     let reached = reachable(asked.collect::<Vec<usize>>(), |node| {
         visits.edges.get(&node).into_iter().flat_map(BTreeMap::keys).copied().collect()
     });
-    let reads =
-        visits.reads.iter().filter(|(node, _)| reached.contains(node)).flat_map(|(_, paths)| paths.iter().cloned());
-    Ok(Analysis { reads: reads.collect(), rules: program.rules_of_contract() })
+    let reads = visits.reads.iter().filter(|(node, _)| reached.contains(node)).flat_map(|(_, paths)| paths);
+    let names = visits.names.iter().filter(|(node, _)| reached.contains(node)).flat_map(|(_, names)| names);
+    Ok(Analysis {
+        reads: reads.cloned().collect(),
+        names: names.cloned().collect(),
+        rules: program.rules_of_contract(),
+    })
 }
 
 /// All that can be reached from `start`, which is included.

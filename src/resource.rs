@@ -8,7 +8,7 @@
 use std::rc::Rc;
 
 use crate::http::Head;
-use crate::json::Limits;
+use crate::mcp::Dialect;
 use crate::token::{Issuer, Tokens};
 
 /// A validated resource, with the tokens that were verified for it.
@@ -34,8 +34,10 @@ pub struct Resource {
     pub reasons: bool,
     /// The largest body, in bytes.
     pub body_limit: usize,
-    /// Bounds on the JSON in it.
-    pub json_limits: Limits,
+    /// The largest size of all headers, names and values, in bytes.
+    pub header_limit: usize,
+    /// The protocol that it speaks.
+    pub dialect: Dialect,
     /// Verified tokens.
     pub tokens: Tokens,
 }

@@ -160,7 +160,8 @@ fn exchange(
 fn apply(edits: &Edits, head: &mut Vec<(String, Vec<u8>)>) {
     head.retain(|(name, _)| !edits.remove.contains(name));
     head.retain(|(name, _)| edits.set.iter().all(|(set, _)| set != name));
-    head.extend(edits.set.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into_bytes())));
+    let set = edits.set.iter().chain(&edits.add);
+    head.extend(set.map(|(name, value)| ((*name).to_owned(), value.clone().into_bytes())));
 }
 
 /// The head as Envoy hands it over.

@@ -65,9 +65,12 @@ const NOTIFICATIONS: [&str; 5] = [
     "notifications/tasks/status",
 ];
 
-/// The kind of a method and what it names.
-pub(super) fn known(method: &str, era: Era, has_id: bool) -> Result<(Kind, Names), Denial> {
-    if NOTIFICATIONS.contains(&method) {
+/// The kind of a method and what it names. `more` are the operator's, which are
+/// of both eras and name nothing.
+pub(super) fn known(method: &str, era: Era, has_id: bool, more: &[String]) -> Result<(Kind, Names), Denial> {
+    let is_notification = NOTIFICATIONS.contains(&method);
+    let is_listed = more.iter().any(|known| known == method);
+    if is_notification || (is_listed && method.starts_with("notifications/")) {
         return match has_id {
             false => Ok((Kind::Notification, Names::Nothing)),
             true => Err(Denial::MessageInvalid("a notification has no `id`")),
@@ -81,12 +84,14 @@ pub(super) fn known(method: &str, era: Era, has_id: bool) -> Result<(Kind, Names
                 In::Modern => era == Era::Modern,
             }
     });
-    let Some((_, _, names)) = entry else {
-        return Err(Denial::MethodUnknown { modern: era == Era::Modern });
+    let names = match entry {
+        Some((_, _, names)) => *names,
+        None if is_listed => Names::Nothing,
+        None => return Err(Denial::MethodUnknown { modern: era == Era::Modern }),
     };
     // A server may run a request that comes without an id and answer nobody.
     match has_id {
-        true => Ok((Kind::Request, *names)),
+        true => Ok((Kind::Request, names)),
         false => Err(Denial::MessageInvalid("a request has an `id`")),
     }
 }

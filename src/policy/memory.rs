@@ -254,7 +254,7 @@ mod tests {
             for (identity, body, header, unix) in history() {
                 let headers = vec![("x-v".to_owned(), header.into()), (format!("x-{header}"), b"1".to_vec())];
                 let head = Head::new(headers);
-                let call = Call::read(body.as_bytes(), &head, crate::json::Limits::default()).unwrap();
+                let call = Call::read(body.as_bytes(), &head, &crate::mcp::Dialect::default()).unwrap();
                 let question = Question {
                     resource: "r",
                     identity: &identities[identity],

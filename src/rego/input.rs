@@ -2,10 +2,11 @@
 
 /// `*` stands for anything below.
 #[rustfmt::skip]
-const INPUT: [&str; 31] = [
+const INPUT: [&str; 40] = [
     "version", "resource",
     "mcp.era", "mcp.version", "mcp.kind", "mcp.method", "mcp.name", "mcp.uri", "mcp.uris", "mcp.task",
-    "mcp.arguments.*", "mcp.retry", "mcp.client.name", "mcp.client.version",
+    "mcp.ref.type", "mcp.ref.name", "mcp.ref.uri", "mcp.tasks", "mcp.cursor", "mcp.level",
+    "mcp.arguments.*", "mcp.augmentation.*", "mcp.input_responses.*", "mcp.request_state", "mcp.retry", "mcp.client.name", "mcp.client.version",
     "identity.issuer", "identity.subject", "identity.client_id", "identity.actor.*", "identity.scopes",
     "identity.roles", "identity.groups", "identity.tenant", "identity.claims.*", "identity.method", "identity.confirmation",
     "time.unix",

@@ -36,6 +36,8 @@ pub(super) type Sources = BTreeSet<Source>;
 pub(super) struct Visits {
     pub(super) edges: BTreeMap<usize, BTreeMap<usize, Span>>,
     pub(super) reads: BTreeMap<usize, BTreeSet<Vec<String>>>,
+    /// Names that a rule may look members of a value up by.
+    pub(super) names: BTreeMap<usize, BTreeSet<String>>,
     /// What a rule needs of the stack, in rules.
     pub(super) frames: BTreeMap<usize, usize>,
     /// To each value those that may flow into it.
@@ -291,11 +293,11 @@ impl<'p, 'm> Visitor<'p, 'm> {
 
     fn parts(&mut self, expr: &Expr) -> Sources {
         match expr {
-            Expr::Bool { .. }
-            | Expr::Null { .. }
-            | Expr::Number { .. }
-            | Expr::RawString { .. }
-            | Expr::String { .. } => Sources::new(),
+            Expr::RawString { .. } | Expr::String { .. } => {
+                self.name(builtins::text(expr));
+                Sources::new()
+            }
+            Expr::Bool { .. } | Expr::Null { .. } | Expr::Number { .. } => Sources::new(),
             Expr::Var { .. } | Expr::RefBrack { .. } | Expr::RefDot { .. } => self.reference(expr),
             Expr::Array { items, .. } | Expr::Set { items, .. } => {
                 items.iter().flat_map(|item| self.expr(item)).collect()
@@ -447,9 +449,34 @@ impl<'p, 'm> Visitor<'p, 'm> {
         self.program.function(&full)
     }
 
+    fn name(&mut self, name: Option<&str>) {
+        let names = self.visits.names.entry(self.node).or_default();
+        names.extend(name.map(str::to_owned));
+    }
+
+    /// Writes down what stands behind the dots of a reference.
+    fn fields(&mut self, mut expr: &Expr) {
+        while let Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } = expr {
+            match expr {
+                Expr::RefDot { field, .. } => self.name(Some(field.0.text())),
+                Expr::RefBrack { index, .. } => self.name(builtins::text(index)),
+                _ => {}
+            }
+            expr = refr;
+        }
+    }
+
     fn reference(&mut self, expr: &Expr) -> Sources {
         let span = anchor(expr);
-        let (root, _) = self.root(expr);
+        let (root, is_static) = self.root(expr);
+        let is_named = match &root {
+            Root::Input(_) => is_static,
+            Root::Data(path) => self.program.below(path).is_empty(),
+            Root::Local(_) | Root::Value(_) => false,
+        };
+        if !is_named {
+            self.fields(expr);
+        }
         let from: Sources = match root {
             Root::Value(from) => from,
             Root::Local(name) => {
