@@ -56,11 +56,15 @@ fn fields_agree() -> Result<(), String> {
     let mut whole = example()?;
     whole["resources"][0]["denials"] = json!({});
     whole["resources"][0]["limits"] = json!({});
+    whole["resources"][0]["versions"] = json!({});
+    whole["resources"][0]["extensions"] = json!({});
     let objects = [
         ("", ""),
         ("/resources/0", "resources[]."),
         ("/resources/0/denials", "resources[].denials."),
         ("/resources/0/limits", "resources[].limits."),
+        ("/resources/0/versions", "resources[].versions."),
+        ("/resources/0/extensions", "resources[].extensions."),
         ("/issuers/0", "issuers[]."),
         ("/issuers/0/jwks", "issuers[].jwks."),
         ("/issuers/0/jwks/inline", "issuers[].jwks.inline."),
