@@ -70,8 +70,9 @@ policy: ## Format, check and test the bundled policies with OPA
 	opa check --strict policies
 	opa test policies
 
-bench: module ## Measure bare Envoy, Envoy's own chain and the gate
+bench: module ## Measure bare Envoy, Envoy's own chain, the gate, and the reader alone
 	@$(setup) envoy wrk
+	$(rust) cargo bench --locked --bench reader
 	$(PYTHON) tests/bench.py
 
 soak: module ## Send 200,000 calls and see that Envoy's memory stays

@@ -8,6 +8,7 @@ same kind of token:
     gate.known       envoy/envoy.yaml as it is; one token, seen before
     gate.new_rs256   the same; every token seen for the first time, signed with RS256
     gate.new_es256   the same, signed with ES256
+    *.4k, *.100k     bare and gate.known with a message of that size
 
 The gate writes its record through Envoy's access log to a file in target/bench;
 the other two write no log.
@@ -48,6 +49,8 @@ sys.path.insert(0, str(ROOT / "envoy" / "demo"))
 import lay_out  # noqa: E402
 
 SIDES = ["bare", "envoy_chain", "gate.known", "gate.new_rs256", "gate.new_es256"]
+SIDES += ["bare.4k", "gate.known.4k", "bare.100k", "gate.known.100k"]
+SIZES = {"4k": 4 * 1024, "100k": 100 * 1024}
 METRICS = ["cpu_us", "p50_us", "p99_us", "rss_mb"]
 # Above this share of the two cores, other processes visibly change the figures: they take turns and empty the caches.
 DISTURBED = 0.06
@@ -55,23 +58,25 @@ DISTURBED = 0.06
 GROWTH = 2
 NEW = {"gate.new_rs256": "RS256", "gate.new_es256": "ES256"}
 
-BODY = json.dumps(
-    {
-        "jsonrpc": "2.0",
-        "id": 7,
-        "method": "tools/call",
-        "params": {
-            "name": "search_documents",
-            "arguments": {"query": "travel", "limit": 10},
-            "_meta": {
-                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-                "io.modelcontextprotocol/clientCapabilities": {},
-                "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1.0"},
-            },
-        },
-    },
-    separators=(",", ":"),
-).encode()
+META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+    "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1.0"},
+}
+
+
+def body_of(name: str) -> bytes:
+    """The message of a side, with as many paragraphs as fit into its size."""
+    arguments: dict[str, Any] = {"query": "travel", "limit": 10}
+    params = {"name": "search_documents", "arguments": arguments, "_meta": META}
+    size = SIZES.get(name.rpartition(".")[2], 0)
+    paragraph = {"id": 1001, "score": 0.875, "tags": ["a", "b"], "text": "Lorem ipsum dolor sit amet, " * 8}
+    if size:
+        arguments["context"] = [paragraph] * (size // len(json.dumps(paragraph)))
+    message = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params}
+    return json.dumps(message, separators=(",", ":")).encode()
+
+
 HEADERS = {
     # The resource's authority, whatever port a side listens on: so one set of tokens does for all.
     "Host": "127.0.0.1:10000",
@@ -223,13 +228,13 @@ def get(port: int, path: str) -> tuple[int, bytes]:
         return answer.status, answer.read()
 
 
-def call(port: int, token: str | None) -> int:
+def call(port: int, token: str | None, body: bytes) -> int:
     """The status of the measured request with this token."""
     headers = dict(HEADERS)
     if token:
         headers["Authorization"] = f"Bearer {token}"
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
-        connection.request("POST", "/mcp", BODY, headers)
+        connection.request("POST", "/mcp", body, headers)
         answer = connection.getresponse()
         answer.read()
         return answer.status
@@ -273,7 +278,7 @@ def render(name: str, keys: dict[str, dict[str, str]], module: Path, port: int, 
         manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
         del manager["access_log"]
         [gate] = [at for at, each in enumerate(manager["http_filters"]) if "config_discovery" in each]
-        instead = [] if name == "bare" else yaml.safe_load((HERE / "chain.yaml").read_text())
+        instead = [] if name.startswith("bare") else yaml.safe_load((HERE / "chain.yaml").read_text())
         manager["http_filters"][gate : gate + 1] = instead
         text = yaml.safe_dump(envoy)
     config = WORK / f"{name}.yaml"
@@ -285,7 +290,7 @@ def start_upstream(group: contextlib.ExitStack) -> Upstream:
     [port] = lay_out.free_ports(1)
     log = WORK / "upstream.log"
     process = start(group, [sys.executable, str(HERE / "upstream.py"), str(port)], cores()[1], log)
-    wait_for("the static upstream", lambda: call(port, None) == 200, process, log)
+    wait_for("the static upstream", lambda: call(port, None, body_of("")) == 200, process, log)
     return Upstream(process.pid, port)
 
 
@@ -304,7 +309,7 @@ def verify(side: Side, keys: dict[str, dict[str, str]]) -> None:
     claims = lay_out.USERS["bob"] | {"aud": lay_out.resource(10000)}
     stranger = lay_out.keys(WORK / "stranger")
     unlisted = lay_out.USERS["carol"] | {"aud": lay_out.resource(10000)}
-    decides = side.name != "bare"
+    decides = not side.name.startswith("bare")
     for what, token, expected in [
         ("a good request", lay_out.token(keys, claims), 200),
         ("a good request, RS256", lay_out.token(keys, claims, "RS256"), 200),
@@ -312,7 +317,7 @@ def verify(side: Side, keys: dict[str, dict[str, str]]) -> None:
         ("a token of a stranger's key", lay_out.token(stranger, claims), 401 if decides else 200),
         ("no token", None, 401 if decides else 200),
     ]:
-        status = call(side.port, token)
+        status = call(side.port, token, body_of(side.name))
         if status != expected:
             fail(f"`{side.name}` answered {status} to {what}, expected {expected}; its log is {WORK / side.name}.log")
 
@@ -336,7 +341,7 @@ def load(
 ) -> dict[str, Any]:
     """One run of wrk against a side; what wrk and Envoy counted."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(HERE / "load.lua")]
-    command += [f"http://127.0.0.1:{side.port}/", "--", str(WORK / "request"), str(skip), str(limit), *map(str, tokens)]
+    command += [f"http://127.0.0.1:{side.port}/", "--", str(WORK / f"{side.name}.request"), str(skip), str(limit), *map(str, tokens)]
 
     def ours() -> float:
         return cpu(side.pid) + cpu(upstream.pid) + sum(os.times()[:4])
@@ -414,15 +419,19 @@ def report(results: dict[str, list[dict[str, Any]]]) -> None:
         return
 
     # Compared round by round, so that a change of the machine's pace between rounds cancels out.
+    def bare_of(name: str) -> list[dict[str, Any]]:
+        size = name.rpartition(".")[2]
+        return results[f"bare.{size}" if size in SIZES else "bare"]
+
     def over_bare(name: str, metric: str) -> list[float]:
-        return [one[metric] - bare[metric] for one, bare in zip(results[name], results["bare"])]
+        return [one[metric] - bare[metric] for one, bare in zip(results[name], bare_of(name))]
 
     rows = [["over bare", "CPU us/request", "x bare", "x what envoy_chain adds", "RSS MB"]]
     for name in results:
-        if name == "bare":
+        if name.startswith("bare"):
             continue
         added = over_bare(name, "cpu_us")
-        ratio = [one["cpu_us"] / bare["cpu_us"] for one, bare in zip(results[name], results["bare"])]
+        ratio = [one["cpu_us"] / bare["cpu_us"] for one, bare in zip(results[name], bare_of(name))]
         row = [name, cell(added, 1), cell(ratio, 2), "-", cell(over_bare(name, "rss_mb"), 0)]
         if "envoy_chain" in results:
             row[3] = cell([one / chain for one, chain in zip(added, over_bare("envoy_chain", "cpu_us"))], 2)
@@ -435,8 +444,10 @@ def start_all(group: contextlib.ExitStack, envoy: str, chosen: argparse.Namespac
     bob = lay_out.USERS["bob"] | {"aud": lay_out.resource(10000)}
     (WORK / "jwks.json").write_text(json.dumps(lay_out.jwks(keys)))
     lines = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
-    head = f"POST /mcp HTTP/1.1\r\n{lines}Authorization: Bearer TOKEN\r\nContent-Length: {len(BODY)}\r\n\r\n"
-    (WORK / "request").write_bytes(head.encode() + BODY)
+    for name in chosen.sides:
+        body = body_of(name)
+        head = f"POST /mcp HTTP/1.1\r\n{lines}Authorization: Bearer TOKEN\r\nContent-Length: {len(body)}\r\n\r\n"
+        (WORK / f"{name}.request").write_bytes(head.encode() + body)
     known = WORK / "tokens.known"
     lay_out.write(known, lay_out.token(keys, bob, "RS256") + "\n", mode=0o600)
     upstream = start_upstream(group)
@@ -454,7 +465,7 @@ def start_all(group: contextlib.ExitStack, envoy: str, chosen: argparse.Namespac
 def bench(group: contextlib.ExitStack, envoy: str, chosen: argparse.Namespace) -> None:
     upstream, sides = start_all(group, envoy, chosen)
     say(
-        f"tools/call of {len(BODY)} bytes; wrk, 1 thread, {chosen.connections} connections, closed loop, "
+        f"tools/call of {len(body_of(''))} bytes where no size is named; wrk, 1 thread, {chosen.connections} connections, closed loop, "
         f"{chosen.seconds} s a run; Envoy on core {cores()[0]}, wrk and upstream on core {cores()[1]}"
     )
     results = measure(sides, upstream, chosen)
