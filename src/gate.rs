@@ -17,12 +17,12 @@ use serde_json::json;
 
 use crate::denial::Denial;
 use crate::http::{Edits, Head, MOST_HEADERS, Reply};
-use crate::mcp::{Call, Id, Kind, Refused, Versions};
+use crate::mcp::{Call, Id, Kind, Refused};
 use crate::policy::{Peer, Permit, Policy, Question};
 use crate::record::{Record, Verdict};
 use crate::resource::Resource;
 use crate::token::{Bearer, Identity};
-use head::{check_media_type, claimed, has_token, is_alike, visible};
+use head::{check_media_type, claimed, has_token, is_alike, is_modern, is_session, visible};
 
 const DECISION_HEADER: &str = "x-mcp-gate-decision";
 
@@ -209,9 +209,12 @@ impl Exchange {
         if let Some(name) = ["upgrade", ":protocol"].into_iter().find(|name| head.has(name)) {
             return Err(Denial::HeaderRefused(name));
         }
-        match SINGLE.into_iter().find(|name| head.get(name).is_err()) {
-            Some(name) => Err(Denial::HeaderRefused(name)),
-            None => Ok(()),
+        if let Some(name) = SINGLE.into_iter().find(|name| head.get(name).is_err()) {
+            return Err(Denial::HeaderRefused(name));
+        }
+        match is_modern(head) || is_session(head) {
+            true => Ok(()),
+            false => Err(Denial::HeaderRefused("mcp-session-id")),
         }
     }
 
@@ -219,8 +222,7 @@ impl Exchange {
     fn admit(&mut self, resource: &Resource, head: &Head, now: SystemTime) -> Result<Rc<Identity>, Denial> {
         let is_post = head.method() == b"POST";
         if !is_post && head.method() != b"GET" && head.method() != b"DELETE" {
-            let modern = head.text("mcp-protocol-version").is_some_and(Versions::is_modern);
-            return Err(Denial::MethodRefused { allow: if modern { "POST" } else { "POST, GET, DELETE" } });
+            return Err(Denial::MethodRefused { allow: if is_modern(head) { "POST" } else { "POST, GET, DELETE" } });
         }
         if head.query().is_some_and(has_token) {
             return Err(Denial::CredentialInQuery);
@@ -352,11 +354,9 @@ impl Exchange {
         let mut edits = Edits { remove: claimed(head), set: Vec::with_capacity(6), add: Vec::new() };
         edits.remove.push("authorization".to_owned());
         // The answer must be readable, and there are no sessions in the modern era.
-        let gone: &[&str] = match head.text("mcp-protocol-version") {
-            Some(version) if Versions::is_modern(version) => {
-                &["accept-encoding", "content-encoding", "mcp-session-id", "last-event-id"]
-            }
-            _ => &["accept-encoding", "content-encoding"],
+        let gone: &[&str] = match is_modern(head) {
+            true => &["accept-encoding", "content-encoding", "mcp-session-id", "last-event-id"],
+            false => &["accept-encoding", "content-encoding"],
         };
         edits.remove.extend(gone.iter().filter(|name| head.has(name)).map(|name| (*name).to_owned()));
         if head.method() == b"POST" && head.text("content-type") != Some(JSON) {

@@ -2,6 +2,7 @@
 
 use crate::denial::Denial;
 use crate::http::Head;
+use crate::mcp::Versions;
 
 /// What all headers begin with that tell upstream what was verified. Taken away
 /// from every request first, so that none of them is ever the caller's.
@@ -52,6 +53,21 @@ pub(super) fn has_token(query: &[u8]) -> bool {
         let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
         name.contains(&b'%') || name.eq_ignore_ascii_case(b"access_token")
     })
+}
+
+/// Does it say that it is of the era without sessions? The body has to agree.
+pub(super) fn is_modern(head: &Head) -> bool {
+    head.text("mcp-protocol-version").is_some_and(Versions::is_modern)
+}
+
+/// Is its session id, if there is one, of the form that MCP gives it: visible ASCII
+/// (2025-11-25, Session Management)?
+pub(super) fn is_session(head: &Head) -> bool {
+    match head.get("mcp-session-id") {
+        Ok(None) => true,
+        Ok(Some(id)) => (1..=1024).contains(&id.len()) && id.iter().all(|byte| matches!(byte, 0x21..=0x7e)),
+        Err(_) => false,
+    }
 }
 
 /// `application/json`, in UTF-8 if it says, and not encoded.
