@@ -17,6 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("the_answers_of_readme_are_those_of_the_code", answers_agree),
         trial("the_code_map_of_architecture_is_src", code_map),
         trial("imports_go_one_way", imports_go_one_way),
+        trial("the_edge_of_envoy_yaml_is_closed", edge_is_closed),
         trial("architecture_is_short", architecture_is_short),
     ]
 }
@@ -158,6 +159,39 @@ fn imports_go_one_way() -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// What Envoy has to settle before the gate is asked (threats, "Envoy edge settings").
+fn edge_is_closed() -> Result<(), String> {
+    let envoy: Value = yaml_serde::from_str(&read("envoy/envoy.yaml")).map_err(|error| error.to_string())?;
+    let listener = &envoy["static_resources"]["listeners"][0];
+    let manager = &listener["filter_chains"][0]["filters"][0]["typed_config"];
+    let expected = [
+        ("/normalize_path", json!(true)),
+        ("/merge_slashes", json!(true)),
+        ("/path_with_escaped_slashes_action", json!("REJECT_REQUEST")),
+        ("/common_http_protocol_options/headers_with_underscores_action", json!("REJECT_REQUEST")),
+        ("/use_remote_address", json!(true)),
+        ("/http_protocol_options", json!({"allow_absolute_url": false})),
+        ("/http2_protocol_options/max_concurrent_streams", json!(100)),
+        ("/http2_protocol_options/initial_stream_window_size", json!(2_097_152)),
+        ("/request_timeout", json!("30s")),
+        ("/request_headers_timeout", json!("10s")),
+        ("/stream_idle_timeout", json!("300s")),
+    ];
+    for (pointer, expected) in expected {
+        if manager.pointer(pointer) != Some(&expected) {
+            return Err(format!("{pointer}: expected {expected}, found {:?}", manager.pointer(pointer)));
+        }
+    }
+    let buffer = &listener["per_connection_buffer_limit_bytes"];
+    let filters: Vec<_> = manager["http_filters"].as_array().into_iter().flatten().map(|one| &one["name"]).collect();
+    match (buffer == 2_097_152, manager.get("upgrade_configs"), filters.as_slice()) {
+        (true, None, [gate, router]) if *gate == "mcp-gate" && *router == "envoy.filters.http.router" => Ok(()),
+        _ => {
+            Err(format!("expected a bounded buffer, no upgrades, the gate and the router; found {buffer}, {filters:?}"))
+        }
+    }
 }
 
 fn architecture_is_short() -> Result<(), String> {
