@@ -28,8 +28,8 @@ const DECISION_HEADER: &str = "x-mcp-gate-decision";
 
 const JSON: &str = "application/json";
 
-/// Headers that stand once, beside those that have an answer of their own.
-const SINGLE: [&str; 3] = ["content-length", "mcp-session-id", "last-event-id"];
+/// Headers that stand once, beside those that are looked at elsewhere.
+const SINGLE: [&str; 5] = ["content-length", "content-type", "content-encoding", "mcp-session-id", "last-event-id"];
 
 /// How a request is held until it is decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -210,7 +210,10 @@ impl Exchange {
             return Err(Denial::HeaderRefused(name));
         }
         if let Some(name) = SINGLE.into_iter().find(|name| head.get(name).is_err()) {
-            return Err(Denial::HeaderRefused(name));
+            return Err(match name {
+                "content-type" | "content-encoding" => Denial::MediaTypeRefused,
+                name => Denial::HeaderRefused(name),
+            });
         }
         match is_modern(head) || is_session(head) {
             true => Ok(()),

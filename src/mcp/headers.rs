@@ -50,12 +50,12 @@ impl Call<'_> {
             }
             _ => {}
         }
-        self.check_params(head, params)
+        self.check_params(head, params, required)
     }
 
     /// `Mcp-Param-*`: what the operator said of the tool, and what can be seen
     /// without knowing its schema.
-    fn check_params(&self, head: &Head, params: &ParamHeaders) -> Result<(), Denial> {
+    fn check_params(&self, head: &Head, params: &ParamHeaders, required: bool) -> Result<(), Denial> {
         let tool = self.name.as_deref().filter(|_| self.method.as_deref() == Some("tools/call"));
         let known = tool.and_then(|tool| params.get(tool)).map(Vec::as_slice).unwrap_or_default();
         for (name, path) in known {
@@ -63,6 +63,7 @@ impl Call<'_> {
             match (header, self.argument(path)) {
                 (Some(value), Some(argument)) if says(value, argument) => {}
                 (None, None | Some(Json::Null)) => {}
+                (None, Some(_)) if !required => {}
                 _ => return Err(Denial::HeaderMismatch(MISMATCH)),
             }
         }
