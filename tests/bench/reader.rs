@@ -109,15 +109,22 @@ fn hostile() -> Vec<(&'static str, Vec<u8>)> {
     };
     let members = |name: &'static dyn Fn(usize) -> String| fill(&|count| format!("\"{}\":0", name(count)), "{", "}");
     let string = |unit: &str| call(&format!("{{\"a\":\"{}\"}}", unit.repeat((MEGABYTE - 200) / unit.len())));
+    // As many names in unusual letters as are read, and a text of the rest.
+    let odd = |unit: &str| {
+        let names = (0..16).map(|count| format!("\"{}{count:02}\":0,", unit.repeat(1000 / unit.len())));
+        let names: String = names.collect();
+        let rest = "x".repeat(MEGABYTE - 200 - names.len());
+        call(&format!("{{{names}\"rest\":\"{rest}\"}}"))
+    };
     vec![
         ("names, one prefix", members(&|count| format!("{}{count:06}", "a".repeat(42)))),
         ("names, in capitals", members(&|count| format!("{}{count:06}", "A".repeat(42)))),
         ("names, escaped", members(&|count| format!("{}{count:06}", "\\u0061".repeat(7)))),
-        ("names, fullwidth", members(&|count| format!("{}{count:06}", "\u{ff21}".repeat(14)))),
-        ("names, long and marked", members(&|count| format!("{}{count:06}", "a\u{301}".repeat(330)))),
-        ("names, marks in disorder", members(&|count| format!("{}{count:06}", "\u{315}\u{300}".repeat(200)))),
-        ("names, one ligature", members(&|count| format!("{}{count:06}", "\u{fdfa}".repeat(330)))),
-        ("names, unseen", members(&|count| format!("{}{count:06}", "\u{200b}".repeat(330)))),
+        ("names, fullwidth", odd("\u{ff21}")),
+        ("names, marks", odd("a\u{301}")),
+        ("names, marks in disorder", odd("\u{315}\u{300}")),
+        ("names, ligatures", odd("\u{fdfa}")),
+        ("names, unseen", odd("\u{200b}")),
         ("numbers, long", fill(&|_| format!("0.{}", "1".repeat(50)), "{\"a\":[", "]}")),
         ("numbers, doubtful", fill(&|_| "0.0".to_owned(), "{\"a\":[", "]}")),
         ("numbers, huge", fill(&|_| format!("{}e1", "9".repeat(50)), "{\"a\":[", "]}")),
