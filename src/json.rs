@@ -22,7 +22,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 pub use names::{Names, is_lookalike};
 use names::{is_alike, is_plain, skeleton};
-use number::{MAX_SAFE_INTEGER, UNSAFE, has_unsafe_number};
+use number::{LONGEST, MAX_SAFE_INTEGER, UNSAFE, unsafe_number};
 
 /// Bounds on one JSON text.
 #[derive(Debug, Clone, Copy)]
@@ -70,17 +70,21 @@ pub enum Json<'a> {
 impl<'a> Json<'a> {
     /// Reads one JSON text: the whole of `text`, white space around it allowed.
     pub fn read(text: &'a [u8], limits: Limits) -> Result<Self, JsonError> {
-        let mut state = State { left: limits, odd_names: ODD_NAMES, fault: Fault::Syntax, is_doubtful: false };
+        let mut state = State {
+            left: limits,
+            odd_names: ODD_NAMES,
+            fault: Fault::Syntax,
+            is_doubtful: false,
+            is_long: text.len() > LONGEST,
+        };
         let mut deserializer = serde_json::Deserializer::from_slice(text);
         let value = Reader { state: &mut state }
             .deserialize(&mut deserializer)
             .and_then(|value| deserializer.end().map(|()| value));
-        match value {
-            Ok(_) if state.is_doubtful && has_unsafe_number(text) => {
-                Err(JsonError { fault: Fault::Ambiguous, reason: UNSAFE.to_owned() })
-            }
-            Ok(value) => Ok(value),
-            Err(error) => Err(JsonError { fault: state.fault, reason: error.to_string() }),
+        let value = value.map_err(|error| JsonError { fault: state.fault, reason: error.to_string() })?;
+        match state.is_doubtful.then(|| unsafe_number(text)).flatten() {
+            Some((fault, reason)) => Err(JsonError { fault, reason: reason.to_owned() }),
+            None => Ok(value),
         }
     }
 
@@ -227,6 +231,8 @@ struct State {
     fault: Fault,
     /// Was there a number that may have been written as another one?
     is_doubtful: bool,
+    /// Is the text long enough for a number that is too long?
+    is_long: bool,
 }
 
 impl State {
@@ -308,9 +314,9 @@ impl<'de> Visitor<'de> for Reader<'_> {
         if value == 0.0 && value.is_sign_negative() {
             return Err(self.state.refuse(Fault::Ambiguous, "negative zero, which parsers read differently"));
         }
-        // An integer that fits no i64, or a fraction too small for a double? The
-        // token alone would tell, and serde_json does not hand it over.
-        self.state.is_doubtful |= value == 0.0 || value.abs() > MAX_SAFE_INTEGER as f64;
+        // An integer that fits no i64, a fraction too small for a double, a thousand
+        // digits? The token alone would tell, and serde_json does not hand it over.
+        self.state.is_doubtful |= self.state.is_long || value == 0.0 || value.abs() > MAX_SAFE_INTEGER as f64;
         Ok(Json::Float(value))
     }
 
@@ -539,7 +545,11 @@ mod tests {
     }
 
     #[test]
-    fn names_and_strings_are_bounded() {
+    fn names_strings_and_numbers_are_bounded() {
+        let number = |digits: usize| format!("[\"\\\\\\\"1\",0.{}]", "3".repeat(digits));
+        assert!(read(&number(126)).is_ok());
+        assert_eq!(read(&number(127)).unwrap_err().fault, Fault::TooLarge);
+        assert_eq!(read(&format!("1.{}", "0".repeat(127))).unwrap_err().fault, Fault::TooLarge);
         let limits = Limits { name: 3, string: 4, ..Limits::default() };
         assert!(Json::read(br#"{"abc":"abcd"}"#, limits).is_ok());
         for text in [r#"{"abcd":1}"#, r#"{"a":"abcde"}"#, r#"["\u00e9\u00e9x"]"#, r#"{"\u0061bcd":1}"#] {

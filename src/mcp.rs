@@ -227,6 +227,9 @@ impl<'a> Call<'a> {
         if id.is_none() || message.get("result").is_some() == message.get("error").is_some() {
             return Err(Denial::MessageInvalid("expected a `method`, or an `id` and either `result` or `error`"));
         }
+        if message.get("error").is_some_and(|error| !is_error(error)) {
+            return Err(Denial::MessageInvalid("`error`: expected an object with `code`, an integer, and `message`"));
+        }
         match stated {
             Some(Version { era: Era::Modern, .. }) => {
                 Err(Denial::MessageInvalid("a client sends no responses in this version of the protocol"))
@@ -374,6 +377,13 @@ impl From<&JsonError> for Denial {
             Fault::TooLarge => Self::JsonTooLarge(reason),
         }
     }
+}
+
+/// Is it an error object (JSON-RPC 2.0 §5.1)?
+fn is_error(error: &Json<'_>) -> bool {
+    let Some(error) = error.as_object() else { return false };
+    let has_code = matches!(error.get("code"), Some(Json::Integer(_)));
+    has_code && error.get("message").is_some_and(|message| message.as_str().is_some())
 }
 
 fn closed(message: &Object<'_>, members: &[&str]) -> Result<(), Denial> {

@@ -1,37 +1,50 @@
 //! Numbers as they are written, where their value alone does not tell.
 
+use super::Fault;
+
 /// The largest integer that every reader reads alike (RFC 7493 §2.2).
 pub(super) const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 pub(super) const UNSAFE: &str = "a number that no double holds, which parsers read differently; send it as a string";
 
-/// Is there a token of an integer beyond ±(2^53−1), or of a fraction that becomes
-/// zero? `text` is JSON.
-pub(super) fn has_unsafe_number(text: &[u8]) -> bool {
-    let mut rest = text.iter().enumerate();
-    while let Some((start, byte)) = rest.next() {
-        match byte {
-            b'"' => {
-                // The string, up to its own quote.
-                while let Some((_, byte)) = rest.next().filter(|(_, byte)| **byte != b'"') {
-                    if *byte == b'\\' {
-                        rest.next();
-                    }
-                }
-            }
-            b'-' | b'0'..=b'9' => {
-                let tail = text.get(start..).unwrap_or_default();
-                let end = tail.iter().position(|byte| !matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9'));
-                let token = tail.get(..end.unwrap_or(tail.len())).unwrap_or_default();
-                if is_unsafe(token) {
-                    return true;
-                }
-                // The next byte is behind the token.
-                rest.by_ref().take(token.len().saturating_sub(1)).for_each(drop);
-            }
-            _ => {}
+/// The longest token of a number, in bytes. Some readers have a limit (Jackson: 1000).
+pub(super) const LONGEST: usize = 128;
+
+/// The number that is refused for its token, if there is one: an integer beyond
+/// ±(2^53−1), a fraction that becomes zero, one that is too long. `text` is JSON.
+pub(super) fn unsafe_number(text: &[u8]) -> Option<(Fault, &'static str)> {
+    let mut rest = text;
+    while let Some(start) = rest.iter().position(|byte| matches!(byte, b'"' | b'-' | b'0'..=b'9')) {
+        rest = rest.get(start..).unwrap_or_default();
+        if let Some(string) = rest.strip_prefix(b"\"") {
+            rest = behind_string(string);
+            continue;
+        }
+        let is_part = |byte: &u8| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
+        let end = rest.iter().position(|byte| !is_part(byte)).unwrap_or(rest.len());
+        let (token, behind) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+        if token.len() > LONGEST {
+            return Some((Fault::TooLarge, "a number is too long"));
+        }
+        if is_unsafe(token) {
+            return Some((Fault::Ambiguous, UNSAFE));
+        }
+        rest = behind;
+    }
+    None
+}
+
+/// What follows the quote at the end of a string.
+fn behind_string(string: &[u8]) -> &[u8] {
+    let mut rest = string;
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+        let is_end = rest.get(at) == Some(&b'"');
+        let next = at.saturating_add(if is_end { 1 } else { 2 });
+        rest = rest.get(next..).unwrap_or_default();
+        if is_end {
+            return rest;
         }
     }
-    false
+    &[]
 }
 
 fn is_unsafe(token: &[u8]) -> bool {

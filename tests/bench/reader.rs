@@ -6,9 +6,7 @@
 
 #![expect(
     clippy::disallowed_methods,
-    clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::unwrap_used,
     reason = "a program that measures may stop at what it did not expect"
 )]
 
