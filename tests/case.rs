@@ -19,14 +19,22 @@
 //! `request.headers` is a list of pairs over the usual headers: a name given
 //! takes the usual one's place, null takes it away; each character of a value is
 //! one byte. `{token}` in a value or in the path is the token. Instead of `body`
-//! (JSON) stands `raw_body` (text), `raw_body_base64`, or `body_repeat` (`before`,
-//! `text` as often as `times` says, `after`); `stops_after` cuts the connection
-//! after so many bytes of it. `expect` is one of `forward`, `reply`, `refused` (the
+//! (JSON) stands `raw_body` (text), `raw_bytes` (each character is one byte),
+//! `raw_body_base64`, or `body_repeat` (`before`, `text` as often as `times` says,
+//! `after`; or a list of these); `stops_after` cuts the connection after so many
+//! bytes of it. `expect` is one of `forward`, `reply`, `refused` (the
 //! configuration, with what each of its findings begins with), `edge` (refused by
 //! Envoy, before the gate) and `unanswered`. A step of `then` takes token and request of the step before it
-//! where it has none, and `at` moves the clock (natively only), in seconds.
+//! where it has none, and `at` moves the clock (natively only), in seconds; `runs`
+//! in it leaves it out of the other runs.
+//!
+//! A step with `"each": ["a", "b"]` is one step for each of these texts, which
+//! stands wherever the step says `{each}`.
+//!
+//! The files of `tests/cases` are named after what the gate does; those of
+//! `tests/threats` after the row of the catalogue of threats that they cover.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -36,7 +44,7 @@ use crate::keys::{Keys, Signer};
 /// The resource's authority as the files say it; Envoy gets ports of its own.
 pub(crate) const AUTHORITY: &str = "127.0.0.1:10000";
 
-/// A file of `tests/cases`, still as text.
+/// A file of `tests/cases` or `tests/threats`, still as text.
 #[derive(Clone)]
 pub(crate) struct File {
     pub(crate) name: String,
@@ -81,6 +89,9 @@ pub(crate) struct Step {
     pub(crate) record: Map<String, Value>,
     #[serde(default)]
     pub(crate) at: u64,
+    runs: Option<Vec<Run>>,
+    /// What stands for `{each}`.
+    each: Option<String>,
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -93,9 +104,17 @@ struct RequestSpec {
     #[serde(default, deserialize_with = "present")]
     body: Option<Value>,
     raw_body: Option<String>,
+    raw_bytes: Option<String>,
     raw_body_base64: Option<String>,
-    body_repeat: Option<Repeat>,
+    body_repeat: Option<Repeats>,
     stops_after: Option<usize>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(untagged)]
+enum Repeats {
+    One(Repeat),
+    Many(Vec<Repeat>),
 }
 
 #[derive(Clone, Deserialize)]
@@ -104,6 +123,7 @@ struct Repeat {
     #[serde(default)]
     before: String,
     text: String,
+    #[serde(deserialize_with = "count")]
     times: usize,
     #[serde(default)]
     after: String,
@@ -168,23 +188,32 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<V
     Value::deserialize(deserializer).map(Some)
 }
 
+/// A number, or a text that says one, for `{each}`.
+fn count<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    text.parse().map_err(|_| serde::de::Error::custom(format!("`times`: expected a number, found `{text}`")))
+}
+
 fn credential() -> Vec<String> {
     vec!["authorization".into()]
 }
 
 /// Every case, by name.
 pub(crate) fn read_all() -> Vec<File> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
-    let entries = std::fs::read_dir(&directory).expect("tests/cases");
-    let mut files: Vec<File> = entries
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-        .map(|path| File {
-            name: path.file_stem().unwrap().to_str().unwrap().to_owned(),
-            text: std::fs::read_to_string(&path).unwrap(),
-        })
-        .collect();
-    assert!(!files.is_empty(), "expected cases in {}, found none", directory.display());
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for directory in ["tests/cases", "tests/threats"] {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
+        let known = paths.len();
+        paths.extend(std::fs::read_dir(&directory).expect("a directory of cases").map(|entry| entry.unwrap().path()));
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+        assert!(paths.len() > known, "expected cases in {}, found none", directory.display());
+    }
+    let files = paths.iter().map(|path| File {
+        name: path.file_stem().unwrap().to_str().unwrap().to_owned(),
+        text: std::fs::read_to_string(path).unwrap(),
+    });
+    let mut files: Vec<File> = files.collect();
     files.sort_by(|a, b| a.name.cmp(&b.name));
     files
 }
@@ -206,12 +235,68 @@ impl File {
         let Value::Array(then) = first.remove("then").unwrap_or_else(|| json!([])) else {
             return Err("`then`: expected a list".into());
         };
-        let steps = std::iter::once(Value::Object(first)).chain(then).map(serde_json::from_value);
-        let steps: Vec<Step> = steps.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+        let mut steps = Vec::new();
+        for step in std::iter::once(Value::Object(first)).chain(then) {
+            for step in each(step)? {
+                steps.push(serde_json::from_value::<Step>(step).map_err(|error| error.to_string())?);
+            }
+        }
         if steps.iter().any(|step| step.at != 0) && runs != [Run::Native] {
             return Err("`at`: expected `runs: [\"native\"]`; nobody moves Envoy's clock".into());
         }
         Ok(Case { given, runs, steps })
+    }
+}
+
+/// The steps that a step with `each` stands for.
+fn each(mut step: Value) -> Result<Vec<Value>, String> {
+    let Some(texts) = step.as_object_mut().and_then(|step| step.remove("each")) else {
+        return Ok(vec![step]);
+    };
+    let texts: Vec<String> = serde_json::from_value(texts).map_err(|error| format!("`each`: {error}"))?;
+    let mut steps = Vec::new();
+    for text in texts {
+        let mut filled = step.clone();
+        if !fill(&mut filled, &text) {
+            return Err("`each`: expected `{each}` somewhere in the step".into());
+        }
+        filled["each"] = text.into();
+        steps.push(filled);
+    }
+    match steps.is_empty() {
+        true => Err("`each`: expected texts, found none".into()),
+        false => Ok(steps),
+    }
+}
+
+/// Puts a text in the place of `{each}`; was there one?
+fn fill(value: &mut Value, text: &str) -> bool {
+    match value {
+        Value::String(string) => {
+            let found = string.contains("{each}");
+            if found {
+                *string = string.replace("{each}", text);
+            }
+            found
+        }
+        Value::Array(items) => items.iter_mut().fold(false, |found, item| fill(item, text) | found),
+        Value::Object(members) => members.values_mut().fold(false, |found, member| fill(member, text) | found),
+        _ => false,
+    }
+}
+
+impl Step {
+    /// Is it part of this run?
+    pub(crate) fn runs_in(&self, run: Run) -> bool {
+        self.runs.as_ref().is_none_or(|runs| runs.contains(&run))
+    }
+
+    /// Which one it is, for a problem.
+    pub(crate) fn label(&self, index: usize) -> String {
+        match &self.each {
+            None => format!("step {index}"),
+            Some(each) => format!("step {index}, {:?}", each.chars().take(200).collect::<String>()),
+        }
     }
 }
 
@@ -246,8 +331,7 @@ impl Session {
         usual.extend(token.map(|token| ("authorization".to_owned(), Some(format!("Bearer {token}")))));
         usual.retain(|(name, _)| spec.headers.iter().all(|(given, _)| given != name));
         let headers = usual.into_iter().chain(spec.headers.iter().cloned());
-        let bytes =
-            |value: String| -> Vec<u8> { fill(&value).chars().map(|c| u8::try_from(c).expect("one byte")).collect() };
+        let bytes = |value: String| bytes(&fill(&value));
         let mut headers: Vec<(String, Vec<u8>)> =
             headers.filter_map(|(name, value)| Some((name, bytes(value?)))).collect();
         let host = headers.iter().position(|(name, _)| name == "host");
@@ -255,6 +339,11 @@ impl Session {
         let path = fill(spec.path.as_deref().unwrap_or("/mcp"));
         Request { method, path, authority, headers, body, stops_after: spec.stops_after }
     }
+}
+
+/// Each character as one byte.
+fn bytes(text: &str) -> Vec<u8> {
+    text.chars().map(|c| u8::try_from(c).expect("one byte")).collect()
 }
 
 fn make_token(step: &Step, keys: &Keys, authority: &str, now: u64) -> Option<String> {
@@ -289,11 +378,21 @@ impl RequestSpec {
         if let Some(text) = &self.raw_body {
             return Some(text.clone().into_bytes());
         }
+        if let Some(text) = &self.raw_bytes {
+            return Some(bytes(text));
+        }
         if let Some(text) = &self.raw_body_base64 {
             return Some(crate::keys::base64(text));
         }
-        if let Some(Repeat { before, text, times, after }) = &self.body_repeat {
-            return Some(format!("{before}{}{after}", text.repeat(*times)).into_bytes());
+        if let Some(repeats) = &self.body_repeat {
+            let repeats = match repeats {
+                Repeats::One(repeat) => std::slice::from_ref(repeat),
+                Repeats::Many(repeats) => repeats,
+            };
+            let parts = repeats
+                .iter()
+                .map(|Repeat { before, text, times, after }| format!("{before}{}{after}", text.repeat(*times)));
+            return Some(parts.collect::<String>().into_bytes());
         }
         match &self.body {
             Some(Value::Null) => None,

@@ -194,14 +194,14 @@ impl World {
             for (index, step) in case.steps.iter().enumerate() {
                 let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
                 let request = session.request(step, Keys::shared(), &self.authority, now);
-                if !client::applies(framing, &request) {
+                if !client::applies(framing, &request) || !step.runs_in(framing) {
                     continue;
                 }
                 COUNTS.requests.fetch_add(1, Ordering::Relaxed);
                 sent.extend(request.headers.iter().filter(|(name, _)| name == "authorization").cloned());
                 let result = self.exchange(framing, &request);
                 let result = result.and_then(|(outcome, record)| check(step, &request, &outcome, record.as_ref()));
-                problems.extend(result.err().map(|problem| format!("{framing:?}, step {index}:\n{problem}")));
+                problems.extend(result.err().map(|problem| format!("{framing:?}, {}:\n{problem}", step.label(index))));
             }
         }
         let log = self.envoy.own_log();

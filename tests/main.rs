@@ -1,5 +1,5 @@
-//! Runs `tests/cases`, and what cannot be said as a case, natively and through a
-//! real Envoy.
+//! Runs `tests/cases` and `tests/threats`, and what cannot be said as a case,
+//! natively and through a real Envoy.
 //!
 //! A case is one file; `case.rs` says what may stand in it. Every case is run
 //! through the core as it is (`native.rs`) and through an Envoy with the module
