@@ -18,13 +18,15 @@
 //!
 //! `request.headers` is a list of pairs over the usual headers: a name given
 //! takes the usual one's place, null takes it away; each character of a value is
-//! one byte. `{token}` in a value or in the path is the token. Instead of `body`
+//! one byte, and a value may be a `body_repeat`. `more_headers` is how many others
+//! come with them. `{token}` in a value or in the path is the token. Instead of `body`
 //! (JSON) stands `raw_body` (text), `raw_bytes` (each character is one byte),
 //! `raw_body_base64`, or `body_repeat` (`before`, `text` as often as `times` says,
 //! `after`; or a list of these); `stops_after` cuts the connection after so many
 //! bytes of it. `expect` is one of `forward`, `reply`, `refused` (the
 //! configuration, with what each of its findings begins with), `edge` (refused by
-//! Envoy, before the gate) and `unanswered`. A step of `then` takes token and request of the step before it
+//! Envoy, before the gate), `reset` (the same over HTTP/2, where Envoy only resets
+//! the stream) and `unanswered`. A step of `then` takes token and request of the step before it
 //! where it has none, and `at` moves the clock (natively only), in seconds; `runs`
 //! in it leaves it out of the other runs.
 //!
@@ -100,7 +102,9 @@ struct RequestSpec {
     method: Option<String>,
     path: Option<String>,
     #[serde(default)]
-    headers: Vec<(String, Option<String>)>,
+    headers: Vec<(String, Option<HeaderValue>)>,
+    #[serde(default)]
+    more_headers: usize,
     #[serde(default, deserialize_with = "present")]
     body: Option<Value>,
     raw_body: Option<String>,
@@ -108,6 +112,13 @@ struct RequestSpec {
     raw_body_base64: Option<String>,
     body_repeat: Option<Repeats>,
     stops_after: Option<usize>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(untagged)]
+enum HeaderValue {
+    Text(String),
+    Long(Repeats),
 }
 
 #[derive(Clone, Deserialize)]
@@ -136,6 +147,7 @@ pub(crate) enum Expect {
     Reply(Reply),
     Refused(Vec<String>),
     Edge { status: u16 },
+    Reset {},
     Unanswered {},
 }
 
@@ -330,7 +342,9 @@ impl Session {
         }
         usual.extend(token.map(|token| ("authorization".to_owned(), Some(format!("Bearer {token}")))));
         usual.retain(|(name, _)| spec.headers.iter().all(|(given, _)| given != name));
-        let headers = usual.into_iter().chain(spec.headers.iter().cloned());
+        let given = spec.headers.iter().map(|(name, value)| (name.clone(), value.as_ref().map(HeaderValue::text)));
+        let more = (0..spec.more_headers).map(|index| (format!("x-more-{index}"), Some("1".to_owned())));
+        let headers = usual.into_iter().chain(given).chain(more);
         let bytes = |value: String| bytes(&fill(&value));
         let mut headers: Vec<(String, Vec<u8>)> =
             headers.filter_map(|(name, value)| Some((name, bytes(value?)))).collect();
@@ -371,6 +385,26 @@ fn make_token(step: &Step, keys: &Keys, authority: &str, now: u64) -> Option<Str
         merge(&mut header, patch);
     }
     Some(keys.sign(signer, &header.to_string(), &payload))
+}
+
+impl Repeats {
+    fn text(&self) -> String {
+        let repeats = match self {
+            Self::One(repeat) => std::slice::from_ref(repeat),
+            Self::Many(repeats) => repeats,
+        };
+        let part = |repeat: &Repeat| format!("{}{}{}", repeat.before, repeat.text.repeat(repeat.times), repeat.after);
+        repeats.iter().map(part).collect()
+    }
+}
+
+impl HeaderValue {
+    fn text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Long(repeats) => repeats.text(),
+        }
+    }
 }
 
 impl RequestSpec {

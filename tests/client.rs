@@ -25,7 +25,7 @@ pub(crate) struct Response {
 }
 
 /// Sends a request in a framing, and waits for its response unless the request
-/// stops before its end.
+/// stops before its end. An HTTP/2 stream that is reset has none.
 pub(crate) fn send(port: u16, framing: Run, request: &Request) -> Result<Option<Response>, String> {
     match framing {
         Run::H1 | Run::H1Bytes | Run::H1Chunked => {
@@ -172,7 +172,10 @@ async fn h2(port: u16, framing: Run, request: &Request) -> Result<Option<Respons
         fields.insert("x-trailer", http::HeaderValue::from_static("1"));
         let _ = body.send_trailers(fields);
     }
-    let response = response.await.map_err(|error| text(&error))?;
+    let response = match response.await {
+        Err(error) if error.is_reset() && error.is_remote() => return Ok(None),
+        response => response.map_err(|error| text(&error))?,
+    };
     let (parts, mut stream) = response.into_parts();
     let mut body = Vec::new();
     while let Some(piece) = stream.data().await {
