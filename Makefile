@@ -25,7 +25,7 @@ wasm = . $(TOOLS)/wasm.env &&
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build module run test check policy bench soak mutants clean
+.PHONY: help build module run test check threats policy bench soak mutants clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
@@ -69,6 +69,10 @@ policy: ## Format, check and test the bundled policies with OPA
 	opa fmt --fail --list policies
 	opa check --strict policies
 	opa test policies
+
+threats: ## Hold the catalogue of threats against the tests
+	@$(setup) venv
+	$(rust) $(PYTHON) tests/threats.py
 
 bench: module ## Measure bare Envoy, Envoy's own chain, the gate, and the reader alone
 	@$(setup) envoy wrk

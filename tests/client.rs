@@ -25,7 +25,8 @@ pub(crate) struct Response {
 }
 
 /// Sends a request in a framing, and waits for its response unless the request
-/// stops before its end. An HTTP/2 stream that is reset has none.
+/// stops before its end. An HTTP/2 stream that is
+/// reset, or whose connection is, has none.
 pub(crate) fn send(port: u16, framing: Run, request: &Request) -> Result<Option<Response>, String> {
     match framing {
         Run::H1 | Run::H1Bytes | Run::H1Chunked => {
@@ -173,7 +174,7 @@ async fn h2(port: u16, framing: Run, request: &Request) -> Result<Option<Respons
         let _ = body.send_trailers(fields);
     }
     let response = match response.await {
-        Err(error) if error.is_reset() && error.is_remote() => return Ok(None),
+        Err(error) if error.is_remote() || error.is_io() => return Ok(None),
         response => response.map_err(|error| text(&error))?,
     };
     let (parts, mut stream) = response.into_parts();
