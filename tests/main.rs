@@ -25,8 +25,10 @@ mod envoy;
 mod keys;
 mod native;
 mod process;
+mod properties;
 mod rego;
 mod reload;
+mod shipped;
 mod streams;
 mod upstream;
 
@@ -39,6 +41,8 @@ fn main() {
     let cases = case::read_all();
     let mut trials = native::trials(&cases);
     trials.extend(corpus::trials(&cases));
+    trials.extend(properties::trials(&cases));
+    trials.extend(shipped::trials());
     trials.extend(rego::trials());
     trials.extend(docs::trials());
     trials.extend(command::trials());

@@ -19,7 +19,7 @@ use crate::check::{Outcome, check};
 use crate::keys::Keys;
 
 /// 2026-11-23.
-const NOW: u64 = 1_795_392_000;
+pub(crate) const NOW: u64 = 1_795_392_000;
 
 pub(crate) fn trials(files: &[File]) -> Vec<Trial> {
     let trials = files.iter().cloned().map(|file| {
@@ -102,7 +102,7 @@ fn steps(case: &Case, gate: Option<&Rc<Gate>>, pieces: bool) -> Result<(), Strin
 
 /// One request: its body with a length and as a whole, or without and announced
 /// byte by byte.
-fn exchange(
+pub(crate) fn exchange(
     gate: Option<Rc<Gate>>,
     request: &Request,
     now: SystemTime,
