@@ -15,7 +15,7 @@ pub(crate) enum Outcome {
     Unanswered,
 }
 
-/// An argument that says this must be in no record.
+/// An argument or a query that says this must be in no record.
 const PRIVATE: &str = "do-not-record";
 
 /// Everything that is not as the case says.
@@ -57,8 +57,10 @@ pub(crate) fn check(step: &Step, sent: &Request, outcome: &Outcome, record: Opti
         }
     }
     let body = String::from_utf8_lossy(sent.body.as_deref().unwrap_or_default());
-    if body.contains(PRIVATE) && record.is_some_and(|record| record.to_string().contains(PRIVATE)) {
-        check.0.push("the record holds an argument".into());
+    if (body.contains(PRIVATE) || sent.path.contains(PRIVATE))
+        && record.is_some_and(|record| record.to_string().contains(PRIVATE))
+    {
+        check.0.push("the record holds an argument or a query".into());
     }
     if check.0.is_empty() {
         Ok(())

@@ -22,6 +22,7 @@ mod command;
 mod corpus;
 mod docs;
 mod envoy;
+mod frames;
 mod keys;
 mod native;
 mod process;
@@ -48,6 +49,7 @@ fn main() {
     trials.extend(command::trials());
     trials.extend(envoy::trials(&cases));
     trials.extend(streams::trials());
+    trials.extend(frames::trials());
     trials.extend(reload::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     envoy::close();

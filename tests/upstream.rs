@@ -33,6 +33,11 @@ impl Upstream {
         Self::serve(|connection, _, _| answer(connection))
     }
 
+    /// One that answers with the subject that it was told.
+    pub(crate) fn start_echo() -> Self {
+        Self::serve(|connection, _, _| echo(connection))
+    }
+
     fn serve(handle: fn(TcpStream, SocketAddr, &Seen)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -102,6 +107,24 @@ fn answer(mut connection: TcpStream) {
         if Message::read(&request, false).is_some() {
             request.clear();
             if connection.write_all(response("").as_bytes()).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn echo(mut connection: TcpStream) {
+    let mut request = Vec::new();
+    let mut buffer = [0; 64 * 1024];
+    while let Ok(count @ 1..) = connection.read(&mut buffer) {
+        request.extend_from_slice(&buffer[..count]);
+        if let Some(Message { headers, .. }) = Message::read(&request, false) {
+            request.clear();
+            let subject = headers.into_iter().find(|(name, _)| name == "x-mcp-gate-subject").unwrap_or_default().1;
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", subject.len());
+            // Late, so that answers wait for each other's requests.
+            thread::sleep(Duration::from_millis(20));
+            if connection.write_all(&[head.as_bytes(), &subject].concat()).is_err() {
                 return;
             }
         }
