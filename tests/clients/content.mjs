@@ -98,6 +98,11 @@ export const TOOLS = {
       return [text('Reconnection test completed successfully')];
     },
   },
+  resumed: {
+    description: 'Whether a stream of this session was resumed.',
+    eras: ['legacy'],
+    run: (_, { resumed }) => [text(String(resumed() > 0))],
+  },
   test_sampling: {
     description: 'Asks the model of the client.',
     schema: takes(string('prompt')),

@@ -25,7 +25,7 @@ const CAPABILITIES = {
   resources: { subscribe: true, listChanged: true },
   tools: { listChanged: true },
 };
-const PAGE = 10;
+const PAGE = 2;
 
 const of = (table, era) => Object.entries(table).filter(([, entry]) => entry.eras?.includes(era) ?? true);
 const schema = (tool) => tool.schema ?? { type: 'object', properties: {} };
@@ -122,7 +122,10 @@ function modernServer() {
   }
   const handlers = {
     ...common('modern'),
-    'resources/read': ({ uri }) => resource(uri) ?? refuse(`no resource ${uri}`),
+    'resources/read': ({ uri }) => {
+      if (resource(uri)) return resource(uri);
+      throw new modern.ResourceNotFoundError(uri);
+    },
   };
   for (const [method, handle] of Object.entries(handlers)) {
     server.server.setRequestHandler(method, ({ params }, context) =>
@@ -160,11 +163,13 @@ const RESULTS = {
 
 class Events {
   #events = [];
+  replayed = 0;
   async storeEvent(stream, message) {
     return `${stream}_${this.#events.push({ stream, message }) - 1}`;
   }
   async replayEventsAfter(last, { send }) {
     const [stream, index] = [last.slice(0, last.lastIndexOf('_')), Number(last.slice(last.lastIndexOf('_') + 1))];
+    this.replayed += 1;
     for (const [at, event] of this.#events.entries()) {
       // What primes a stream is an event without a message.
       if (at > index && event.stream === stream && event.message?.jsonrpc) await send(`${stream}_${at}`, event.message);
@@ -173,13 +178,14 @@ class Events {
   }
 }
 
-function legacyContext(server, subscribed, extra) {
+function legacyContext(server, events, subscribed, extra) {
   const notify = (method, params) => extra.sendNotification({ method, params });
   return {
     capabilities: server.getClientCapabilities() ?? {},
     cut: () => extra.closeSSEStream?.(),
     held: () => 'nothing to hold in a session',
     progressToken: extra._meta?.progressToken,
+    resumed: () => events.replayed,
     signal: extra.signal,
     log: (level, data) => notify('notifications/message', { level, data }),
     notify,
@@ -198,7 +204,7 @@ function legacyContext(server, subscribed, extra) {
   };
 }
 
-function legacyServer() {
+function legacyServer(events) {
   const tasks = { list: {}, cancel: {}, requests: { tools: { call: {} } } };
   const server = new Server(INFO, {
     capabilities: { ...CAPABILITIES, tasks },
@@ -238,7 +244,7 @@ function legacyServer() {
   };
   for (const [method, handle] of Object.entries(handlers)) {
     server.setRequestHandler(SCHEMAS[method], ({ params }, extra) =>
-      handle(params ?? {}, legacyContext(server, subscribed, extra), extra),
+      handle(params ?? {}, legacyContext(server, events, subscribed, extra), extra),
     );
   }
   return server;
@@ -249,14 +255,15 @@ async function legacyHandler(request, response, body) {
   if (id && !sessions.has(id)) return refuseHttp(response, 404, -32001, 'no such session');
   if (id) return sessions.get(id).handleRequest(request, response, body);
   if (body?.method !== 'initialize') return refuseHttp(response, 400, -32000, 'no session');
+  const events = new Events();
   const transport = new StreamableHTTPServerTransport({
     sessionIdGenerator: randomUUID,
-    eventStore: new Events(),
+    eventStore: events,
     retryInterval: 200,
     onsessioninitialized: (id) => sessions.set(id, transport),
     onsessionclosed: (id) => sessions.delete(id),
   });
-  await legacyServer().connect(transport);
+  await legacyServer(events).connect(transport);
   return transport.handleRequest(request, response, body);
 }
 

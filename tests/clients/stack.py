@@ -86,9 +86,12 @@ def write_filter(stack: Stack) -> None:
     """envoy/filter.yaml with a resource for each server, and with a policy that has nothing against anything."""
     document = yaml.safe_load(stack.filter_yaml.read_text())
     value = document["resources"][0]["typed_config"]["config"]["configuration"]["value"]
-    resource = value["resources"][0] | {"origins": [f"http://127.0.0.1:{stack.port}"]}
-    headers = {"test_x_mcp_header": {"Region": "region"}}
-    value["resources"] = [resource, resource | {"url": lax(stack), "param_headers": headers}]
+    more = {
+        "origins": [f"http://127.0.0.1:{stack.port}"],
+        "param_headers": {"test_x_mcp_header": {"Region": "region"}},
+    }
+    resource = value["resources"][0] | more
+    value["resources"] = [resource, resource | {"url": lax(stack)}]
     value["policy"] = {"modules": {"authz.rego": "package mcp.authz\n\nallow := true\n"}}
     lay_out.swap(stack.directory / "gate", yaml.safe_dump(document))
 

@@ -1,0 +1,124 @@
+"""What the official SDK clients can do, done direct and through the gate, in both eras: the results must be equal.
+
+    repertoire.py                 every client
+    repertoire.py WORD...         those with each word in their name
+    repertoire.py --show WORD...  the same, with what each step gave
+
+Each client goes through its steps and says what came of each. A step that fails without the gate fails here, too, but
+for those named `refused`, which have to: else a client that can do nothing would be equal to itself.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from typing import Any
+
+from stack import CLIENTS, HERE, ROOT, SUBJECT, Failed, direct, node, records, running, token
+from tour import Stack, leave_in_order, shown, tail
+
+OUT = ROOT / "target/repertoire"
+MODERN, LEGACY = "2026-07-28", "2025-11-25"
+# The command before the URL, the mode after it, the client that it says it is, the version that it must end up with,
+# and the least number of its steps.
+RUNS = [
+    (node("client.mjs"), "auto", "@modelcontextprotocol/client 2.4.0", MODERN, 34),
+    (node("client.mjs"), "legacy", "@modelcontextprotocol/client 2.4.0", LEGACY, 38),
+    (node("client.mjs"), "v1", "@modelcontextprotocol/sdk 1.32.2", LEGACY, 43),
+    ([sys.executable, str(HERE / "client.py")], "auto", "python mcp 2.3.0", MODERN, 34),
+    ([sys.executable, str(HERE / "client.py")], "legacy", "python mcp 2.3.0", LEGACY, 37),
+]
+# What differs from run to run: instants, and identifiers of tasks.
+VARIES = [(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<time>"), (r"\b[0-9a-f]{32}\b", "<id>")]
+
+
+def transcript(command: list[str], url: str, mode: str, token: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [*command, url, mode],
+        cwd=ROOT,
+        env=os.environ | {"TOKEN": token},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    if done.returncode != 0:
+        raise Failed(f"ended with status {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    text = done.stdout
+    for pattern, name in VARIES:
+        text = re.sub(pattern, name, text)
+    return json.loads(text)
+
+
+def wrong_alone(found: dict[str, Any], client: str, version: str, least: int) -> list[str]:
+    """What is not as it should be without any gate: nothing can be compared with that."""
+    problems = [
+        f"{what}: expected {expected}, found {actual}"
+        for what, expected, actual in [("client", client, found["client"]), ("version", version, found["version"])]
+        if expected != actual
+    ]
+    for name, result in found["steps"].items():
+        error = isinstance(result, dict) and "error" in result
+        if error != name.startswith("refused"):
+            problems.append(f"{name}: {'failed' if error else 'was not refused'}: {json.dumps(result)[:300]}")
+    if len(found["steps"]) < least:
+        problems.append(f"expected at least {least} steps, found {len(found['steps'])}")
+    return problems
+
+
+def compare(stack: Stack, run: tuple[list[str], str, str, str, int], show: bool) -> tuple[int, list[str]]:
+    """One client both ways: the number of its steps, and what is wrong."""
+    command, mode, client, version, least = run
+    alone = transcript(command, direct(stack), mode, token(stack))
+    problems = wrong_alone(alone, client, version, least)
+    before = len(records(stack))
+    gated = transcript(command, stack.url, mode, token(stack))
+    seen = records(stack)[before:]
+    here, there = alone["steps"], gated["steps"]
+    for name in here | there:
+        if show:
+            print(f"    {name}: {json.dumps(there.get(name), ensure_ascii=False)[:300]}")
+        if here.get(name) != there.get(name):
+            problems.append(f"{name}\n    direct  {json.dumps(here.get(name))[:400]}\n    gate    {json.dumps(there.get(name))[:400]}")
+    # It went through the gate indeed, as this subject, and the gate had nothing against any of it.
+    if len(seen) < len(here) or {record.get("subject") for record in seen} != {SUBJECT}:
+        problems.append(f"expected a record of {SUBJECT} for each request, found {len(seen)}")
+    problems += [f"the gate refused: {json.dumps(record)[:400]}" for record in seen if record.get("decision") != "permit"]
+    return len(here), problems
+
+
+def main() -> int:
+    words = [word for word in sys.argv[1:] if word != "--show"]
+    runs = [run for run in RUNS if all(word in f"{run[2]} {run[1]}" for word in words)]
+    leave_in_order()
+    begin = time.monotonic()
+    steps = failed = 0
+    try:
+        with running(OUT, inject=False) as stack:
+            for run in runs:
+                start = time.monotonic()
+                try:
+                    count, problems = compare(stack, run, "--show" in sys.argv[1:])
+                except (Failed, subprocess.TimeoutExpired) as failure:
+                    count, problems = 0, [str(failure)]
+                verdict = "FAILED" if problems else "ok"
+                print(f"{verdict}  {run[2]} ({run[1]}, {run[3]}): {count} steps  {time.monotonic() - start:.1f} s", flush=True)
+                for problem in problems:
+                    print(f"  {problem}")
+                steps, failed = steps + count, failed + bool(problems)
+            if failed:
+                print(f"{shown(stack.log('envoy'))}:\n{tail(stack.log('envoy'))}")
+    except Failed as failure:
+        print(failure)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    print(f"repertoire: {len(runs)} clients, {steps} steps direct and through the gate, {failed} clients differ "
+          f"({time.monotonic() - begin:.1f} s)")
+    return 1 if failed or not runs else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
