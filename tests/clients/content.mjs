@@ -21,7 +21,7 @@ const sample = (prompt) => ({
   method: 'sampling/createMessage',
   params: { messages: [{ role: 'user', content: text(prompt) }], maxTokens: 100 },
 });
-const roots = { method: 'roots/list' };
+const roots = { method: 'roots/list', params: {} };
 const NAME = form('What is your name?', { name: { type: 'string' } });
 const CONFIRM = form('Please confirm', { ok: { type: 'boolean' } });
 

@@ -29,6 +29,8 @@ RUNS = [
     (node("client.mjs"), "v1", "@modelcontextprotocol/sdk 1.32.2", LEGACY, 43),
     ([sys.executable, str(HERE / "client.py")], "auto", "python mcp 2.3.0", MODERN, 34),
     ([sys.executable, str(HERE / "client.py")], "legacy", "python mcp 2.3.0", LEGACY, 37),
+    ([str(CLIENTS / "go-client")], "auto", "go-sdk v1.8.0", MODERN, 36),
+    ([str(CLIENTS / "go-client")], "legacy", "go-sdk v1.8.0", LEGACY, 38),
 ]
 # What differs from run to run: instants, and identifiers of tasks.
 VARIES = [(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<time>"), (r"\b[0-9a-f]{32}\b", "<id>")]
