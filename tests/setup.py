@@ -193,6 +193,20 @@ def go_client() -> None:
         made.append(CLIENTS / "go-client")
 
 
+def rust_client() -> None:
+    """the client of the official Rust MCP SDK, built from source"""
+    wasm_target()
+    folder = ROOT / "tests" / "clients" / "rust"
+    files = [(folder / name).read_text() for name in ("Cargo.toml", "Cargo.lock", "src/main.rs")]
+    with step("rust-client", [read("rust-toolchain.toml"), rust_env(), *files]) as made:
+        if made is None:
+            return
+        build = CLIENTS / "rust"
+        manifest = ["--locked", "--manifest-path", str(folder / "Cargo.toml")]
+        run(["cargo", "build", *manifest], env={**rust_env(), "CARGO_TARGET_DIR": str(build)})
+        made.append(build / "debug" / "mcp-gate-client")
+
+
 def opa() -> None:
     """OPA, built from source"""
     go_install("opa", "github.com/open-policy-agent/opa")
@@ -256,6 +270,7 @@ STEPS = {
     "clients": clients,
     "go": go,
     "go-client": go_client,
+    "rust-client": rust_client,
     "opa": opa,
     "func-e": func_e,
     "cargo-deny": cargo_deny,

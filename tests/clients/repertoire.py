@@ -29,6 +29,8 @@ RUNS = [
     (node("client.mjs"), "v1", "@modelcontextprotocol/sdk 1.32.2", LEGACY, 43),
     ([sys.executable, str(HERE / "client.py")], "auto", "python mcp 2.3.0", MODERN, 34),
     ([sys.executable, str(HERE / "client.py")], "legacy", "python mcp 2.3.0", LEGACY, 37),
+    ([str(CLIENTS / "rust/debug/mcp-gate-client")], "auto", "rmcp 3.11.0", MODERN, 34),
+    ([str(CLIENTS / "rust/debug/mcp-gate-client")], "legacy", "rmcp 3.11.0", LEGACY, 36),
     ([str(CLIENTS / "go-client")], "auto", "go-sdk v1.8.0", MODERN, 36),
     ([str(CLIENTS / "go-client")], "legacy", "go-sdk v1.8.0", LEGACY, 38),
 ]
