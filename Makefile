@@ -45,10 +45,12 @@ run: module ## Start Envoy with the gate before a demo MCP server, and give the 
 	@exec $(PYTHON) envoy/demo/tour.py
 
 test: module policy ## Run every test, natively and through a real Envoy
-	@$(setup) envoy clients func-e
+	@$(setup) envoy clients func-e go-client rust-client
 	$(rust) cargo test --locked
 	$(PYTHON) tests/clients/run.py
 	$(PYTHON) tests/clients/run.py --func-e
+	$(PYTHON) tests/clients/repertoire.py
+	$(PYTHON) tests/clients/conformance.py
 	PORT=0 ADMIN_PORT=0 UPSTREAM_PORT=0 $(PYTHON) envoy/demo/tour.py </dev/null >target/tour.log || { cat target/tour.log; exit 1; }
 
 check: policy ## Format, lints, docs, licences and advisories
