@@ -1,8 +1,9 @@
 // What fixture.mjs serves, the same in both eras: the tools, prompts and resources that the conformance suite asks for
 // by name, and a few that make a client show what else it can do.
 //
-// A tool is a description, a schema of its arguments, the eras that have it where it is not in both, and `run`. What
-// `run` gets as its context is all that differs between the eras; fixture.mjs makes one for each.
+// A tool is a description, a schema of its arguments, the eras that have it where it is not in both, whether it can be
+// a task (`optional`), has to be one (`required`) or becomes one with its second round (`then`), and `run`. What `run`
+// gets as its context is all that differs between the eras; fixture.mjs makes one for each, tasks.mjs one for tasks.
 
 const PNG = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8DwHwAFAAH/iZk9HQAAAABJRU5ErkJggg==';
 const WAV = 'UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA=';
@@ -287,10 +288,62 @@ export const TOOLS = {
   },
   work: {
     description: 'Can be called as a task.',
-    eras: ['legacy'],
     task: 'optional',
     schema: takes(string('on')),
     run: async ({ on }) => (await sleep(150), [text(`worked on ${on}`)]),
+  },
+  greet: {
+    description: 'Greets, and is no task.',
+    eras: ['modern'],
+    schema: takes(string('name')),
+    run: ({ name }) => [text(`Hello, ${name}!`)],
+  },
+  slow_compute: {
+    description: 'Takes as many seconds as it is told, and can be called as a task.',
+    eras: ['modern'],
+    task: 'optional',
+    schema: { type: 'object', properties: { seconds: { type: 'number' } } },
+    run: async ({ seconds = 0 }) => (await sleep(seconds * 1000), [text(`computed for ${seconds} s`)]),
+  },
+  failing_job: {
+    description: 'A task that fails as tools do.',
+    eras: ['modern'],
+    task: 'required',
+    run: async () => {
+      await sleep(200);
+      throw new Error('the job has failed');
+    },
+  },
+  protocol_error_job: {
+    description: 'A task that fails as a whole.',
+    eras: ['modern'],
+    task: 'required',
+    run: async () => {
+      await sleep(200);
+      throw Object.assign(new Error('the server has failed'), { code: -32603 });
+    },
+  },
+  confirm_delete: {
+    description: 'A task that asks the user.',
+    eras: ['modern'],
+    task: 'required',
+    schema: { type: 'object', properties: string('filename') },
+    run: async ({ filename }, { ask }) => {
+      const { confirm } = await ask({ confirm: CONFIRM });
+      return [text(`${filename}: ${confirm.action}`)];
+    },
+  },
+  multi_input: {
+    description: 'A task that asks two things at once.',
+    eras: ['modern'],
+    task: 'required',
+    run: async (_, { ask }) => [text(shown(Object.keys(await ask({ first: NAME, second: CONFIRM }))))],
+  },
+  test_tool_with_task: {
+    description: 'Asks for a name, and then becomes a task.',
+    eras: ['modern'],
+    task: 'then',
+    run: async (_, { ask }) => [text(`Hello, ${(await ask({ user_name: NAME })).user_name.content.name}!`)],
   },
 };
 

@@ -16,6 +16,7 @@ import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/
 import * as legacy from '@modelcontextprotocol/sdk/types.js';
 import * as modern from '@modelcontextprotocol/server';
 import { PROMPTS, RESOURCES, resource, TEMPLATE, TOOLS } from './content.mjs';
+import { EXTENSION, taskReply } from './tasks.mjs';
 
 const INFO = { name: 'mcp-gate-fixture', version: '1.0.0' };
 const CAPABILITIES = {
@@ -111,7 +112,7 @@ const asking = async (run) => {
 
 function modernServer() {
   const server = new modern.McpServer(INFO, {
-    capabilities: CAPABILITIES,
+    capabilities: { ...CAPABILITIES, extensions: { [EXTENSION]: {} } },
     requestState: { verify: state.verify },
   });
   for (const [name, tool] of of(TOOLS, 'modern')) {
@@ -301,7 +302,9 @@ async function serve(request, response) {
     mcpMethodHeader: request.headers['mcp-method'],
     body,
   });
-  return (kind === 'legacy' ? legacyHandler : modernHandler)(request, response, body);
+  if (kind === 'legacy') return legacyHandler(request, response, body);
+  const reply = kind === 'modern' && taskReply(request.headers, body);
+  return reply ? answer(response, reply.status, reply.body) : modernHandler(request, response, body);
 }
 
 const hosts = localhostHostValidation();
