@@ -84,7 +84,8 @@ const until = async (what, poke) => {
 };
 
 let version;
-transport.setProtocolVersion = ((set) => (value) => set.call(transport, (version = value)))(transport.setProtocolVersion);
+const set = transport.setProtocolVersion;
+transport.setProtocolVersion = (value) => set.call(transport, (version = value));
 await client.connect(transport);
 version = client.getNegotiatedProtocolVersion?.() ?? version;
 const modern = version >= '2026';
@@ -111,7 +112,9 @@ await step('prompt with arguments', () =>
   client.getPrompt({ name: 'test_prompt_with_arguments', arguments: { arg1: 'ä', arg2: '{"b":[1e3]}' } }),
 );
 const argument = { name: 'arg1', value: 'par' };
-await step('complete', () => client.complete({ ref: { type: 'ref/prompt', name: 'test_prompt_with_arguments' }, argument }));
+await step('complete', () =>
+  client.complete({ ref: { type: 'ref/prompt', name: 'test_prompt_with_arguments' }, argument }),
+);
 await step('complete a uri', () =>
   client.complete({ ref: { type: 'ref/resource', uri: 'test://template/{id}/data' }, argument }),
 );
@@ -148,7 +151,10 @@ await step('subscribe', async () => {
   const listening = modern
     ? await client.listen({ resourceSubscriptions: [uri], toolsListChanged: true })
     : await client.subscribeResource({ uri });
-  const heard = [await until(uri, () => call('touch', { uri })), await until('tools', () => call('test_trigger_tool_change'))];
+  const heard = [
+    await until(uri, () => call('touch', { uri })),
+    await until('tools', () => call('test_trigger_tool_change')),
+  ];
   if (modern) await listening.close();
   else await client.unsubscribeResource({ uri });
   return { heard, honored: listening.honoredFilter };
@@ -163,7 +169,8 @@ if (v1) {
   let task;
   await step('task', async () => {
     const seen = [];
-    for await (const message of tasks.callToolStream({ name: 'work', arguments: { on: 'it' } }, undefined, { task: {} })) {
+    const stream = tasks.callToolStream({ name: 'work', arguments: { on: 'it' } }, undefined, { task: {} });
+    for await (const message of stream) {
       task ??= message.task;
       if (seen.at(-1)?.task?.status !== message.task?.status || !message.task) seen.push(message);
     }

@@ -218,7 +218,8 @@ export const TOOLS = {
     description: 'Asks three things at once.',
     run: async (_, { ask }) => {
       const all = await ask({ user_name: NAME, greeting: sample('Generate a greeting'), client_roots: roots });
-      return [text(`${all.greeting.content.text} ${all.user_name.content.name}, ${all.client_roots.roots.length} roots`)];
+      const { greeting, user_name, client_roots } = all;
+      return [text(`${greeting.content.text} ${user_name.content.name}, ${client_roots.roots.length} roots`)];
     },
   },
   test_input_required_result_multi_round: {
@@ -358,7 +359,8 @@ export const TEMPLATE = { name: 'template', uriTemplate: 'test://template/{id}/d
 /** The contents of a resource, or undefined where there is none. */
 export function resource(uri) {
   const id = /^test:\/\/template\/([^/]+)\/data$/.exec(uri)?.[1];
-  const found = id ? { mimeType: 'application/json', text: JSON.stringify({ id, data: `Data for ID: ${id}` }) } : RESOURCES[uri];
+  const templated = () => ({ mimeType: 'application/json', text: JSON.stringify({ id, data: `Data for ID: ${id}` }) });
+  const found = id ? templated() : RESOURCES[uri];
   return found && { contents: [{ uri, ...found }] };
 }
 

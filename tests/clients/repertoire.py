@@ -17,25 +17,36 @@ import time
 from typing import Any
 
 from stack import CLIENTS, HERE, ROOT, SUBJECT, Failed, direct, node, records, running, token
-from tour import Stack, leave_in_order, shown, tail
+from tour import Stack, leave_in_order, require, shown, tail
 
 OUT = ROOT / "target/repertoire"
 MODERN, LEGACY = "2026-07-28", "2025-11-25"
-# The command before the URL, the mode after it, the client that it says it is, the version that it must end up with,
-# and the least number of its steps.
+# The program, its mode, the client that it says it is, the version that it must end up with, and the least number of
+# its steps.
 RUNS = [
-    (node("client.mjs"), "auto", "@modelcontextprotocol/client 2.4.0", MODERN, 34),
-    (node("client.mjs"), "legacy", "@modelcontextprotocol/client 2.4.0", LEGACY, 38),
-    (node("client.mjs"), "v1", "@modelcontextprotocol/sdk 1.32.2", LEGACY, 43),
-    ([sys.executable, str(HERE / "client.py")], "auto", "python mcp 2.3.0", MODERN, 34),
-    ([sys.executable, str(HERE / "client.py")], "legacy", "python mcp 2.3.0", LEGACY, 37),
-    ([str(CLIENTS / "rust/debug/mcp-gate-client")], "auto", "rmcp 3.11.0", MODERN, 34),
-    ([str(CLIENTS / "rust/debug/mcp-gate-client")], "legacy", "rmcp 3.11.0", LEGACY, 36),
-    ([str(CLIENTS / "go-client")], "auto", "go-sdk v1.8.0", MODERN, 36),
-    ([str(CLIENTS / "go-client")], "legacy", "go-sdk v1.8.0", LEGACY, 38),
+    ("typescript", "auto", "@modelcontextprotocol/client 2.4.0", MODERN, 34),
+    ("typescript", "legacy", "@modelcontextprotocol/client 2.4.0", LEGACY, 38),
+    ("typescript", "v1", "@modelcontextprotocol/sdk 1.32.2", LEGACY, 43),
+    ("python", "auto", "python mcp 2.3.0", MODERN, 34),
+    ("python", "legacy", "python mcp 2.3.0", LEGACY, 37),
+    ("rust", "auto", "rmcp 3.11.0", MODERN, 37),
+    ("rust", "legacy", "rmcp 3.11.0", LEGACY, 36),
+    ("go", "auto", "go-sdk v1.8.0", MODERN, 36),
+    ("go", "legacy", "go-sdk v1.8.0", LEGACY, 38),
 ]
+BUILT = {"go": CLIENTS / "go-client", "rust": CLIENTS / "rust/debug/mcp-gate-client"}
 # What differs from run to run: instants, and identifiers of tasks.
 VARIES = [(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<time>"), (r"\b[0-9a-f]{32}\b", "<id>")]
+
+
+def command(program: str) -> list[str]:
+    """What stands before the URL and the mode."""
+    if program == "typescript":
+        return node("client.mjs")
+    if program == "python":
+        return [sys.executable, str(HERE / "client.py")]
+    require(BUILT[program], f"python3 tests/setup.py {program}-client")
+    return [str(BUILT[program])]
 
 
 def transcript(command: list[str], url: str, mode: str, token: str) -> dict[str, Any]:
@@ -72,30 +83,32 @@ def wrong_alone(found: dict[str, Any], client: str, version: str, least: int) ->
     return problems
 
 
-def compare(stack: Stack, run: tuple[list[str], str, str, str, int], show: bool) -> tuple[int, list[str]]:
+def compare(stack: Stack, run: tuple[str, str, str, str, int], show: bool) -> tuple[int, list[str]]:
     """One client both ways: the number of its steps, and what is wrong."""
-    command, mode, client, version, least = run
-    alone = transcript(command, direct(stack), mode, token(stack))
+    program, mode, client, version, least = run
+    alone = transcript(command(program), direct(stack), mode, token(stack))
     problems = wrong_alone(alone, client, version, least)
     before = len(records(stack))
-    gated = transcript(command, stack.url, mode, token(stack))
+    gated = transcript(command(program), stack.url, mode, token(stack))
     seen = records(stack)[before:]
     here, there = alone["steps"], gated["steps"]
     for name in here | there:
         if show:
             print(f"    {name}: {json.dumps(there.get(name), ensure_ascii=False)[:300]}")
         if here.get(name) != there.get(name):
-            problems.append(f"{name}\n    direct  {json.dumps(here.get(name))[:400]}\n    gate    {json.dumps(there.get(name))[:400]}")
+            one, other = (json.dumps(found.get(name))[:400] for found in (here, there))
+            problems.append(f"{name}\n    direct  {one}\n    gate    {other}")
     # It went through the gate indeed, as this subject, and the gate had nothing against any of it.
     if len(seen) < len(here) or {record.get("subject") for record in seen} != {SUBJECT}:
         problems.append(f"expected a record of {SUBJECT} for each request, found {len(seen)}")
-    problems += [f"the gate refused: {json.dumps(record)[:400]}" for record in seen if record.get("decision") != "permit"]
+    refused = [record for record in seen if record.get("decision") != "permit"]
+    problems += [f"the gate refused: {json.dumps(record)[:400]}" for record in refused]
     return len(here), problems
 
 
 def main() -> int:
     words = [word for word in sys.argv[1:] if word != "--show"]
-    runs = [run for run in RUNS if all(word in f"{run[2]} {run[1]}" for word in words)]
+    runs = [run for run in RUNS if all(word in " ".join(run[:4]) for word in words)]
     leave_in_order()
     begin = time.monotonic()
     steps = failed = 0
@@ -107,8 +120,9 @@ def main() -> int:
                     count, problems = compare(stack, run, "--show" in sys.argv[1:])
                 except (Failed, subprocess.TimeoutExpired) as failure:
                     count, problems = 0, [str(failure)]
+                seconds = time.monotonic() - start
                 verdict = "FAILED" if problems else "ok"
-                print(f"{verdict}  {run[2]} ({run[1]}, {run[3]}): {count} steps  {time.monotonic() - start:.1f} s", flush=True)
+                print(f"{verdict}  {run[2]} ({run[1]}, {run[3]}): {count} steps  {seconds:.1f} s", flush=True)
                 for problem in problems:
                     print(f"  {problem}")
                 steps, failed = steps + count, failed + bool(problems)

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,5 +108,7 @@ def write_token(config: Path, token: str) -> None:
 
 def records(stack: Stack) -> list[dict[str, Any]]:
     """What the gate has recorded, a line for each request. A request that was not its is a line without JSON."""
-    lines = stack.log("audit").read_text().splitlines() if stack.log("audit").exists() else []
-    return [json.loads(line) for line in lines if line.startswith("{")]
+    time.sleep(0.1)  # twice what Envoy takes to flush it
+    text = stack.log("audit").read_text() if stack.log("audit").exists() else ""
+    whole = text.rpartition("\n")[0]
+    return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]

@@ -78,7 +78,8 @@ export function taskReply(headers, { id, method, params }) {
     const tool = TOOLS[params.name];
     const now = tool?.task === 'then' ? params.inputResponses : tool?.task;
     if (!now || headers['mcp-name'] !== params.name) return undefined;
-    if (can) return done({ resultType: 'task', ...new Task(tool, params.arguments ?? {}, params.inputResponses).shown });
+    const begin = () => new Task(tool, params.arguments ?? {}, params.inputResponses);
+    if (can) return done({ resultType: 'task', ...begin().shown });
     return tool.task === 'optional' ? undefined : failed(400, -32021, 'only as a task', MISSING);
   }
   if (!['tasks/get', 'tasks/update', 'tasks/cancel'].includes(method)) return undefined;

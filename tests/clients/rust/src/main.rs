@@ -16,9 +16,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rmcp::model::{
-    ClientRequest, CreateMessageRequestParams, CreateMessageResult, ElicitRequestParams, ElicitResult, ListRootsResult,
-    LoggingMessageNotificationParam, ProgressNotificationParam, ProtocolVersion, Request,
-    ResourceUpdatedNotificationParam, ServerNotification,
+    CallToolResponse, ClientRequest, CreateMessageRequestParams, CreateMessageResult, ElicitRequestParams,
+    ElicitResult, ListRootsResult, LoggingMessageNotificationParam, ProgressNotificationParam, ProtocolVersion,
+    Request, ResourceUpdatedNotificationParam, ServerNotification,
 };
 use rmcp::service::{
     ClientLifecycleMode, ClientServiceExt, NotificationContext, Peer, PeerRequestOptions, RequestContext, RoleClient,
@@ -51,7 +51,12 @@ impl ClientHandler for Heard {
     fn get_info(&self) -> model::ClientConfig {
         of(json!({
             "protocolVersion": "2025-11-25",
-            "capabilities": {"elicitation": {"form": {}}, "sampling": {}, "roots": {"listChanged": true}},
+            "capabilities": {
+                "elicitation": {"form": {}},
+                "extensions": {"io.modelcontextprotocol/tasks": {}},
+                "roots": {"listChanged": true},
+                "sampling": {},
+            },
             "clientInfo": {"name": "mcp-gate-tests", "version": "1.0.0"},
         }))
     }
@@ -211,6 +216,45 @@ impl Client {
         Ok(json!(all))
     }
 
+    /// Calls a tool, which becomes a task.
+    async fn task(&self, tool: &str, given: Value) -> Result<String, String> {
+        let called = self.peer().call_tool_once(of(json!({"name": tool, "arguments": given}))).await;
+        match called.map_err(|error| error.to_string())? {
+            CallToolResponse::Task(task) => Ok(json!(task)["taskId"].as_str().unwrap().to_owned()),
+            other => Err(format!("expected a task, found {other:?}")),
+        }
+    }
+
+    /// Asks until a task is no longer at work.
+    async fn settled(&self, task: &str) -> Found {
+        loop {
+            let now = found(self.peer().get_task(of(json!({"taskId": task}))).await)?;
+            if now["status"] != "working" {
+                return Ok(now);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn task_that_works(&self) -> Found {
+        let task = self.task("work", json!({"on": "it"})).await?;
+        self.settled(&task).await
+    }
+
+    async fn task_that_asks(&self) -> Found {
+        let task = self.task("confirm_delete", json!({"filename": "all"})).await?;
+        let asking = self.settled(&task).await?;
+        let answers = json!({"confirm": {"action": "accept", "content": {"ok": true}}});
+        found(self.peer().update_task(of(json!({"taskId": task, "inputResponses": answers}))).await)?;
+        Ok(json!([asking, self.settled(&task).await?]))
+    }
+
+    async fn task_that_is_cancelled(&self) -> Found {
+        let task = self.task("slow_compute", json!({"seconds": 2})).await?;
+        found(self.peer().cancel_task(of(json!({"taskId": task}))).await)?;
+        self.settled(&task).await
+    }
+
     async fn repertoire(&self) -> Steps {
         let mut steps = Steps::default();
         let peer = self.peer();
@@ -255,6 +299,9 @@ impl Client {
         if self.modern {
             steps.step("prompt that asks", self.prompt(&tool("prompt"), json!({}))).await;
             steps.step("subscribe", self.listen()).await;
+            steps.step("task", self.task_that_works()).await;
+            steps.step("task that asks", self.task_that_asks()).await;
+            steps.step("task that is cancelled", self.task_that_is_cancelled()).await;
         } else {
             steps.step("subscribe", self.subscribe()).await;
             steps.step("roots have changed", async { found(peer.notify_roots_list_changed().await) }).await;
