@@ -23,6 +23,7 @@ mod corpus;
 mod docs;
 mod envoy;
 mod frames;
+mod json_suite;
 mod keys;
 mod native;
 mod process;
@@ -44,6 +45,7 @@ fn main() {
     trials.extend(corpus::trials(&cases));
     trials.extend(properties::trials(&cases));
     trials.extend(shipped::trials());
+    trials.extend(json_suite::trials());
     trials.extend(rego::trials());
     trials.extend(docs::trials());
     trials.extend(command::trials());

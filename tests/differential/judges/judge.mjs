@@ -1,0 +1,84 @@
+// A judge of the differential test: JSON.parse, on what Request.text() makes of the bytes.
+// judge.py says what the frames are, reading.rs what a reading is.
+import { readSync, writeSync } from "node:fs";
+
+const decoder = new TextDecoder("utf-8"); // takes a byte order mark away and repairs the rest, as Request.text() does
+const double = Buffer.alloc(8);
+const ABSENT = "!";
+
+/** By code points, as UTF-8 sorts; JavaScript's own order is that of UTF-16. */
+function order(first, second) {
+  return Buffer.compare(Buffer.from(first), Buffer.from(second));
+}
+
+function canonical(value) {
+  if (typeof value === "string") return `"${Buffer.byteLength(value)}:${value}`;
+  if (typeof value === "number") {
+    double.writeDoubleBE(value);
+    return `#${double.toString("hex")}`;
+  }
+  if (value === null) return "n";
+  if (typeof value === "boolean") return value ? "t" : "f";
+  if (Array.isArray(value)) return `[${value.map(canonical).join("")}]`;
+  const names = Object.keys(value).sort(order);
+  return `{${names.map((name) => canonical(name) + canonical(value[name])).join("")}}`;
+}
+
+function isObject(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function reading(document) {
+  const message = isObject(document) ? document : {};
+  const params = isObject(message.params) ? message.params : {};
+  // As a server takes it: by name, whatever the prototype brings.
+  const member = (holder, name) => (holder[name] === undefined ? ABSENT : canonical(holder[name]));
+  const count = Array.isArray(document) ? document.length : Number(isObject(document));
+  const view = ["name", "uri", "taskId", "arguments", "_meta"].map((name) => member(params, name));
+  return [count, member(message, "method"), member(message, "id"), ...view, canonical(document)].join("");
+}
+
+function answer(text, wanted) {
+  try {
+    const document = JSON.parse(decoder.decode(text));
+    return wanted ? `+${reading(document)}` : "+";
+  } catch (error) {
+    return `-${String(error).slice(0, 200)}`;
+  }
+}
+
+function receive(length) {
+  const buffer = Buffer.alloc(length);
+  for (let place = 0; place < length; ) {
+    const count = readSync(0, buffer, place, length - place);
+    if (count === 0) return null;
+    place += count;
+  }
+  return buffer;
+}
+
+function frame(content) {
+  const bytes = Buffer.from(content);
+  const head = Buffer.alloc(4);
+  head.writeUInt32LE(bytes.length);
+  return Buffer.concat([head, bytes]);
+}
+
+function send(content) {
+  const bytes = frame(content);
+  for (let place = 0; place < bytes.length; ) place += writeSync(1, bytes, place);
+}
+
+send(`Node ${process.version} JSON.parse`);
+for (;;) {
+  const head = receive(4);
+  if (head === null) break;
+  const batch = receive(head.readUInt32LE());
+  const out = [];
+  for (let place = 0; place < batch.length; ) {
+    const end = place + 4 + batch.readUInt32LE(place);
+    out.push(frame(answer(batch.subarray(place + 5, end), batch[place + 4] === 1)));
+    place = end;
+  }
+  send(Buffer.concat(out));
+}

@@ -1,0 +1,121 @@
+"""Judges of the differential test: Python's json, pydantic and orjson.
+
+A frame is four bytes of length, little-endian, and its content. The first frame out names the readers. After that each
+frame in is a batch of cases (a frame each: one byte, 1 where the reading is wanted, and the text), and the frame out
+that answers it holds for each case a frame per reader: `-` and why the text is refused, or `+` and the reading.
+reading.rs says what a reading looks like.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import struct
+import sys
+from typing import Any, Callable
+
+import orjson
+import pydantic_core
+
+DOUBLE = struct.Struct(">d")
+LENGTH = struct.Struct("<I")
+ABSENT = b"!"
+
+
+def first_of_two(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Where a member stands twice, the first counts. There are parsers of that kind, none of them in Python."""
+    return dict(reversed(pairs))
+
+
+READERS: list[tuple[str, Callable[[bytes], Any]]] = [
+    (f"Python {platform.python_version()} json", json.loads),
+    ("Python json, the first of two members", lambda text: json.loads(text, object_pairs_hook=first_of_two)),
+    (f"pydantic_core {pydantic_core.__version__}", pydantic_core.from_json),
+    (f"orjson {orjson.__version__}", orjson.loads),
+]
+
+
+def canonical(value: Any, out: list[bytes]) -> None:
+    if isinstance(value, str):
+        text = value.encode("utf-8", "surrogatepass")
+        out.append(b'"%d:%b' % (len(text), text))
+    elif isinstance(value, dict):
+        out.append(b"{")
+        # Code points sort as their UTF-8 does.
+        for name in sorted(value):
+            canonical(name, out)
+            canonical(value[name], out)
+        out.append(b"}")
+    elif isinstance(value, list):
+        out.append(b"[")
+        for item in value:
+            canonical(item, out)
+        out.append(b"]")
+    elif value is None:
+        out.append(b"n")
+    elif isinstance(value, bool):
+        out.append(b"t" if value else b"f")
+    else:
+        out.append(number(value))
+
+
+def number(value: int | float) -> bytes:
+    try:
+        double = float(value)
+    except OverflowError:
+        return b"i%d" % value
+    if isinstance(value, int) and int(double) != value:
+        return b"i%d" % value
+    return b"#" + DOUBLE.pack(double).hex().encode()
+
+
+def reading(document: Any) -> bytes:
+    message = document if isinstance(document, dict) else {}
+    params = message.get("params")
+    params = params if isinstance(params, dict) else {}
+    count = len(document) if isinstance(document, list) else int(isinstance(document, dict))
+    out = [b"%d" % count]
+    for holder, name in (
+        (message, "method"), (message, "id"), (params, "name"), (params, "uri"), (params, "taskId"),
+        (params, "arguments"), (params, "_meta"),
+    ):
+        if name in holder:
+            canonical(holder[name], out)
+        else:
+            out.append(ABSENT)
+    canonical(document, out)
+    return b"".join(out)
+
+
+def answer(read: Callable[[bytes], Any], text: bytes, wanted: bool) -> bytes:
+    try:
+        document = read(text)
+        return b"+" + reading(document) if wanted else b"+"
+    except Exception as error:  # noqa: BLE001 - whatever it is, the text is refused
+        return b"-" + f"{type(error).__name__}: {error}"[:200].encode("utf-8", "replace")
+
+
+def main() -> None:
+    source, sink = sys.stdin.buffer, sys.stdout.buffer
+
+    def send(content: bytes) -> None:
+        sink.write(LENGTH.pack(len(content)) + content)
+        sink.flush()
+
+    send("\n".join(name for name, _ in READERS).encode())
+    while head := source.read(4):
+        batch = source.read(LENGTH.unpack(head)[0])
+        place, out = 0, []
+        while place < len(batch):
+            end = place + 4 + LENGTH.unpack_from(batch, place)[0]
+            wanted, text = batch[place + 4] == 1, batch[place + 5 : end]
+            for _, read in READERS:
+                content = answer(read, text, wanted)
+                out.append(LENGTH.pack(len(content)))
+                out.append(content)
+            place = end
+        send(b"".join(out))
+
+
+if __name__ == "__main__":
+    main()
