@@ -25,10 +25,10 @@ wasm = . $(TOOLS)/wasm.env &&
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build module run test check threats policy bench soak mutants clean
+.PHONY: help build module run test check threats differential policy bench soak mutants clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
 	@echo "Variables: ENVOY=path  FUNC_E=1  PORT=10000  ADMIN_PORT=9901  UPSTREAM_PORT=8000"
 
 build: module ## Build the module and the mcp-gate command, and lay out the demo
@@ -45,13 +45,18 @@ run: module ## Start Envoy with the gate before a demo MCP server, and give the 
 	@exec $(PYTHON) envoy/demo/tour.py
 
 test: module policy ## Run every test, natively and through a real Envoy
-	@$(setup) envoy clients func-e go-client rust-client
+	@$(setup) envoy clients func-e go-client rust-client json-suite differential
 	$(rust) cargo test --locked
 	$(PYTHON) tests/clients/run.py
 	$(PYTHON) tests/clients/run.py --func-e
 	$(PYTHON) tests/clients/repertoire.py
 	$(PYTHON) tests/clients/conformance.py
 	PORT=0 ADMIN_PORT=0 UPSTREAM_PORT=0 $(PYTHON) envoy/demo/tour.py </dev/null >target/tour.log || { cat target/tour.log; exit 1; }
+
+differential: ## Hold the reader against other parsers (CASES=100000 SEED=1 LIMIT=seconds)
+	@$(setup) wasm-target differential
+	$(rust) MCP_GATE_CASES=$(CASES) MCP_GATE_SEED=$(SEED) MCP_GATE_LIMIT=$(LIMIT) \
+		cargo test --locked --test differential
 
 check: policy ## Format, lints, docs, licences and advisories
 	@$(setup) wasm-target cargo-deny

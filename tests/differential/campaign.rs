@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::judges::{AHEAD, Answer, Batch, Judges, root};
 use crate::message::bases;
 use crate::mutate::{Case, case, kinds};
+use crate::planted::Repair;
 use crate::reading::{Verdict, gate, same, serde};
 
 /// What is run.
@@ -16,7 +17,7 @@ pub(crate) struct Plan {
     /// Ends early, at a time.
     pub(crate) seconds: Option<u64>,
     /// What stands before the reader; nothing but in a test of this test.
-    pub(crate) repair: Option<fn(&[u8]) -> Vec<u8>>,
+    pub(crate) repair: Option<Repair>,
     /// Ends at the first finding.
     pub(crate) one: bool,
 }
@@ -105,10 +106,12 @@ const SERDE: &str = "serde_json";
 
 fn judge(plan: &Plan, number: u64, bases: &[crate::message::Node]) -> Judged {
     let case = case(plan.seed, number, bases);
-    let verdict = match plan.repair {
-        None => gate(&case.text),
-        Some(repair) => gate(&repair(&case.text)),
-    };
+    let mut verdict = gate(&case.text);
+    if let Some(repair) = plan.repair {
+        let repaired = gate(&repair(&case.text));
+        // Only what was planted is to be found.
+        verdict = if repaired == verdict { Verdict::Refused("as without it") } else { repaired };
+    }
     let ours = match verdict {
         Verdict::Read(reading) => Ok(reading),
         Verdict::Refused(code) => Err(code),

@@ -10,9 +10,9 @@ use crate::random::Random;
 pub(crate) enum Node {
     /// A string with its quotes, a number, a literal.
     Token(Vec<u8>),
-    Array(Vec<Node>),
+    Array(Vec<Self>),
     /// Names with their quotes.
-    Object(Vec<(Vec<u8>, Node)>),
+    Object(Vec<(Vec<u8>, Self)>),
 }
 
 impl From<&Value> for Node {

@@ -1,15 +1,19 @@
 //! Laxities planted on purpose: each is put before the gate's reader and repairs
-//! what that would refuse, as a lax parser would. The judges must notice.
+//! what that would refuse, or changes what it would read, as a lax parser would.
+//! The judges must notice.
 
+use mcp_gate::json::{Json, Limits};
 use serde_json::{Map, Value};
+
+/// A text as a lax reader takes it.
+pub(crate) type Repair = fn(&[u8]) -> Vec<u8>;
 
 pub(crate) struct Laxity {
     pub(crate) name: &'static str,
-    /// The text as the lax reader takes it.
-    pub(crate) repair: fn(&[u8]) -> Vec<u8>,
+    pub(crate) repair: Repair,
 }
 
-pub(crate) const LAXITIES: [Laxity; 10] = [
+pub(crate) const LAXITIES: [Laxity; 12] = [
     Laxity { name: "the last of two members counts", repair: last_wins },
     Laxity { name: "names have no case", repair: any_case },
     Laxity { name: "a byte order mark is skipped", repair: without_mark },
@@ -20,6 +24,8 @@ pub(crate) const LAXITIES: [Laxity; 10] = [
     Laxity { name: "negative zero is zero", repair: without_minus_zero },
     Laxity { name: "large integers are rounded", repair: rounded },
     Laxity { name: "UTF-16 is detected", repair: from_utf16 },
+    Laxity { name: "escapes are left as they stand", repair: unescaped },
+    Laxity { name: "digits after the fifteenth are dropped", repair: fifteen_digits },
 ];
 
 fn replace(text: &[u8], from: &str, to: &str) -> Vec<u8> {
@@ -45,7 +51,9 @@ fn any_case(text: &[u8]) -> Vec<u8> {
         };
         members.into_iter().map(|(name, value)| (exact(name), value)).collect()
     }
-    match serde_json::from_slice::<Value>(text) {
+    // Strict in all else.
+    let limits = Limits { alike: true, ..Limits::default() };
+    match Json::read(text, limits).map(Json::into_owned) {
         Ok(Value::Object(members)) => {
             let mut members = exact(members);
             if let Some(Value::Object(params)) = members.get_mut("params") {
@@ -125,4 +133,19 @@ fn from_utf16(text: &[u8]) -> Vec<u8> {
         _ => return text.to_vec(),
     };
     String::from_utf16_lossy(&units).into_bytes()
+}
+
+fn unescaped(text: &[u8]) -> Vec<u8> {
+    replace(text, "\\u", "\\\\u")
+}
+
+fn fifteen_digits(text: &[u8]) -> Vec<u8> {
+    let (mut run, mut fraction) = (0, false);
+    let kept = text.iter().filter(|byte| {
+        fraction |= **byte == b'.';
+        run = if byte.is_ascii_digit() && fraction { run + 1 } else { 0 };
+        fraction &= run > 0 || **byte == b'.';
+        run <= 15
+    });
+    kept.copied().collect()
 }

@@ -14,10 +14,11 @@
 
 use mcp_gate::http::Head;
 use mcp_gate::json::{Json, Limits, Object};
-use mcp_gate::mcp::{Call, Id};
+use mcp_gate::mcp::{Call, Dialect, Id};
 use serde_json::Value;
 
 /// What the gate makes of a text.
+#[derive(PartialEq)]
 pub(crate) enum Verdict {
     /// The code of the denial.
     Refused(&'static str),
@@ -34,7 +35,7 @@ pub(crate) fn gate(text: &[u8]) -> Verdict {
         Ok(Json::Object(message)) => head(message),
         _ => Head::new(Vec::new()),
     };
-    let call = match Call::read(text, &head, Limits::default()) {
+    let call = match Call::read(text, &head, &Dialect::default()) {
         Ok(call) => call,
         Err(refused) => return Verdict::Refused(refused.denial.code()),
     };
@@ -105,9 +106,15 @@ fn torn(call: &Call<'_>, document: &Json<'_>) -> Option<&'static str> {
         | "resources/directory/read"
         | "skills/get" => (None, at(&["uri"]), None),
         "tasks/get" | "tasks/cancel" | "tasks/result" | "tasks/update" => (None, None, at(&["taskId"])),
-        // Lists of resources and tasks; corpus and unit tests have them.
-        "subscriptions/listen" => (None, None, call.task.as_deref()),
         _ => (None, None, None),
+    };
+    let listed = |name: &str| {
+        let wanted = params?.get("notifications")?.as_object()?.get(name)?.as_array()?;
+        wanted.iter().map(Json::as_str).collect::<Option<Vec<_>>>()
+    };
+    let (uris, tasks) = match method {
+        Some("subscriptions/listen") => (listed("resourceSubscriptions"), listed("taskIds")),
+        _ => (None, None),
     };
     let arguments = match method {
         Some("tools/call" | "prompts/get") => params.and_then(|params| params.get("arguments")?.as_object()),
@@ -120,6 +127,8 @@ fn torn(call: &Call<'_>, document: &Json<'_>) -> Option<&'static str> {
         ("name", call.name.as_deref() == name),
         ("uri", call.uri.as_deref() == uri),
         ("taskId", call.task.as_deref() == task),
+        ("resourceSubscriptions", call.uris == uris.unwrap_or_default()),
+        ("taskIds", call.tasks == tasks.unwrap_or_default()),
         ("arguments", call.arguments() == arguments),
     ]
     .into_iter()

@@ -1,13 +1,14 @@
-//! JSON-56: a message with one byte changed, and every part of one that ends early.
+//! Texts one by one: a message with one byte changed, every part of one that ends
+//! early (JSON-56), and what an earlier run has found.
 
-use crate::judges::{Answer, Batch, Judges};
+use crate::judges::{Answer, Batch, Judges, root};
 use crate::reading::{Verdict, gate, same, serde};
 
 /// The base message of the catalogue.
 const BASE: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"rm","arguments":{}}}"#;
 
-/// Every other value at every place, or the message up to every place.
-pub(crate) fn run(judges: &Judges, texts: Vec<Vec<u8>>, least: usize) -> Result<(), String> {
+/// Each is refused, or read alike by all; so many are read.
+pub(crate) fn run(judges: &Judges, texts: &[Vec<u8>], strict: usize) -> Result<(), String> {
     let mut accepted = 0;
     for part in texts.chunks(1000) {
         let ours: Vec<_> = part.iter().map(|text| gate(text)).collect();
@@ -35,13 +36,14 @@ pub(crate) fn run(judges: &Judges, texts: Vec<Vec<u8>>, least: usize) -> Result<
             }
         }
     }
-    eprintln!("differential: of {} changed messages {accepted} were accepted, and read alike by all", texts.len());
-    match accepted == least {
+    eprintln!("differential: of {} texts {accepted} were accepted, and read alike by all", texts.len());
+    match accepted == strict {
         true => Ok(()),
-        false => Err(format!("expected {least} of them to be strict messages, found {accepted}")),
+        false => Err(format!("expected {strict} of them to be strict messages, found {accepted}")),
     }
 }
 
+/// Every other value at every place.
 pub(crate) fn one_byte() -> Vec<Vec<u8>> {
     let texts = (0..BASE.len()).flat_map(|at| {
         (0..=u8::MAX).filter(move |byte| *byte != BASE[at]).map(move |byte| {
@@ -57,6 +59,10 @@ pub(crate) fn cut_short() -> Vec<Vec<u8>> {
     (0..BASE.len()).map(|end| BASE[..end].to_vec()).collect()
 }
 
-pub(crate) fn length_of_base() -> usize {
-    BASE.len()
+/// The texts in `found`.
+pub(crate) fn found() -> Result<Vec<Vec<u8>>, String> {
+    let folder = root().join("tests/differential/found");
+    let files = std::fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let texts = files.map(|file| std::fs::read(file?.path()));
+    texts.collect::<Result<_, _>>().map_err(|error: std::io::Error| error.to_string())
 }
