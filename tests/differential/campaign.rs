@@ -51,8 +51,8 @@ pub(crate) struct Account {
 
 /// Texts in one frame.
 const BATCH: u64 = 500;
-/// Findings beyond this are counted, not kept.
-const KEPT: usize = 50;
+/// Findings of one judge beyond this are counted, not kept.
+const KEPT: usize = 20;
 /// How often a long run says where it is.
 const PROGRESS: Duration = Duration::from_secs(30);
 
@@ -146,7 +146,7 @@ impl Account {
                 (Err(_), Answer::Read(_)) => *laxer += 1,
                 (Ok(ours), _) => {
                     self.found += 1;
-                    if self.findings.len() < KEPT {
+                    if self.findings.iter().filter(|finding| finding.judge == *name).count() < KEPT {
                         self.findings.push(Finding {
                             number,
                             kinds: case.kinds.clone(),
@@ -202,17 +202,14 @@ fn count(number: u64) -> f64 {
 impl Finding {
     /// What it is, for the one who mends it.
     pub(crate) fn shown(&self, seed: u64) -> String {
-        let answer = match &self.answer {
-            Answer::Refused(reason) => format!("refuses it: {reason}"),
-            Answer::Read(reading) => format!("reads    {}", reading.escape_ascii()),
-        };
         format!(
-            "seed {seed}, case {}, made by {}\n  bytes    {}\n  we read  {}\n  {} {answer}",
+            "seed {seed}, case {}, made by {}\n  bytes {}\n  we read {}\n  {} {}",
             self.number,
             if self.kinds.is_empty() { "nothing".to_owned() } else { self.kinds.join(", ") },
             self.text.escape_ascii(),
             self.ours.escape_ascii(),
-            self.judge
+            self.judge,
+            self.answer.shown()
         )
     }
 

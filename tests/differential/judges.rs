@@ -17,6 +17,15 @@ pub(crate) enum Answer {
     Read(Vec<u8>),
 }
 
+impl Answer {
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Self::Refused(reason) => format!("refuses it: {reason}"),
+            Self::Read(reading) => format!("reads {}", reading.escape_ascii()),
+        }
+    }
+}
+
 /// A batch on its way: the frame that is sent, and how many texts it holds.
 #[derive(Clone)]
 pub(crate) struct Batch {

@@ -1,8 +1,7 @@
 //! What a reader makes of a text, in a form that is compared byte by byte.
 //!
-//! A reading is the number of messages, then `method`, `id`, and of `params`
-//! the members `name`, `uri`, `taskId`, `arguments` and `_meta`, then the whole
-//! document; each as
+//! A reading is the number of messages, then what `PATHS` lead to, in their order,
+//! then the whole document; each as
 //!
 //! - `n`, `t`, `f` for the literals,
 //! - `#` and 16 hexadecimal digits for a number: the IEEE double,
@@ -236,6 +235,29 @@ fn string(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(format!("\"{}:{text}", text.len()).as_bytes());
 }
 
+/// What decides about a message; some of it in one method alone. Each judge has
+/// this list, too.
+const PATHS: [(&str, &[&str]); 18] = [
+    ("", &["method"]),
+    ("", &["id"]),
+    ("", &["params", "name"]),
+    ("", &["params", "uri"]),
+    ("", &["params", "taskId"]),
+    ("", &["params", "arguments"]),
+    ("", &["params", "_meta"]),
+    ("", &["params", "cursor"]),
+    ("", &["params", "requestState"]),
+    ("", &["params", "inputResponses"]),
+    ("", &["params", "task"]),
+    ("", &["params", "_meta", "io.modelcontextprotocol/protocolVersion"]),
+    ("", &["params", "_meta", "io.modelcontextprotocol/clientCapabilities"]),
+    ("completion/complete", &["params", "ref", "type"]),
+    ("completion/complete", &["params", "ref", "name"]),
+    ("completion/complete", &["params", "ref", "uri"]),
+    ("subscriptions/listen", &["params", "notifications", "resourceSubscriptions"]),
+    ("subscriptions/listen", &["params", "notifications", "taskIds"]),
+];
+
 fn reading(document: &Tree<'_>) -> Vec<u8> {
     let count = match document {
         Tree::Object(_) => 1,
@@ -243,13 +265,10 @@ fn reading(document: &Tree<'_>) -> Vec<u8> {
         _ => 0,
     };
     let mut out = count.to_string().into_bytes();
-    let params = document.get("params");
-    let view = ["method", "id"]
-        .map(|name| document.get(name))
-        .into_iter()
-        .chain(["name", "uri", "taskId", "arguments", "_meta"].map(|name| params.and_then(|params| params.get(name))));
-    for member in view {
-        match member {
+    for (asked, path) in PATHS {
+        let method = document.get("method");
+        let is_asked = asked.is_empty() || matches!(method, Some(Tree::String(method)) if *method == asked);
+        match path.iter().try_fold(document, |holder, name| holder.get(name)).filter(|_| is_asked) {
             Some(value) => value.write(&mut out),
             None => out.push(b'!'),
         }

@@ -31,7 +31,7 @@ pub(crate) fn run(judges: &Judges, texts: &[Vec<u8>], strict: usize) -> Result<(
             for (reader, answer) in readers.zip(answers) {
                 match &answer {
                     Answer::Read(theirs) if same(&ours, theirs) => {}
-                    _ => return Err(format!("{shown}: we read {}, {reader} {answer:?}", ours.escape_ascii())),
+                    _ => return Err(format!("{shown}: we read {}, {reader} {}", ours.escape_ascii(), answer.shown())),
                 }
             }
         }

@@ -4,7 +4,26 @@ import { readSync, writeSync } from "node:fs";
 
 const decoder = new TextDecoder("utf-8"); // takes a byte order mark away and repairs the rest, as Request.text() does
 const double = Buffer.alloc(8);
-const ABSENT = "!";
+const PATHS = [
+  ["", "method"],
+  ["", "id"],
+  ["", "params", "name"],
+  ["", "params", "uri"],
+  ["", "params", "taskId"],
+  ["", "params", "arguments"],
+  ["", "params", "_meta"],
+  ["", "params", "cursor"],
+  ["", "params", "requestState"],
+  ["", "params", "inputResponses"],
+  ["", "params", "task"],
+  ["", "params", "_meta", "io.modelcontextprotocol/protocolVersion"],
+  ["", "params", "_meta", "io.modelcontextprotocol/clientCapabilities"],
+  ["completion/complete", "params", "ref", "type"],
+  ["completion/complete", "params", "ref", "name"],
+  ["completion/complete", "params", "ref", "uri"],
+  ["subscriptions/listen", "params", "notifications", "resourceSubscriptions"],
+  ["subscriptions/listen", "params", "notifications", "taskIds"],
+];
 
 /** By code points, as UTF-8 sorts; JavaScript's own order is that of UTF-16. */
 function order(first, second) {
@@ -28,14 +47,23 @@ function isObject(value) {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** As a server takes it: by name, whatever the prototype brings. */
+function at(value, path) {
+  for (const name of path) {
+    if (!isObject(value)) return undefined;
+    value = value[name];
+  }
+  return value;
+}
+
 function reading(document) {
-  const message = isObject(document) ? document : {};
-  const params = isObject(message.params) ? message.params : {};
-  // As a server takes it: by name, whatever the prototype brings.
-  const member = (holder, name) => (holder[name] === undefined ? ABSENT : canonical(holder[name]));
   const count = Array.isArray(document) ? document.length : Number(isObject(document));
-  const view = ["name", "uri", "taskId", "arguments", "_meta"].map((name) => member(params, name));
-  return [count, member(message, "method"), member(message, "id"), ...view, canonical(document)].join("");
+  const method = at(document, ["method"]);
+  const view = PATHS.map(([asked, ...path]) => {
+    const found = asked === "" || asked === method ? at(document, path) : undefined;
+    return found === undefined ? "!" : canonical(found);
+  });
+  return [count, ...view, canonical(document)].join("");
 }
 
 function answer(text, wanted) {

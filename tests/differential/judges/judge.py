@@ -19,7 +19,27 @@ import pydantic_core
 
 DOUBLE = struct.Struct(">d")
 LENGTH = struct.Struct("<I")
-ABSENT = b"!"
+ABSENT = object()
+PATHS = [
+    ("", ("method",)),
+    ("", ("id",)),
+    ("", ("params", "name")),
+    ("", ("params", "uri")),
+    ("", ("params", "taskId")),
+    ("", ("params", "arguments")),
+    ("", ("params", "_meta")),
+    ("", ("params", "cursor")),
+    ("", ("params", "requestState")),
+    ("", ("params", "inputResponses")),
+    ("", ("params", "task")),
+    ("", ("params", "_meta", "io.modelcontextprotocol/protocolVersion")),
+    ("", ("params", "_meta", "io.modelcontextprotocol/clientCapabilities")),
+    ("completion/complete", ("params", "ref", "type")),
+    ("completion/complete", ("params", "ref", "name")),
+    ("completion/complete", ("params", "ref", "uri")),
+    ("subscriptions/listen", ("params", "notifications", "resourceSubscriptions")),
+    ("subscriptions/listen", ("params", "notifications", "taskIds")),
+]
 
 
 def first_of_two(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -69,20 +89,24 @@ def number(value: int | float) -> bytes:
     return b"#" + DOUBLE.pack(double).hex().encode()
 
 
+def at(value: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        if not isinstance(value, dict) or name not in value:
+            return ABSENT
+        value = value[name]
+    return value
+
+
 def reading(document: Any) -> bytes:
-    message = document if isinstance(document, dict) else {}
-    params = message.get("params")
-    params = params if isinstance(params, dict) else {}
     count = len(document) if isinstance(document, list) else int(isinstance(document, dict))
+    method = document.get("method") if isinstance(document, dict) else None
     out = [b"%d" % count]
-    for holder, name in (
-        (message, "method"), (message, "id"), (params, "name"), (params, "uri"), (params, "taskId"),
-        (params, "arguments"), (params, "_meta"),
-    ):
-        if name in holder:
-            canonical(holder[name], out)
+    for asked, path in PATHS:
+        found = at(document, path) if not asked or method == asked else ABSENT
+        if found is ABSENT:
+            out.append(b"!")
         else:
-            out.append(ABSENT)
+            canonical(found, out)
     canonical(document, out)
     return b"".join(out)
 

@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -25,20 +26,62 @@ const (
 	unseen = "?"
 )
 
+var paths = [][]string{
+	{"", "method"},
+	{"", "id"},
+	{"", "params", "name"},
+	{"", "params", "uri"},
+	{"", "params", "taskId"},
+	{"", "params", "arguments"},
+	{"", "params", "_meta"},
+	{"", "params", "cursor"},
+	{"", "params", "requestState"},
+	{"", "params", "inputResponses"},
+	{"", "params", "task"},
+	{"", "params", "_meta", "io.modelcontextprotocol/protocolVersion"},
+	{"", "params", "_meta", "io.modelcontextprotocol/clientCapabilities"},
+	{"completion/complete", "params", "ref", "type"},
+	{"completion/complete", "params", "ref", "name"},
+	{"completion/complete", "params", "ref", "uri"},
+	{"subscriptions/listen", "params", "notifications", "resourceSubscriptions"},
+	{"subscriptions/listen", "params", "notifications", "taskIds"},
+}
+
 // Go matches the names of these with any case and by Unicode's folds.
 type message struct {
-	JSONRPC json.RawMessage `json:"jsonrpc"`
-	ID      json.RawMessage `json:"id"`
-	Method  json.RawMessage `json:"method"`
-	Params  json.RawMessage `json:"params"`
+	ID     json.RawMessage `json:"id"`
+	Method json.RawMessage `json:"method"`
+	Params json.RawMessage `json:"params"`
 }
 
 type params struct {
-	Name      json.RawMessage `json:"name"`
-	URI       json.RawMessage `json:"uri"`
-	TaskID    json.RawMessage `json:"taskId"`
-	Arguments json.RawMessage `json:"arguments"`
-	Meta      json.RawMessage `json:"_meta"`
+	Name           json.RawMessage `json:"name"`
+	URI            json.RawMessage `json:"uri"`
+	TaskID         json.RawMessage `json:"taskId"`
+	Arguments      json.RawMessage `json:"arguments"`
+	Meta           json.RawMessage `json:"_meta"`
+	Cursor         json.RawMessage `json:"cursor"`
+	RequestState   json.RawMessage `json:"requestState"`
+	InputResponses json.RawMessage `json:"inputResponses"`
+	Task           json.RawMessage `json:"task"`
+	Ref            json.RawMessage `json:"ref"`
+	Notifications  json.RawMessage `json:"notifications"`
+}
+
+type meta struct {
+	Version      json.RawMessage `json:"io.modelcontextprotocol/protocolVersion"`
+	Capabilities json.RawMessage `json:"io.modelcontextprotocol/clientCapabilities"`
+}
+
+type ref struct {
+	Type json.RawMessage `json:"type"`
+	Name json.RawMessage `json:"name"`
+	URI  json.RawMessage `json:"uri"`
+}
+
+type notifications struct {
+	Resources json.RawMessage `json:"resourceSubscriptions"`
+	Tasks     json.RawMessage `json:"taskIds"`
 }
 
 func canonical(value any, out []byte) []byte {
@@ -80,11 +123,29 @@ func text(value string, out []byte) []byte {
 	return append(fmt.Appendf(out, "\"%d:", len(value)), value...)
 }
 
-func member(holder map[string]any, name string, out []byte) []byte {
-	if value, found := holder[name]; found {
-		return canonical(value, out)
+// view is what the paths lead to.
+func view(document any, out []byte) []byte {
+	whole, _ := document.(map[string]any)
+	for _, path := range paths {
+		found, isThere := document, path[0] == "" || whole["method"] == path[0]
+		for _, name := range path[1:] {
+			holder, _ := found.(map[string]any)
+			if found, isThere = holder[name], isThere && has(holder, name); !isThere {
+				break
+			}
+		}
+		if isThere {
+			out = canonical(found, out)
+		} else {
+			out = append(out, absent...)
+		}
 	}
-	return append(out, absent...)
+	return out
+}
+
+func has(holder map[string]any, name string) bool {
+	_, found := holder[name]
+	return found
 }
 
 func raw(value json.RawMessage, out []byte) ([]byte, error) {
@@ -98,11 +159,12 @@ func raw(value json.RawMessage, out []byte) ([]byte, error) {
 	return canonical(decoded, out), nil
 }
 
-func fields(holder map[string]any, out []byte) []byte {
-	for _, name := range []string{"name", "uri", "taskId", "arguments", "_meta"} {
-		out = member(holder, name, out)
+// object decodes into a struct what is an object.
+func object(value json.RawMessage, into any) error {
+	if len(value) == 0 || value[0] != '{' {
+		return nil
 	}
-	return out
+	return json.Unmarshal(value, into)
 }
 
 func asMap(body []byte) ([]byte, error) {
@@ -111,17 +173,13 @@ func asMap(body []byte) ([]byte, error) {
 		return nil, err
 	}
 	count := 0
-	whole, isObject := document.(map[string]any)
-	if isObject {
+	switch document := document.(type) {
+	case map[string]any:
 		count = 1
+	case []any:
+		count = len(document)
 	}
-	if items, isArray := document.([]any); isArray {
-		count = len(items)
-	}
-	within, _ := whole["params"].(map[string]any)
-	out := fmt.Appendf(nil, "%d", count)
-	out = member(whole, "id", member(whole, "method", out))
-	return canonical(document, fields(within, out)), nil
+	return canonical(document, view(document, fmt.Appendf(nil, "%d", count))), nil
 }
 
 func asStruct(body []byte) ([]byte, error) {
@@ -130,16 +188,30 @@ func asStruct(body []byte) ([]byte, error) {
 		return nil, err
 	}
 	var within params
-	if len(whole.Params) > 0 && whole.Params[0] == '{' {
-		if err := json.Unmarshal(whole.Params, &within); err != nil {
-			return nil, err
-		}
+	var about meta
+	var subject ref
+	var wanted notifications
+	err := object(whole.Params, &within)
+	err = errors.Join(err, object(within.Meta, &about))
+	var method any
+	if whole.Method != nil {
+		err = errors.Join(err, json.Unmarshal(whole.Method, &method))
+	}
+	switch method {
+	case "completion/complete":
+		err = errors.Join(err, object(within.Ref, &subject))
+	case "subscriptions/listen":
+		err = errors.Join(err, object(within.Notifications, &wanted))
+	}
+	if err != nil {
+		return nil, err
 	}
 	out := []byte("1")
 	for _, value := range []json.RawMessage{
-		whole.Method, whole.ID, within.Name, within.URI, within.TaskID, within.Arguments, within.Meta,
+		whole.Method, whole.ID, within.Name, within.URI, within.TaskID, within.Arguments, within.Meta, within.Cursor,
+		within.RequestState, within.InputResponses, within.Task, about.Version, about.Capabilities, subject.Type,
+		subject.Name, subject.URI, wanted.Resources, wanted.Tasks,
 	} {
-		var err error
 		if out, err = raw(value, out); err != nil {
 			return nil, err
 		}
@@ -152,31 +224,28 @@ func asMessage(body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := []byte("1")
-	within := map[string]any{}
+	document := map[string]any{}
 	var id jsonrpc.ID
 	switch decoded := decoded.(type) {
 	case *jsonrpc.Request:
-		out = text(decoded.Method, out)
 		id = decoded.ID
-		if len(decoded.Params) > 0 && decoded.Params[0] == '{' {
-			if err := json.Unmarshal(decoded.Params, &within); err != nil {
-				return nil, err
-			}
+		document["method"] = decoded.Method
+		var params any
+		if err := object(decoded.Params, &params); err != nil {
+			return nil, err
 		}
+		document["params"] = params
 	case *jsonrpc.Response:
-		out = append(out, absent...)
 		id = decoded.ID
 	}
 	switch id := id.Raw().(type) {
 	case nil:
-		out = append(out, absent...)
 	case int64:
-		out = canonical(float64(id), out)
+		document["id"] = float64(id)
 	default:
-		out = canonical(id, out)
+		document["id"] = id
 	}
-	return append(fields(within, out), unseen...), nil
+	return append(view(document, []byte("1")), unseen...), nil
 }
 
 func answer(read func([]byte) ([]byte, error), body []byte, wanted bool) (out []byte) {

@@ -19,6 +19,26 @@ import java.util.List;
 
 final class Judge {
     private static final ObjectMapper MAPPER = new ObjectMapper();
+    private static final String[][] PATHS = {
+        {"", "method"},
+        {"", "id"},
+        {"", "params", "name"},
+        {"", "params", "uri"},
+        {"", "params", "taskId"},
+        {"", "params", "arguments"},
+        {"", "params", "_meta"},
+        {"", "params", "cursor"},
+        {"", "params", "requestState"},
+        {"", "params", "inputResponses"},
+        {"", "params", "task"},
+        {"", "params", "_meta", "io.modelcontextprotocol/protocolVersion"},
+        {"", "params", "_meta", "io.modelcontextprotocol/clientCapabilities"},
+        {"completion/complete", "params", "ref", "type"},
+        {"completion/complete", "params", "ref", "name"},
+        {"completion/complete", "params", "ref", "uri"},
+        {"subscriptions/listen", "params", "notifications", "resourceSubscriptions"},
+        {"subscriptions/listen", "params", "notifications", "taskIds"},
+    };
 
     public static void main(String[] arguments) throws Exception {
         DataInputStream in = new DataInputStream(System.in);
@@ -71,14 +91,19 @@ final class Judge {
     }
 
     private static void reading(JsonNode document, StringBuilder out) {
-        JsonNode params = document.path("params");
         out.append(document.isArray() ? document.size() : document.isObject() ? 1 : 0);
-        for (JsonNode member : new JsonNode[] {
-            document.path("method"), document.path("id"), params.path("name"), params.path("uri"),
-            params.path("taskId"), params.path("arguments"), params.path("_meta"), document,
-        }) {
-            canonical(member, out);
+        for (String[] path : PATHS) {
+            JsonNode found = document;
+            for (int index = 1; index < path.length; index++) {
+                found = found.path(path[index]);
+            }
+            if (path[0].isEmpty() || path[0].equals(document.path("method").textValue())) {
+                canonical(found, out);
+            } else {
+                out.append('!');
+            }
         }
+        canonical(document, out);
     }
 
     private static void canonical(JsonNode value, StringBuilder out) {
