@@ -31,6 +31,7 @@ VERSIONS = {
     # Node packages: tests/clients/package-lock.json. Rust: rust-toolchain.toml.
     # The judges in Go and Java: go.sum and pom.xml in tests/differential/judges.
     "cargo-deny": "0.20.2",
+    "cargo-fuzz": "0.13.2",
     "cargo-mutants": "27.1.0",
     "envoy": "1.40.0",  # where no wheel exists and func-e brings it
     "func-e": "v1.6.0",
@@ -293,6 +294,13 @@ def cargo_deny() -> None:
     cargo_tool("cargo-deny")
 
 
+def cargo_fuzz() -> None:
+    """cargo-fuzz, built from source"""
+    # libFuzzer is C++, and is built with each target.
+    which("c++", "a C++ compiler: apt-get install build-essential, or xcode-select --install")
+    cargo_tool("cargo-fuzz")
+
+
 def cargo_mutants() -> None:
     """cargo-mutants, built from source"""
     cargo_tool("cargo-mutants")
@@ -342,6 +350,7 @@ STEPS = {
     "opa": opa,
     "func-e": func_e,
     "cargo-deny": cargo_deny,
+    "cargo-fuzz": cargo_fuzz,
     "cargo-mutants": cargo_mutants,
     "wrk": wrk,
 }
