@@ -1,14 +1,14 @@
 # The front door: `make help`. Python 3, a C compiler and Rust have to be here;
 # tests/setup.py brings everything else, pinned, under target/tools.
 
-TARGET := wasm32-wasip1
+TRIPLE := wasm32-wasip1
 TOOLS  := target/tools
 PYTHON := $(TOOLS)/venv/bin/python
 
 # ENVOY=path takes another Envoy; FUNC_E=1 starts it through func-e;
 # PORT, ADMIN_PORT and UPSTREAM_PORT move the demo. make hands them on as they are.
 export MCP_GATE_ENVOY  := $(CURDIR)/$(TOOLS)/bin/$(if $(filter 1,$(FUNC_E)),func-e-envoy,envoy)
-export MCP_GATE_MODULE := $(CURDIR)/target/$(TARGET)/release/mcp_gate.wasm
+export MCP_GATE_MODULE := $(CURDIR)/target/$(TRIPLE)/release/mcp_gate.wasm
 export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
 # Builds of this package belong into target/, wherever a machine sends others.
 export CARGO_TARGET_DIR := $(CURDIR)/target
@@ -23,9 +23,13 @@ setup = $(call need,python3,install Python 3.11 or newer (apt-get install python
 rust = . $(TOOLS)/rust.env &&
 wasm = . $(TOOLS)/wasm.env &&
 
+# For make fuzz.
+TARGET  = reader
+SECONDS = 60
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build module run test check threats differential policy bench soak mutants clean
+.PHONY: help build module run test check threats differential policy bench soak mutants fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
@@ -37,7 +41,7 @@ build: module ## Build the module and the mcp-gate command, and lay out the demo
 
 module: ## Build the module alone
 	@$(setup) wasm-target venv
-	$(wasm) $$CARGO rustc --locked --release --lib --target $(TARGET) --crate-type cdylib
+	$(wasm) $$CARGO rustc --locked --release --lib --target $(TRIPLE) --crate-type cdylib
 	@wc -c $(MCP_GATE_MODULE)
 
 run: module ## Start Envoy with the gate before a demo MCP server, and give the tour
@@ -64,8 +68,8 @@ check: policy ## Format, lints, docs, licences and advisories
 	$(rust) cargo fmt --check --manifest-path tests/clients/rust/Cargo.toml
 	$(rust) cargo clippy --locked --all-targets -- -D warnings
 	@$(wasm) if [ "$$MCP_GATE_WASM_CLIPPY" = no ]; \
-	then echo "check: clippy for $(TARGET) NOT RUN: this machine's compiler for it has none"; \
-	else set -x; cargo clippy --locked --lib --target $(TARGET) -- -D warnings; fi
+	then echo "check: clippy for $(TRIPLE) NOT RUN: this machine's compiler for it has none"; \
+	else set -x; cargo clippy --locked --lib --target $(TRIPLE) -- -D warnings; fi
 	$(rust) RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps
 	$(rust) cargo deny --locked check --hide-inclusion-graph bans licenses sources
 	@$(rust) if cargo deny fetch db >$(TOOLS)/advisories.log 2>&1; \
@@ -94,6 +98,10 @@ soak: module ## Send 200,000 calls and see that Envoy's memory stays
 mutants: ## Change the deciding files place by place, and list what no native test noticed
 	@$(setup) wasm-target cargo-mutants
 	$(rust) cargo mutants --config tests/mutants.toml --output target $(MUTANTS)
+
+fuzz: ## Fuzz the reader, the headers or the exchange: TARGET=reader SECONDS=60
+	@$(setup) wasm-target cargo-fuzz
+	$(rust) python3 tests/fuzz/run.py $(TARGET) $(SECONDS)
 
 clean: ## Remove target/, the tools included
 	rm -rf target

@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""Runs one fuzz target for some seconds: tests/fuzz/run.py TARGET SECONDS [build]
+
+Seeds and a dictionary are made of tests/cases and tests/threats, the corpus is
+kept in target/fuzz/TARGET, and the closing line says what was run. A finding is
+a file of target/fuzz/TARGET/findings, made as small as it gets in a minute.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Iterator
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TARGETS = ("reader", "headers", "exchange")
+# The longest input; a body beyond the limits is told by its length.
+LONGEST = 8192
+# The order of src/world.rs.
+TOKENS = {"alice": "0", "bob": "1", "second": "2", "none": "9"}
+CONFIGURATIONS = range(6)
+CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_documents"}}
+
+
+def steps() -> Iterator[dict[str, Any]]:
+    """Every request of the cases, those of the step before where it has none."""
+    for folder in ("cases", "threats"):
+        for file in sorted((ROOT / "tests" / folder).glob("**/*.json")):
+            case = json.loads(file.read_text())
+            before: dict[str, Any] = {}
+            if isinstance(case, dict):
+                for step in [case, *case.get("then", [])]:
+                    before = {**before, **step}
+                    if isinstance(before.get("request", {}), dict):
+                        yield before
+
+
+def body_of(request: dict[str, Any], method: str) -> bytes:
+    repeat = request.get("body_repeat")
+    if "raw_body" in request:
+        return str(request["raw_body"]).encode()
+    if "raw_body_base64" in request:
+        return base64.b64decode(request["raw_body_base64"])
+    if repeat:
+        text = repeat["text"] * min(int(repeat["times"]), 200)
+        return f"{repeat.get('before', '')}{text}{repeat.get('after', '')}".encode()
+    if "body" in request:
+        return b"" if request["body"] is None else json.dumps(request["body"], separators=(",", ":")).encode()
+    return json.dumps(CALL).encode() if method == "POST" else b""
+
+
+def seed(step: dict[str, Any]) -> tuple[bytes, bytes]:
+    """The head of a request as src/request.rs reads it, without choices, and its body."""
+    request = step.get("request") or {}
+    method = request.get("method") or "POST"
+    body = body_of(request, method)
+    headers = {"host": "127.0.0.1:10000", "content-type": "application/json", "authorization": "Bearer {token}"}
+    given = [pair for pair in request.get("headers", []) if isinstance(pair, list) and len(pair) == 2]
+    token = step.get("token", {})
+    if token is None:
+        del headers["authorization"]
+    elif isinstance(token, dict) and "raw" in token:
+        headers["authorization"] = f"Bearer {token['raw']}"
+    lines = [(name, value) for name, value in headers.items() if name not in [given_name for given_name, _ in given]]
+    lines += [(str(name), str(value)) for name, value in given if value is not None]
+    text = f"{method} {request.get('path') or '/mcp'}\n" + "\n".join(f"{name}: {value}" for name, value in lines)
+    return text.encode("latin-1", "replace"), body
+
+
+def write_seeds(target: str, home: Path) -> Path:
+    folder = home / "seeds"
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.iterdir():
+        old.unlink()
+    found: set[bytes] = set()
+    for index, step in enumerate(steps()):
+        head, body = seed(step)
+        token = step.get("token")
+        who = token.get("sub", "alice") if isinstance(token, dict) else "alice"
+        choices = f"{CONFIGURATIONS[index % len(CONFIGURATIONS)]}{TOKENS.get(who, '0')}0{index % 8}".encode()
+        if target == "reader":
+            # Legacy, and modern with headers that say what the body says.
+            found |= {body + b"00000", body + b"00001"}
+        elif target == "headers":
+            found |= {choices + b"0" + head, choices + b"1" + head}
+        else:
+            ended = b"0" if body else b"1"
+            found |= {choices + ended + head + b"\n\n" + body, b"0000" + ended + head + b"\n\n" + body}
+    for index, data in enumerate(sorted(found)):
+        if len(data) <= LONGEST:
+            (folder / f"{index:05}").write_bytes(data)
+    return folder
+
+
+def write_dictionary(home: Path) -> Path:
+    """Every name and every short text of the cases, and of the code that reads."""
+    words: set[str] = set()
+
+    def collect(value: Any) -> None:
+        if isinstance(value, dict):
+            words.update(value)
+            for inner in value.values():
+                collect(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                collect(inner)
+        elif isinstance(value, str) and len(value) <= 48:
+            words.add(value)
+
+    for step in steps():
+        request = step.get("request") or {}
+        collect(request.get("body"))
+        collect(request.get("headers"))
+    for file in [*(ROOT / "src").glob("mcp/*.rs"), ROOT / "src" / "mcp.rs", *(ROOT / "src").glob("gate/*.rs")]:
+        words.update(re.findall(r'"([A-Za-z0-9_./-]{3,48})"', file.read_text()))
+    words.update(["recursive", "options", "limit", "path", "region", "write", "read", "an unusual name", "acme/export"])
+    words.update(["\\u006d", "\\ud83d\\ude00", "\u017f", "\u212a", "\u200b", "\ufeff", "\uff4d", "9007199254740993"])
+    escape = "".join
+    lines = []
+    for word in sorted(word for word in words if word):
+        data = word.encode("utf-8", "surrogatepass")[:60]
+        lines.append('"' + escape(chr(b) if 32 <= b < 127 and b not in b'"\\' else f"\\x{b:02x}" for b in data) + '"')
+    place = home / "words.dict"
+    place.write_text("\n".join(lines) + "\n")
+    return place
+
+
+def fuzz(command: str, target: str, *arguments: str) -> list[str]:
+    # The gate has no unsafe code of its own, so no sanitizer: that takes the
+    # compiler of the gate itself, and twice as many inputs. SANITIZER=address
+    # watches the libraries, too; the compiler has it, but not for everyone.
+    sanitizer = os.environ.get("SANITIZER", "none")
+    options = ["--fuzz-dir", "tests/fuzz", "--sanitizer", sanitizer]
+    return ["cargo", "fuzz", command, *options, target, *arguments]
+
+
+def main() -> int:
+    target, seconds = (sys.argv[1:] + ["", ""])[:2]
+    if target not in TARGETS or not seconds.isdigit():
+        print(f"fuzz: expected TARGET={'|'.join(TARGETS)} and SECONDS=number", file=sys.stderr)
+        return 2
+    env = {**os.environ, "CARGO_TARGET_DIR": str(ROOT / "target")}
+    if env.get("SANITIZER", "none") != "none":
+        env["RUSTC_BOOTSTRAP"] = "1"
+    home = ROOT / "target" / "fuzz" / target
+    seeds, words = write_seeds(target, home), write_dictionary(home)
+    corpus, findings = home / "corpus", home / "findings"
+    corpus.mkdir(exist_ok=True)
+    findings.mkdir(exist_ok=True)
+    known = set(findings.iterdir())
+    subprocess.run(fuzz("build", target), cwd=ROOT, env=env, check=True)
+    if sys.argv[3:] == ["build"]:
+        return 0
+    options = [f"-max_total_time={seconds}", f"-dict={words}", f"-max_len={LONGEST}", f"-artifact_prefix={findings}/"]
+    options += ["-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"]
+    run = fuzz("run", target, str(corpus), str(seeds), "--", *options)
+    start = time.monotonic()
+    child = subprocess.Popen(run, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                             errors="replace")
+    assert child.stdout is not None
+    coverage = features = "?"
+    executions = "0"
+    for line in child.stdout:
+        counts = re.search(r"cov: (\d+) ft: (\d+)", line)
+        if counts:
+            coverage, features = counts.groups()
+        done = re.match(r"stat::number_of_executed_units:\s+(\d+)", line)
+        executions = done.group(1) if done else executions
+        # New inputs and words come by the thousand; everything else is shown.
+        if not re.match(r'#\d+\s+(NEW|REDUCE)|".*" # Uses', line):
+            print(line, end="", flush=True)
+    status = child.wait()
+    spent = time.monotonic() - start
+    found = sorted(set(findings.iterdir()) - known)
+    print(f"fuzz: {target}: {executions} executions in {spent:.0f} s, {int(executions) / max(spent, 1):.0f} each second, "
+          f"cov: {coverage}, ft: {features}, {len(list(seeds.iterdir()))} seeds, {len(list(corpus.iterdir()))} in the "
+          f"corpus, {len(found)} findings")
+    for finding in found:
+        print(f"fuzz: found {finding}; run it again: cargo fuzz run --fuzz-dir tests/fuzz --sanitizer none {target} {finding}")
+    return 1 if found or status else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
