@@ -388,6 +388,12 @@ impl Findings {
                 self.add(format!("{path}.limits.{field}"), format!("expected 1 to {most}{unit}, found {value}"));
             }
         }
+        for (index, method) in config.extensions.methods.iter().enumerate() {
+            if method.is_empty() || Dialect::is_known_method(method) {
+                let problem = format!("expected a method that MCP does not have, found `{method}`");
+                self.add(format!("{path}.extensions.methods[{index}]"), problem);
+            }
+        }
         let dialect = Dialect {
             limits: Limits { depth, nodes, name, string, ..most },
             versions: self.versions(path, config.versions),

@@ -38,6 +38,14 @@ pub struct Dialect {
     pub params: ParamHeaders,
 }
 
+impl Dialect {
+    /// Does MCP itself have this method? Then it is no extension: it names what
+    /// policy has to see.
+    pub fn is_known_method(method: &str) -> bool {
+        methods::is_known(method)
+    }
+}
+
 /// What kind of message it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

@@ -108,20 +108,22 @@ fn says(header: &[u8], argument: &Json<'_>) -> bool {
     match argument {
         Json::String(argument) => *argument == text,
         Json::Bool(argument) => text == if *argument { "true" } else { "false" },
-        Json::Integer(_) | Json::Float(_) => match Json::read(text.as_bytes(), Limits::default()) {
-            Ok(said) => said.as_number().is_some() && said.as_number() == argument.as_number(),
-            Err(_) => false,
-        },
+        // The number alone, without the white space that JSON allows around it.
+        Json::Integer(_) | Json::Float(_) if text.trim_ascii().len() == text.len() => {
+            let said = Json::read(text.as_bytes(), Limits::default()).ok().and_then(|said| said.as_number());
+            said.is_some() && said == argument.as_number()
+        }
+        Json::Integer(_) | Json::Float(_) => false,
         Json::Null | Json::Array(_) | Json::Object(_) => false,
     }
 }
 
-/// The value of such a header: as it stands, or between `=?base64?` and `?=` as
+/// The value of such a header: ASCII as it stands, or between `=?base64?` and `?=`
 /// canonical base64 of UTF-8.
 fn decoded(value: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(value).ok()?;
     match text.strip_prefix("=?base64?").and_then(|text| text.strip_suffix("?=")) {
-        None => Some(text.to_owned()),
+        None => text.is_ascii().then(|| text.to_owned()),
         Some(encoded) => {
             let bytes = Base64::decode_to_vec(encoded, None).ok()?;
             String::from_utf8(bytes).ok()

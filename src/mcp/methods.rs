@@ -65,6 +65,11 @@ const NOTIFICATIONS: [&str; 5] = [
     "notifications/tasks/status",
 ];
 
+/// Does MCP have this method, in any era?
+pub(super) fn is_known(method: &str) -> bool {
+    NOTIFICATIONS.contains(&method) || METHODS.iter().any(|(name, ..)| *name == method)
+}
+
 /// The kind of a method and what it names. `more` are the operator's, which are
 /// of both eras and name nothing.
 pub(super) fn known(method: &str, era: Era, has_id: bool, more: &[String]) -> Result<(Kind, Names), Denial> {
