@@ -25,7 +25,7 @@ REASONS = ("waits", "not_applicable")
 
 def trials() -> dict[str, list[str]]:
     """The names of the tests that hold each identifier."""
-    command = ["cargo", "test", "--locked", "--quiet", "--test", "suite", "--", "--list"]
+    command = ["cargo", "test", "--locked", "--quiet", "--test", "*", "--", "--list"]
     listed = subprocess.run(command, cwd=ROOT, check=False, stdout=subprocess.PIPE, text=True)
     names = [line.removesuffix(": test") for line in listed.stdout.splitlines() if line.endswith(": test")]
     if listed.returncode or not names:
