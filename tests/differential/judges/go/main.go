@@ -6,6 +6,7 @@ package main
 import (
 	"bufio"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -94,7 +96,9 @@ func canonical(value any, out []byte) []byte {
 		}
 		return append(out, 'f')
 	case float64:
-		return fmt.Appendf(out, "#%016x", math.Float64bits(value))
+		var bits [8]byte
+		binary.BigEndian.PutUint64(bits[:], math.Float64bits(value))
+		return hex.AppendEncode(append(out, '#'), bits[:])
 	case string:
 		return text(value, out)
 	case []any:
@@ -120,7 +124,8 @@ func canonical(value any, out []byte) []byte {
 }
 
 func text(value string, out []byte) []byte {
-	return append(fmt.Appendf(out, "\"%d:", len(value)), value...)
+	out = strconv.AppendInt(append(out, '"'), int64(len(value)), 10)
+	return append(append(out, ':'), value...)
 }
 
 // view is what the paths lead to.

@@ -15,6 +15,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
 
 final class Judge {
@@ -122,8 +123,8 @@ final class Judge {
                 List<String> names = new ArrayList<>();
                 value.fieldNames().forEachRemaining(names::add);
                 // By code points, as UTF-8 sorts; Java's own order is that of UTF-16.
-                names.sort((first, second) -> Arrays.compareUnsigned(
-                    first.getBytes(StandardCharsets.UTF_8), second.getBytes(StandardCharsets.UTF_8)));
+                names.sort((first, second) -> Arrays.compare(
+                    first.codePoints().toArray(), second.codePoints().toArray()));
                 out.append('{');
                 for (String name : names) {
                     text(name, out);
@@ -143,7 +144,7 @@ final class Judge {
                 return;
             }
         }
-        out.append(String.format("#%016x", Double.doubleToRawLongBits(number)));
+        out.append('#').append(HexFormat.of().toHexDigits(Double.doubleToRawLongBits(number)));
     }
 
     private static void text(String value, StringBuilder out) {
