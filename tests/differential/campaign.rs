@@ -72,7 +72,7 @@ pub(crate) fn run(plan: &Plan, judges: &Judges) -> Result<Account, String> {
     let mut account = Account { judges: readers.map(|name| (name, 0, 0)).collect(), ..Account::default() };
     account.kinds = kinds().map(|name| (name, (0, 0))).collect();
     let mut waiting: VecDeque<Vec<Judged>> = VecDeque::new();
-    let (mut next, mut said) = (0, start);
+    let (mut next, mut said, mut saved) = (0, start, 0);
     loop {
         let stop = plan.one && account.found > 0;
         let late = plan.seconds.is_some_and(|seconds| start.elapsed() >= Duration::from_secs(seconds));
@@ -88,6 +88,12 @@ pub(crate) fn run(plan: &Plan, judges: &Judges) -> Result<Account, String> {
         for (judged, answers) in batch.into_iter().zip(judges.hear()?) {
             account.take(judged, answers);
         }
+        // At once, since a long run may not see its end.
+        for finding in account.findings.iter().skip(saved).filter(|_| plan.repair.is_none()) {
+            finding.save(plan.seed).map_err(|error| format!("target/differential: {error}"))?;
+            eprintln!("differential: {}", finding.shown(plan.seed));
+        }
+        saved = account.findings.len();
         if said.elapsed() > PROGRESS {
             said = Instant::now();
             eprintln!(
@@ -214,7 +220,7 @@ impl Finding {
     }
 
     /// Keeps its bytes, and what was said of them, under target/differential.
-    pub(crate) fn save(&self, seed: u64) -> std::io::Result<()> {
+    fn save(&self, seed: u64) -> std::io::Result<()> {
         let folder = root().join("target/differential");
         std::fs::create_dir_all(&folder)?;
         let name = format!("{seed}-{}", self.number);
