@@ -19,8 +19,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from stack import HERE, ROOT, Failed, direct, lax, node, records, running
-from tour import Stack, leave_in_order, tail
+from stack import HERE, ROOT, Failed, Pair, both, direct, lax, node, records, running
+from tour import leave_in_order, tail
 
 OUT = ROOT / "target/conformance"
 SUITE = "node_modules/@modelcontextprotocol/conformance/dist/index.js"
@@ -58,11 +58,14 @@ def suite(url: str, where: Path, *options: str) -> dict[str, Result]:
     return found
 
 
-def compare(stack: Stack, version: str, everything: bool) -> int:
+def compare(stack: Pair, version: str, everything: bool) -> int:
     """One era both ways; how many checks are not as they should be."""
-    alone = suite(direct(stack), OUT / version / "direct", "--requirements", version)
     before = len(records(stack))
-    gated = suite(stack.url, OUT / version / "gate", "--requirements", version)
+    options = ["--requirements", version]
+    alone, gated = both(
+        lambda: suite(direct(stack), OUT / version / "direct", *options),
+        lambda: suite(stack.url, OUT / version / "gate", *options),
+    )
     codes = {record.get("code") for record in records(stack)[before:]}
     stricter = json.loads((HERE / "stricter.json").read_text())[version]
     wrong = known = 0
@@ -93,12 +96,15 @@ def compare(stack: Stack, version: str, everything: bool) -> int:
     return wrong
 
 
-def headers(stack: Stack) -> int:
+def headers(stack: Pair) -> int:
     """The gate's own reading of headers: nothing behind it would notice."""
     failed = 0
     for scenario in HEADERS:
-        alone = suite(f"http://127.0.0.1:{stack.upstream}/lax", OUT / scenario / "direct", "--scenario", scenario)
-        gated = suite(lax(stack), OUT / scenario / "gate", "--scenario", scenario)
+        options = ["--scenario", scenario]
+        alone, gated = both(
+            lambda: suite(f"http://127.0.0.1:{stack.alone}/lax", OUT / scenario / "direct", *options),
+            lambda: suite(lax(stack), OUT / scenario / "gate", *options),
+        )
         bad = {name: result for name, result in gated.items() if result.status != "SUCCESS"}
         for name, result in bad.items():
             print(f"  FAILED: {name}: {result}")

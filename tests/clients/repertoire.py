@@ -16,8 +16,8 @@ import sys
 import time
 from typing import Any
 
-from stack import CLIENTS, HERE, ROOT, SUBJECT, Failed, direct, node, records, running, token
-from tour import Stack, leave_in_order, require, shown, tail
+from stack import CLIENTS, HERE, ROOT, SUBJECT, Failed, Pair, both, direct, node, records, running, token
+from tour import leave_in_order, require, shown, tail
 
 OUT = ROOT / "target/repertoire"
 MODERN, LEGACY = "2026-07-28", "2025-11-25"
@@ -85,13 +85,15 @@ def wrong_alone(found: dict[str, Any], client: str, version: str, least: int) ->
     return problems
 
 
-def compare(stack: Stack, run: tuple[str, str, str, str, int], show: bool) -> tuple[int, list[str]]:
+def compare(stack: Pair, run: tuple[str, str, str, str, int], show: bool) -> tuple[int, list[str]]:
     """One client both ways: the number of its steps, and what is wrong."""
     program, mode, client, version, least = run
-    alone = transcript(command(program), direct(stack), mode, token(stack))
-    problems = wrong_alone(alone, client, version, least)
     before = len(records(stack))
-    gated = transcript(command(program), stack.url, mode, token(stack))
+    alone, gated = both(
+        lambda: transcript(command(program), direct(stack), mode, token(stack)),
+        lambda: transcript(command(program), stack.url, mode, token(stack)),
+    )
+    problems = wrong_alone(alone, client, version, least)
     seen = records(stack)[before:]
     here, there = alone["steps"], gated["steps"]
     for name in here | there:

@@ -1,18 +1,22 @@
-"""The fixture server, and an Envoy with the gate in front of it, for conformance.py and repertoire.py.
+"""The fixture server, with an Envoy with the gate in front of it and alone, for conformance.py and repertoire.py.
 
 Envoy's files are those of envoy/, with a policy that allows everything: what differs is then the gate's own doing.
+The server runs twice, so that a thing can be done both ways at once and neither sees what the other does.
 """
 
 import contextlib
+import dataclasses
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -20,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "envoy/demo"))
 
 import lay_out  # noqa: E402
-from tour import MODULE, Failed, Stack, envoy_command, require, start, stop, wait_ready  # noqa: E402
+from tour import MODULE, Failed, Stack, envoy_command, require, start, stop, wait_for, wait_ready  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 CLIENTS = ROOT / "target/clients"  # with the Node packages, made by tests/setup.py
@@ -28,35 +32,51 @@ SUBJECT = "tester"
 MUTATION = "type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
 
 
+Result = TypeVar("Result")
+
+
+@dataclasses.dataclass
+class Pair(Stack):
+    """What runs: a gate with its server, and at the port `alone` another such server."""
+
+    alone: int = 0
+
+
 def node(script: str, *arguments: str) -> list[str]:
-    """The command for a script of ours, laid beside the packages, where Node looks for them."""
-    if not (CLIENTS / "node_modules/@modelcontextprotocol/server").exists():
-        raise Failed("target/clients has no packages; get them with: python3 tests/setup.py clients")
-    for file in HERE.glob("*.mjs"):
-        shutil.copy(file, CLIENTS)
+    """The command for a script beside the packages, where Node looks for them."""
     program = ROOT / "target/tools/bin/node"
     return [str(program) if program.exists() else "node", str(CLIENTS / script), *arguments]
 
 
-def token(stack: Stack) -> str:
+def token(stack: Pair) -> str:
     keys = lay_out.keys(stack.directory)
     return lay_out.token(keys, {"sub": SUBJECT, "scope": "mcp:read", "aud": [stack.url, lax(stack)]})
 
 
-def direct(stack: Stack) -> str:
-    return lay_out.resource(stack.upstream)
+def direct(stack: Pair) -> str:
+    return lay_out.resource(stack.alone)
 
 
-def lax(stack: Stack) -> str:
+def lax(stack: Pair) -> str:
     """The gate's other resource: a server behind it that looks at no header."""
     return f"http://127.0.0.1:{stack.port}/lax"
 
 
+def both(one: Callable[[], Result], other: Callable[[], Result]) -> tuple[Result, Result]:
+    """Two things at once: most of each is waiting."""
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.submit(one), pool.submit(other)
+        return first.result(), second.result()
+
+
 @contextlib.contextmanager
-def running(directory: Path, *, inject: bool) -> Iterator[Stack]:
-    """Starts both; with `inject`, Envoy itself gives each request a token, for clients that cannot."""
+def running(directory: Path, *, inject: bool) -> Iterator[Pair]:
+    """Starts all of it; with `inject`, Envoy itself gives each request a token, for clients that cannot."""
     require(MODULE, "make build")
-    port, admin, upstream = lay_out.free_ports(3)
+    require(CLIENTS / "node_modules/@modelcontextprotocol/server", "python3 tests/setup.py clients")
+    for file in HERE.glob("*.mjs"):
+        shutil.copy(file, CLIENTS)
+    port, admin, upstream, alone = lay_out.free_ports(4)
     directory.mkdir(parents=True, exist_ok=True)
     for log in directory.glob("*.log"):
         log.unlink()
@@ -66,15 +86,19 @@ def running(directory: Path, *, inject: bool) -> Iterator[Stack]:
 
     started: list[subprocess.Popen[bytes]] = []
     try:
-        started.append(start(node("fixture.mjs", str(upstream)), directory / "server.log"))
-        stack = Stack(directory, port, admin, upstream, started[0])
+        twin = start(node("fixture.mjs", str(alone)), directory / "alone.log")
+        started.append(twin)
+        server = start(node("fixture.mjs", str(upstream)), directory / "server.log")
+        started.append(server)
+        stack = Pair(directory, port, admin, upstream, server, alone)
         write_filter(stack)
         if inject:
             write_token(config, token(stack))
         options = ["--concurrency", "2", "--disable-hot-restart", "--file-flush-interval-msec", "50"]
-        started.append(start([*command, "-c", lay_out.shown(config), *options], directory / "envoy.log", environment))
-        stack.envoy = started[1]
-        wait_ready(stack, started)
+        stack.envoy = start([*command, "-c", lay_out.shown(config), *options], directory / "envoy.log", environment)
+        started.append(stack.envoy)
+        wait_ready(stack, [server, stack.envoy])
+        wait_for(lambda: listens(alone), "the server without a gate to answer; see its alone.log")
         yield stack
     finally:
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -83,7 +107,14 @@ def running(directory: Path, *, inject: bool) -> Iterator[Stack]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def write_filter(stack: Stack) -> None:
+def listens(port: int) -> bool:
+    with contextlib.suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        return True
+    return False
+
+
+def write_filter(stack: Pair) -> None:
     """envoy/filter.yaml with a resource for each server, and with a policy that has nothing against anything."""
     document = yaml.safe_load(stack.filter_yaml.read_text())
     value = document["resources"][0]["typed_config"]["config"]["configuration"]["value"]
@@ -106,7 +137,7 @@ def write_token(config: Path, token: str) -> None:
     lay_out.write(config, yaml.safe_dump(document), mode=0o600)
 
 
-def records(stack: Stack) -> list[dict[str, Any]]:
+def records(stack: Pair) -> list[dict[str, Any]]:
     """What the gate has recorded, a line for each request. A request that was not its is a line without JSON."""
     time.sleep(0.1)  # twice what Envoy takes to flush it
     text = stack.log("audit").read_text() if stack.log("audit").exists() else ""
