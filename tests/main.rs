@@ -20,6 +20,7 @@ mod check;
 mod client;
 mod command;
 mod corpus;
+mod cors;
 mod docs;
 mod envoy;
 mod frames;
@@ -52,6 +53,7 @@ fn main() {
     trials.extend(envoy::trials(&cases));
     trials.extend(streams::trials());
     trials.extend(frames::trials());
+    trials.extend(cors::trials());
     trials.extend(reload::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     envoy::close();

@@ -33,6 +33,11 @@ impl Upstream {
         Self::serve(|connection, _, _| answer(connection))
     }
 
+    /// One that lets every page read its answers.
+    pub(crate) fn start_open() -> Self {
+        Self::serve(|connection, _, _| share(connection))
+    }
+
     /// One that answers with the subject that it was told.
     pub(crate) fn start_echo() -> Self {
         Self::serve(|connection, _, _| echo(connection))
@@ -98,7 +103,17 @@ fn record(mut connection: TcpStream, peer: SocketAddr, seen: &Seen) {
     let _ = connection.write_all(response("connection: close\r\n").as_bytes());
 }
 
-fn answer(mut connection: TcpStream) {
+fn answer(connection: TcpStream) {
+    answer_with(connection, "");
+}
+
+fn share(connection: TcpStream) {
+    let all = "access-control-allow-origin: *\r\naccess-control-allow-credentials: true\r\naccess-control-allow-methods: PUT\r\n\
+               access-control-allow-headers: *\r\naccess-control-expose-headers: *\r\nvary: accept\r\n";
+    answer_with(connection, all);
+}
+
+fn answer_with(mut connection: TcpStream, headers: &str) {
     let mut request = Vec::new();
     let mut buffer = [0; 64 * 1024];
     while let Ok(count @ 1..) = connection.read(&mut buffer) {
@@ -106,7 +121,7 @@ fn answer(mut connection: TcpStream) {
         // One request at a time, as Envoy sends them.
         if Message::read(&request, false).is_some() {
             request.clear();
-            if connection.write_all(response("").as_bytes()).is_err() {
+            if connection.write_all(response(headers).as_bytes()).is_err() {
                 return;
             }
         }
