@@ -26,7 +26,7 @@ pub enum Denial {
     /// The body is not `application/json`, or it is encoded.
     MediaTypeRefused,
     /// A header that may stand once stood more than once, or held what it must not.
-    HeaderRefused(&'static str),
+    HeaderRefused(String),
     /// The body is larger than the operator allows.
     BodyTooLarge {
         /// The largest, in bytes.

@@ -164,7 +164,7 @@ impl Exchange {
             return self.refuse(Denial::NotConfigured, None, None);
         };
         if head.method().is_empty() || head.path().is_empty() {
-            return self.refuse(Denial::HeaderRefused(":path"), None, None);
+            return self.refuse(Denial::HeaderRefused(":path".into()), None, None);
         }
         let Some((index, resource)) = gate.resource(&head, |resource| &resource.path) else {
             return self.handle_elsewhere(&gate, &head);
@@ -207,17 +207,23 @@ impl Exchange {
         self.origin = head.text("origin").map(str::to_owned);
         // What comes after an upgrade is no message of MCP.
         if let Some(name) = ["upgrade", ":protocol"].into_iter().find(|name| head.has(name)) {
-            return Err(Denial::HeaderRefused(name));
+            return Err(Denial::HeaderRefused(name.into()));
+        }
+        // To a server that ends a line there, what follows is a header.
+        if let Some((name, _)) =
+            head.iter().find(|(_, value)| value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)))
+        {
+            return Err(Denial::HeaderRefused(name.chars().take(64).collect()));
         }
         if let Some(name) = SINGLE.into_iter().find(|name| head.get(name).is_err()) {
             return Err(match name {
                 "content-type" | "content-encoding" => Denial::MediaTypeRefused,
-                name => Denial::HeaderRefused(name),
+                name => Denial::HeaderRefused(name.into()),
             });
         }
         match is_modern(head) || is_session(head) {
             true => Ok(()),
-            false => Err(Denial::HeaderRefused("mcp-session-id")),
+            false => Err(Denial::HeaderRefused("mcp-session-id".into())),
         }
     }
 
