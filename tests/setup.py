@@ -236,7 +236,7 @@ def rust_client() -> None:
 def differential() -> None:
     """the judges of the differential test; the one in Java only where Java and Maven are"""
     venv()
-    node()
+    clients()
     go()
     sources = [(JUDGES / "go" / name).read_text() for name in ("main.go", "go.mod", "go.sum")]
     with step("differential", [os.readlink(BIN / "go"), *sources]) as made:

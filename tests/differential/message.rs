@@ -150,7 +150,7 @@ fn requests() -> Vec<(&'static str, In, Value)> {
             "tools/call",
             In::Both,
             json!({"name": "search", "arguments": {"query": "a \"quoted\" \\ thing/\n", "tags": ["x", "y"], "uri": "s3://b/k"},
-                "_meta": {"progressToken": 7}}),
+                "_meta": {"progressToken": 7, "io.modelcontextprotocol/related-task": {"taskId": "t-1"}}}),
         ),
         ("tools/call", In::Legacy, json!({"name": "slow", "arguments": {"n": 1}, "task": {"ttl": 60000}})),
         (
@@ -205,7 +205,7 @@ fn responses() -> Vec<Value> {
     vec![
         json!({"jsonrpc": "2.0", "id": 3, "result": {"roots": [{"uri": "file:///home", "name": "home"}]}}),
         json!({"jsonrpc": "2.0", "id": "s-1", "result": {"action": "accept", "content": {"colour": "red", "n": 1.5}}}),
-        json!({"jsonrpc": "2.0", "id": 4, "result": {}}),
+        json!({"jsonrpc": "2.0", "id": 4, "result": {"_meta": {"progressToken": "p"}}}),
         json!({"jsonrpc": "2.0", "id": 5, "error": {"code": -1, "message": "the user said no", "data": {"x": []}}}),
     ]
 }

@@ -1,6 +1,13 @@
-// A judge of the differential test: JSON.parse, on what Request.text() makes of the bytes.
+// Judges of the differential test: JSON.parse, on what Request.text() makes of the bytes, and the official SDKs' own
+// reading of that, v1 and v2.
 // judge.py says what the frames are, reading.rs what a reading is.
-import { readSync, writeSync } from "node:fs";
+import { readFileSync, readSync, writeSync } from "node:fs";
+import { createRequire } from "node:module";
+
+const clients = createRequire(new URL("../../../target/clients/package.json", import.meta.url));
+const { JSONRPCMessageSchema } = clients("@modelcontextprotocol/sdk/types.js");
+const { parseJSONRPCMessage } = clients("@modelcontextprotocol/client");
+const { dependencies } = JSON.parse(readFileSync(clients.resolve("./package.json")));
 
 const decoder = new TextDecoder("utf-8"); // takes a byte order mark away and repairs the rest, as Request.text() does
 const double = Buffer.alloc(8);
@@ -56,22 +63,35 @@ function at(value, path) {
   return value;
 }
 
-function reading(document) {
+function reading(document, isWhole) {
   const count = Array.isArray(document) ? document.length : Number(isObject(document));
   const method = at(document, ["method"]);
   const view = PATHS.map(([asked, ...path]) => {
     const found = asked === "" || asked === method ? at(document, path) : undefined;
     return found === undefined ? "!" : canonical(found);
   });
-  return [count, ...view, canonical(document)].join("");
+  return [count, ...view, isWhole ? canonical(document) : "?"].join("");
 }
 
-function answer(text, wanted) {
+/** What a decoder into types keeps of a message. */
+function typed({ method, id, params }) {
+  return { ...(method !== undefined && { method }), ...(id !== undefined && { id }), ...(params !== undefined && { params }) };
+}
+
+// The name, what it makes of the document, and whether that is the whole of it.
+const READERS = [
+  [`Node ${process.version} JSON.parse`, (document) => document, true],
+  [`TypeScript SDK ${dependencies["@modelcontextprotocol/sdk"]}`, (document) => typed(JSONRPCMessageSchema.parse(document)), false],
+  [`TypeScript SDK ${dependencies["@modelcontextprotocol/client"]}`, (document) => typed(parseJSONRPCMessage(document)), false],
+];
+
+function answer(read, isWhole, text, wanted) {
   try {
-    const document = JSON.parse(decoder.decode(text));
-    return wanted ? `+${reading(document)}` : "+";
+    const document = read(JSON.parse(decoder.decode(text)));
+    return wanted ? `+${reading(document, isWhole)}` : "+";
   } catch (error) {
-    return `-${String(error).slice(0, 200)}`;
+    // The sentence takes longer than the reading.
+    return !wanted ? "-" : `-${String(error).replace(/\s+/g, " ").slice(0, 200)}`;
   }
 }
 
@@ -97,7 +117,7 @@ function send(content) {
   for (let place = 0; place < bytes.length; ) place += writeSync(1, bytes, place);
 }
 
-send(`Node ${process.version} JSON.parse`);
+send(READERS.map(([name]) => name).join("\n"));
 for (;;) {
   const head = receive(4);
   if (head === null) break;
@@ -105,7 +125,8 @@ for (;;) {
   const out = [];
   for (let place = 0; place < batch.length; ) {
     const end = place + 4 + batch.readUInt32LE(place);
-    out.push(frame(answer(batch.subarray(place + 5, end), batch[place + 4] === 1)));
+    const text = batch.subarray(place + 5, end);
+    for (const [, read, isWhole] of READERS) out.push(frame(answer(read, isWhole, text, batch[place + 4] === 1)));
     place = end;
   }
   send(Buffer.concat(out));

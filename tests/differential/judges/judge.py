@@ -1,9 +1,9 @@
-"""Judges of the differential test: Python's json, pydantic and orjson.
+"""Judges of the differential test: Python's json, pydantic, orjson, and the official SDK's reading.
 
 A frame is four bytes of length, little-endian, and its content. The first frame out names the readers. After that each
 frame in is a batch of cases (a frame each: one byte, 1 where the reading is wanted, and the text), and the frame out
-that answers it holds for each case a frame per reader: `-` and why the text is refused, or `+` and the reading.
-reading.rs says what a reading looks like.
+that answers it holds for each case a frame per reader: `-` and why the text is refused, or `+` and the reading, both
+without words where no reading is wanted. reading.rs says what a reading looks like.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import marshal
 import platform
 import struct
 import sys
+from importlib.metadata import version
 from typing import Any, Callable
 
 import orjson
 import pydantic_core
+from mcp.types import jsonrpc_message_adapter
 
 DOUBLE = struct.Struct(">d")
 LENGTH = struct.Struct("<I")
@@ -51,11 +53,19 @@ def first_of_two(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-READERS: list[tuple[str, Callable[[bytes], Any]]] = [
-    (f"Python {platform.python_version()} json", json.loads),
-    ("Python json, the first of two members", lambda text: json.loads(text, object_pairs_hook=first_of_two)),
-    (f"pydantic_core {pydantic_core.__version__}", pydantic_core.from_json),
-    (f"orjson {orjson.__version__}", orjson.loads),
+def message(text: bytes) -> dict[str, Any]:
+    """As the official SDK's server takes it (mcp.server.streamable_http)."""
+    read = jsonrpc_message_adapter.validate_python(pydantic_core.from_json(text), by_name=False)
+    return {name: getattr(read, name) for name in ("method", "id", "params") if getattr(read, name, None) is not None}
+
+
+# The name, how it reads, and whether the whole document is left of it.
+READERS: list[tuple[str, Callable[[bytes], Any], bool]] = [
+    (f"Python {platform.python_version()} json", json.loads, True),
+    ("Python json, the first of two members", lambda text: json.loads(text, object_pairs_hook=first_of_two), True),
+    (f"pydantic_core {pydantic_core.__version__}", pydantic_core.from_json, True),
+    (f"orjson {orjson.__version__}", orjson.loads, True),
+    (f"Python SDK {version('mcp')}", message, False),
 ]
 
 
@@ -101,7 +111,7 @@ def at(value: Any, path: tuple[str, ...]) -> Any:
     return value
 
 
-def reading(document: Any) -> bytes:
+def reading(document: Any, is_whole: bool) -> bytes:
     count = len(document) if isinstance(document, list) else int(isinstance(document, dict))
     method = document.get("method") if isinstance(document, dict) else None
     out = [b"%d" % count]
@@ -111,22 +121,28 @@ def reading(document: Any) -> bytes:
             out.append(b"!")
         else:
             canonical(found, out)
-    canonical(document, out)
+    if is_whole:
+        canonical(document, out)
+    else:
+        out.append(b"?")
     return b"".join(out)
 
 
-def answer(read: Callable[[bytes], Any], text: bytes, wanted: bool, known: dict[bytes, bytes]) -> bytes:
+def answer(
+    read: Callable[[bytes], Any], is_whole: bool, text: bytes, wanted: bool, known: dict[bytes, bytes]
+) -> bytes:
     try:
         document = read(text)
         if not wanted:
             return b"+"
         # The same objects, to the type and the last bit, have the same reading.
-        exact = marshal.dumps(document, 2)
+        exact = marshal.dumps((document, is_whole), 2)
         if exact not in known:
-            known[exact] = reading(document)
+            known[exact] = reading(document, is_whole)
         return b"+" + known[exact]
     except Exception as error:  # noqa: BLE001 - whatever it is, the text is refused
-        return b"-" + f"{type(error).__name__}: {error}"[:200].encode("utf-8", "replace")
+        # The sentence takes longer than the reading.
+        return b"-" if not wanted else b"-" + f"{type(error).__name__}: {error}"[:200].encode("utf-8", "replace")
 
 
 def main() -> None:
@@ -136,7 +152,7 @@ def main() -> None:
         sink.write(LENGTH.pack(len(content)) + content)
         sink.flush()
 
-    send("\n".join(name for name, _ in READERS).encode())
+    send("\n".join(name for name, _, _ in READERS).encode())
     while head := source.read(4):
         batch = source.read(LENGTH.unpack(head)[0])
         place, out = 0, []
@@ -144,8 +160,8 @@ def main() -> None:
             end = place + 4 + LENGTH.unpack_from(batch, place)[0]
             wanted, text = batch[place + 4] == 1, batch[place + 5 : end]
             known: dict[bytes, bytes] = {}
-            for _, read in READERS:
-                content = answer(read, text, wanted, known)
+            for _, read, is_whole in READERS:
+                content = answer(read, is_whole, text, wanted, known)
                 out.append(LENGTH.pack(len(content)))
                 out.append(content)
             place = end
