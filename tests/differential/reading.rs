@@ -107,6 +107,7 @@ fn torn(call: &Call<'_>, document: &Json<'_>) -> Option<&'static str> {
         "tasks/get" | "tasks/cancel" | "tasks/result" | "tasks/update" => (None, None, at(&["taskId"])),
         _ => (None, None, None),
     };
+    let object = |name: &str| params.and_then(|params| params.get(name)?.as_object());
     let listed = |name: &str| {
         let wanted = params?.get("notifications")?.as_object()?.get(name)?.as_array()?;
         wanted.iter().map(Json::as_str).collect::<Option<Vec<_>>>()
@@ -129,6 +130,10 @@ fn torn(call: &Call<'_>, document: &Json<'_>) -> Option<&'static str> {
         ("resourceSubscriptions", call.uris == uris.unwrap_or_default()),
         ("taskIds", call.tasks == tasks.unwrap_or_default()),
         ("arguments", call.arguments() == arguments),
+        ("cursor", call.cursor() == at(&["cursor"])),
+        ("requestState", call.request_state() == at(&["requestState"])),
+        ("inputResponses", call.input_responses() == object("inputResponses")),
+        ("task", call.augmentation() == object("task")),
     ]
     .into_iter()
     .find_map(|(what, same)| (!same).then_some(what))
