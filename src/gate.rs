@@ -209,10 +209,11 @@ impl Exchange {
         if let Some(name) = ["upgrade", ":protocol"].into_iter().find(|name| head.has(name)) {
             return Err(Denial::HeaderRefused(name.into()));
         }
-        // To a server that ends a line there, what follows is a header.
-        if let Some((name, _)) =
-            head.iter().find(|(_, value)| value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)))
-        {
+        // To a server that ends a line there, what follows is a header. (A credential has
+        // a grammar of its own.)
+        let has_line_end = |value: &[u8]| value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0));
+        let mut others = head.iter().filter(|(name, _)| *name != "authorization");
+        if let Some((name, _)) = others.find(|(_, value)| has_line_end(value)) {
             return Err(Denial::HeaderRefused(name.chars().take(64).collect()));
         }
         if let Some(name) = SINGLE.into_iter().find(|name| head.get(name).is_err()) {

@@ -11,15 +11,17 @@
 
 mod headers;
 mod methods;
+mod params;
 mod version;
 
 use std::borrow::Cow;
 
 use crate::denial::Denial;
 use crate::http::Head;
-use crate::json::{Fault, Json, JsonError, Limits, Object, is_lookalike};
+use crate::json::{Fault, Json, JsonError, Limits, Object};
 pub use headers::ParamHeaders;
 use methods::{Names, known};
+use params::{check_lookalikes, check_params, is_meta, string, strings};
 pub use version::{Era, VERSIONS, Version, Versions};
 
 /// What an operator says of the protocol that a resource speaks, beyond the
@@ -148,6 +150,7 @@ impl From<Denial> for Refused {
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const META_CLIENT: &str = "io.modelcontextprotocol/clientInfo";
+const META_TASK: &str = "io.modelcontextprotocol/related-task";
 
 impl<'a> Call<'a> {
     /// A GET or DELETE, which only the legacy era has.
@@ -237,6 +240,9 @@ impl<'a> Call<'a> {
         }
         if message.get("error").is_some_and(|error| !is_error(error)) {
             return Err(Denial::MessageInvalid("`error`: expected an object with `code`, an integer, and `message`"));
+        }
+        if message.get("result").is_some_and(|result| !is_result(result)) {
+            return Err(Denial::MessageInvalid("`result`: expected an object, and a sound `_meta` if it has one"));
         }
         match stated {
             Some(Version { era: Era::Modern, .. }) => {
@@ -394,6 +400,14 @@ fn is_error(error: &Json<'_>) -> bool {
     has_code && error.get("message").is_some_and(|message| message.as_str().is_some())
 }
 
+/// Is it a result of MCP: an object, and so is its `_meta`?
+fn is_result(result: &Json<'_>) -> bool {
+    result.as_object().is_some_and(|result| match result.get("_meta") {
+        None => true,
+        Some(meta) => meta.as_object().is_some_and(is_meta),
+    })
+}
+
 fn closed(message: &Object<'_>, members: &[&str]) -> Result<(), Denial> {
     match message.members().all(|(name, _)| members.contains(&name)) {
         true => Ok(()),
@@ -401,104 +415,6 @@ fn closed(message: &Object<'_>, members: &[&str]) -> Result<(), Denial> {
             "expected no members but `jsonrpc`, `id`, and `method` with `params`, or `result`, or `error`",
         )),
     }
-}
-
-/// The members of `params` that decide what a message is about, and of which
-/// type they must be.
-const DECISIVE: [(&str, Type); 17] = [
-    ("_meta", Type::Object),
-    ("arguments", Type::Object),
-    ("argument", Type::Any),
-    ("capabilities", Type::Any),
-    ("clientInfo", Type::Any),
-    ("context", Type::Any),
-    ("cursor", Type::Text),
-    ("inputResponses", Type::Object),
-    ("level", Type::Text),
-    ("name", Type::Text),
-    ("notifications", Type::Any),
-    ("protocolVersion", Type::Text),
-    ("ref", Type::Object),
-    ("requestState", Type::String),
-    ("task", Type::Object),
-    ("taskId", Type::Text),
-    ("uri", Type::Text),
-];
-
-#[derive(Clone, Copy)]
-enum Type {
-    Any,
-    Object,
-    /// A string of any length and content.
-    String,
-    /// A short string without control characters.
-    Text,
-}
-
-/// Refuses members of `params` of another type than they have in MCP, wherever
-/// they stand, and those that some server would take for one that decides. No
-/// member that MCP has is other than ASCII.
-fn check_params(params: &Object<'_>) -> Result<(), Denial> {
-    for (name, value) in params.members() {
-        let Some((_, expected)) = DECISIVE.iter().find(|(known, _)| *known == name) else {
-            let known = DECISIVE.map(|(known, _)| known);
-            let is_magic = matches!(name, "" | "constructor" | "prototype");
-            if is_magic || !name.is_ascii() || is_lookalike(name, &known) {
-                return Err(Denial::MemberLookalike(
-                    "`params` has a member that looks like another; spell it exactly".into(),
-                ));
-            }
-            continue;
-        };
-        let problem = match (expected, value) {
-            (Type::Object, Json::Object(_)) | (Type::String, Json::String(_)) | (Type::Any, _) => continue,
-            (Type::Text, Json::String(text)) if is_plain(text) => continue,
-            (Type::Object, _) => {
-                "`params`: expected `_meta`, `arguments`, `ref`, `task` and `inputResponses` to be objects"
-            }
-            (Type::String, _) => "`params.requestState`: expected a string",
-            (Type::Text, _) => {
-                "`params`: expected `name`, `uri`, `taskId`, `cursor`, `level` and `protocolVersion` to be strings of 1 to 2048 bytes without control characters"
-            }
-        };
-        return Err(Denial::ParamsInvalid(problem));
-    }
-    match params.get("_meta").and_then(Json::as_object) {
-        Some(meta) => check_lookalikes(meta, "`params._meta`", &[META_VERSION, META_CAPABILITIES, META_CLIENT]),
-        None => Ok(()),
-    }
-}
-
-/// Refuses members of an object that look like one of these without being it.
-fn check_lookalikes(object: &Object<'_>, place: &str, known: &[&str]) -> Result<(), Denial> {
-    match object.members().any(|(name, _)| is_lookalike(name, known)) {
-        true => Err(Denial::MemberLookalike(format!("{place} has a member that looks like another; spell it exactly"))),
-        false => Ok(()),
-    }
-}
-
-/// A member that must be a string of one to 2048 bytes, without control characters.
-fn string<'a>(object: &Object<'a>, name: &str, expected: &'static str) -> Result<Cow<'a, str>, Denial> {
-    match object.get(name) {
-        Some(Json::String(text)) if is_plain(text) => Ok(text.clone()),
-        _ => Err(Denial::ParamsInvalid(expected)),
-    }
-}
-
-fn is_plain(text: &str) -> bool {
-    (1..=2048).contains(&text.len()) && !text.chars().any(char::is_control)
-}
-
-/// A member that must be a list of such strings, if it is there.
-fn strings<'a>(object: &Object<'a>, name: &str) -> Result<Vec<Cow<'a, str>>, Denial> {
-    let expected = Denial::ParamsInvalid("`params.notifications`: expected lists of strings");
-    let Some(list) = object.get(name) else { return Ok(Vec::new()) };
-    let items = list.as_array().ok_or_else(|| expected.clone())?;
-    let strings = items.iter().map(|item| match item {
-        Json::String(text) if is_plain(text) => Some(text.clone()),
-        _ => None,
-    });
-    strings.collect::<Option<Vec<_>>>().ok_or(expected)
 }
 
 #[cfg(test)]

@@ -1,0 +1,124 @@
+//! The params of a message: which members decide, of what type they are, and
+//! which only look like them.
+
+use std::borrow::Cow;
+
+use super::{META_CAPABILITIES, META_CLIENT, META_TASK, META_VERSION};
+use crate::denial::Denial;
+use crate::json::{Json, Object, is_lookalike};
+
+/// The members of `params` that decide what a message is about, and of which
+/// type they must be.
+const DECISIVE: [(&str, Type); 17] = [
+    ("_meta", Type::Object),
+    ("arguments", Type::Object),
+    ("argument", Type::Any),
+    ("capabilities", Type::Any),
+    ("clientInfo", Type::Any),
+    ("context", Type::Any),
+    ("cursor", Type::Text),
+    ("inputResponses", Type::Object),
+    ("level", Type::Text),
+    ("name", Type::Text),
+    ("notifications", Type::Any),
+    ("protocolVersion", Type::Text),
+    ("ref", Type::Object),
+    ("requestState", Type::String),
+    ("task", Type::Object),
+    ("taskId", Type::Text),
+    ("uri", Type::Text),
+];
+
+#[derive(Clone, Copy)]
+enum Type {
+    Any,
+    Object,
+    /// A string of any length and content.
+    String,
+    /// A short string without control characters.
+    Text,
+}
+
+/// Refuses members of `params` of another type than they have in MCP, wherever
+/// they stand, and those that some server would take for one that decides. No
+/// member that MCP has is other than ASCII.
+pub(super) fn check_params(params: &Object<'_>) -> Result<(), Denial> {
+    for (name, value) in params.members() {
+        let Some((_, expected)) = DECISIVE.iter().find(|(known, _)| *known == name) else {
+            let known = DECISIVE.map(|(known, _)| known);
+            let is_magic = matches!(name, "" | "constructor" | "prototype");
+            if is_magic || !name.is_ascii() || is_lookalike(name, &known) {
+                return Err(Denial::MemberLookalike(
+                    "`params` has a member that looks like another; spell it exactly".into(),
+                ));
+            }
+            continue;
+        };
+        let problem = match (expected, value) {
+            (Type::Object, Json::Object(_)) | (Type::String, Json::String(_)) | (Type::Any, _) => continue,
+            (Type::Text, Json::String(text)) if is_plain(text) => continue,
+            (Type::Object, _) => {
+                "`params`: expected `_meta`, `arguments`, `ref`, `task` and `inputResponses` to be objects"
+            }
+            (Type::String, _) => "`params.requestState`: expected a string",
+            (Type::Text, _) => {
+                "`params`: expected `name`, `uri`, `taskId`, `cursor`, `level` and `protocolVersion` to be strings of 1 to 2048 bytes without control characters"
+            }
+        };
+        return Err(Denial::ParamsInvalid(problem));
+    }
+    match params.get("_meta").and_then(Json::as_object) {
+        None => Ok(()),
+        Some(meta) if !is_meta(meta) => Err(Denial::ParamsInvalid(
+            "`params._meta`: expected `progressToken`, a string or an integer, and `io.modelcontextprotocol/related-task`, an object with a `taskId`",
+        )),
+        Some(meta) => {
+            check_lookalikes(meta, "`params._meta`", &[META_VERSION, META_CAPABILITIES, META_CLIENT, META_TASK])
+        }
+    }
+}
+
+/// Refuses members of an object that look like one of these without being it.
+pub(super) fn check_lookalikes(object: &Object<'_>, place: &str, known: &[&str]) -> Result<(), Denial> {
+    match object.members().any(|(name, _)| is_lookalike(name, known)) {
+        true => Err(Denial::MemberLookalike(format!("{place} has a member that looks like another; spell it exactly"))),
+        false => Ok(()),
+    }
+}
+
+/// A member that must be a string of one to 2048 bytes, without control characters.
+pub(super) fn string<'a>(object: &Object<'a>, name: &str, expected: &'static str) -> Result<Cow<'a, str>, Denial> {
+    match object.get(name) {
+        Some(Json::String(text)) if is_plain(text) => Ok(text.clone()),
+        _ => Err(Denial::ParamsInvalid(expected)),
+    }
+}
+
+pub(super) fn is_plain(text: &str) -> bool {
+    (1..=2048).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+/// A member that must be a list of such strings, if it is there.
+pub(super) fn strings<'a>(object: &Object<'a>, name: &str) -> Result<Vec<Cow<'a, str>>, Denial> {
+    let expected = Denial::ParamsInvalid("`params.notifications`: expected lists of strings");
+    let Some(list) = object.get(name) else { return Ok(Vec::new()) };
+    let items = list.as_array().ok_or_else(|| expected.clone())?;
+    let strings = items.iter().map(|item| match item {
+        Json::String(text) if is_plain(text) => Some(text.clone()),
+        _ => None,
+    });
+    strings.collect::<Option<Vec<_>>>().ok_or(expected)
+}
+
+/// Are the members of `_meta` that MCP gives a type of it (2025-11-25 and 2026-07-28, `_meta`)?
+pub(super) fn is_meta(meta: &Object<'_>) -> bool {
+    let has_token = match meta.get("progressToken") {
+        None | Some(Json::String(_) | Json::Integer(_)) => true,
+        Some(_) => false,
+    };
+    let has_task = match meta.get(META_TASK) {
+        None => true,
+        Some(task) => task.as_object().is_some_and(|task| task.get("taskId").is_some_and(|id| id.as_str().is_some())),
+    };
+    has_token && has_task
+}
