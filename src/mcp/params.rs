@@ -94,7 +94,7 @@ pub(super) fn string<'a>(object: &Object<'a>, name: &str, expected: &'static str
     }
 }
 
-pub(super) fn is_plain(text: &str) -> bool {
+fn is_plain(text: &str) -> bool {
     (1..=2048).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
