@@ -70,7 +70,7 @@ pub(super) fn check_params(params: &Object<'_>) -> Result<(), Denial> {
     match params.get("_meta").and_then(Json::as_object) {
         None => Ok(()),
         Some(meta) if !is_meta(meta) => Err(Denial::ParamsInvalid(
-            "`params._meta`: expected `progressToken`, a string or an integer, and `io.modelcontextprotocol/related-task`, an object with a `taskId`",
+            "`params._meta`: expected `progressToken`, a string or an integer, and `io.modelcontextprotocol/related-task`, an object with a `taskId` and nothing else",
         )),
         Some(meta) => {
             check_lookalikes(meta, "`params._meta`", &[META_VERSION, META_CAPABILITIES, META_CLIENT, META_TASK])
@@ -116,9 +116,9 @@ pub(super) fn is_meta(meta: &Object<'_>) -> bool {
         None | Some(Json::String(_) | Json::Integer(_)) => true,
         Some(_) => false,
     };
-    let has_task = match meta.get(META_TASK) {
-        None => true,
-        Some(task) => task.as_object().is_some_and(|task| task.get("taskId").is_some_and(|id| id.as_str().is_some())),
-    };
+    let has_task = meta.get(META_TASK).is_none_or(|task| {
+        let mut members = task.as_object().into_iter().flat_map(Object::members);
+        matches!((members.next(), members.next()), (Some(("taskId", Json::String(_))), None))
+    });
     has_token && has_task
 }
