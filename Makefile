@@ -66,6 +66,7 @@ check: policy ## Format, lints, docs, licences and advisories
 	@$(setup) wasm-target cargo-deny
 	$(rust) cargo fmt --check
 	$(rust) cargo fmt --check --manifest-path tests/clients/rust/Cargo.toml
+	$(rust) cargo fmt --check --manifest-path tests/fuzz/Cargo.toml
 	$(rust) cargo clippy --locked --all-targets -- -D warnings
 	@$(wasm) if [ "$$MCP_GATE_WASM_CLIPPY" = no ]; \
 	then echo "check: clippy for $(TRIPLE) NOT RUN: this machine's compiler for it has none"; \

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use crate::gate::{Elsewhere, Gate, Hold};
 use crate::json::Limits;
 use crate::keys::{Algorithm, Keys};
-use crate::mcp::{Dialect, ParamHeaders, VERSIONS, Versions};
+use crate::mcp::{Dialect, ParamHeaders, VERSIONS, Versions, is_known_method, is_param_name};
 use crate::policy::{Options, Policy};
 use crate::resource::{Resource, Url};
 use crate::token::{self, Issuer, Tokens};
@@ -389,7 +389,7 @@ impl Findings {
             }
         }
         for (index, method) in config.extensions.methods.iter().enumerate() {
-            if method.is_empty() || Dialect::is_known_method(method) {
+            if method.is_empty() || is_known_method(method) {
                 let problem = format!("expected a method that MCP does not have, found `{method}`");
                 self.add(format!("{path}.extensions.methods[{index}]"), problem);
             }
@@ -447,9 +447,11 @@ impl Findings {
             let known = params.entry(tool.clone()).or_default();
             for (header, argument) in headers {
                 let path = format!("{path}.param_headers.{tool}.{header}");
-                let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-                if header.is_empty() || !header.bytes().all(is_name) {
-                    self.add(&path, "expected what stands after `Mcp-Param-` in the name of a header");
+                if !is_param_name(&header) {
+                    let problem = format!(
+                        "expected A-Z a-z 0-9 - (after `Mcp-Param-` in the name of a header), found `{header}`"
+                    );
+                    self.add(&path, problem);
                 }
                 if argument.split('.').any(str::is_empty) {
                     self.add(&path, format!("expected the path of an argument, found `{argument}`"));

@@ -25,8 +25,13 @@ pub enum Denial {
     },
     /// The body is not `application/json`, or it is encoded.
     MediaTypeRefused,
-    /// A header that may stand once stood more than once, or held what it must not.
-    HeaderRefused(String),
+    /// A header that must not be there, or not more than once, or held what it must not.
+    HeaderRefused {
+        /// `no`, or `one well-formed`.
+        expected: &'static str,
+        /// Its name, cut to a length.
+        name: String,
+    },
     /// The body is larger than the operator allows.
     BodyTooLarge {
         /// The largest, in bytes.
@@ -149,7 +154,7 @@ impl Denial {
             Self::OriginRefused => "origin_refused",
             Self::MethodRefused { .. } => "method_refused",
             Self::MediaTypeRefused => "media_type_refused",
-            Self::HeaderRefused(_) => "header_refused",
+            Self::HeaderRefused { .. } => "header_refused",
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::HeadersTooLarge { .. } => "headers_too_large",
             Self::CredentialTooLarge => "credential_too_large",
@@ -196,7 +201,7 @@ impl Denial {
     pub fn status(&self) -> u16 {
         match self {
             Self::CredentialInQuery
-            | Self::HeaderRefused(_)
+            | Self::HeaderRefused { .. }
             | Self::JsonInvalid(_)
             | Self::JsonAmbiguous(_)
             | Self::JsonTooLarge(_)
@@ -299,7 +304,7 @@ impl Denial {
             Self::MediaTypeRefused => {
                 "expected `Content-Type: application/json` in UTF-8, and no Content-Encoding".into()
             }
-            Self::HeaderRefused(name) => format!("expected one well-formed `{name}` header"),
+            Self::HeaderRefused { expected, name } => format!("expected {expected} `{name}` header"),
             Self::BodyTooLarge { limit } => format!("expected a body of at most {limit} bytes"),
             Self::HeadersTooLarge { limit } => {
                 format!("expected at most {MOST_HEADERS} headers, and at most {limit} bytes of them")
@@ -349,7 +354,12 @@ impl Denial {
     pub fn detail(&self) -> Option<String> {
         match self {
             Self::TokenClaim(claim) => Some(format!("claim `{claim}`")),
-            Self::HeaderRefused(name) => Some(format!("header `{name}`")),
+            Self::HeaderRefused { name, .. } => Some(format!("header `{name}`")),
+            Self::JsonInvalid(reason)
+            | Self::JsonAmbiguous(reason)
+            | Self::JsonTooLarge(reason)
+            | Self::MemberDuplicate(reason)
+            | Self::MemberLookalike(reason) => Some(reason.clone()),
             Self::PolicyType(rule) => Some(format!("rule `{rule}`")),
             Self::PolicyError(reason) => Some(reason.clone()),
             Self::HeaderMismatch(reason) | Self::MessageInvalid(reason) | Self::ParamsInvalid(reason) => {

@@ -170,8 +170,12 @@ impl HttpContext for Stream {
 
     fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
         match self.exchange.handle_response() {
-            // A page must not read what it was not let to.
-            Some(edits) if !apply(MapType::HttpResponseHeaders, &edits) => self.fail(),
+            // A page must not read what it was not let to. The request was permitted and
+            // recorded; this is about its answer alone.
+            Some(edits) if !apply(MapType::HttpResponseHeaders, &edits) => {
+                let _ = hostcalls::send_http_response(503, vec![("retry-after", "5")], None);
+                Action::Pause
+            }
             _ => Action::Continue,
         }
     }

@@ -28,7 +28,7 @@ const DECISION_HEADER: &str = "x-mcp-gate-decision";
 
 const JSON: &str = "application/json";
 
-/// Headers that stand once, beside those that are looked at elsewhere.
+/// Headers that stand once, beside those of which repetition has an answer of its own.
 const SINGLE: [&str; 5] = ["content-length", "content-type", "content-encoding", "mcp-session-id", "last-event-id"];
 
 /// How a request is held until it is decided.
@@ -164,7 +164,8 @@ impl Exchange {
             return self.refuse(Denial::NotConfigured, None, None);
         };
         if head.method().is_empty() || head.path().is_empty() {
-            return self.refuse(Denial::HeaderRefused(":path".into()), None, None);
+            let name = if head.method().is_empty() { ":method" } else { ":path" };
+            return self.refuse(refused(ONE, name), None, None);
         }
         let Some((index, resource)) = gate.resource(&head, |resource| &resource.path) else {
             return self.handle_elsewhere(&gate, &head);
@@ -207,24 +208,24 @@ impl Exchange {
         self.origin = head.text("origin").map(str::to_owned);
         // What comes after an upgrade is no message of MCP.
         if let Some(name) = ["upgrade", ":protocol"].into_iter().find(|name| head.has(name)) {
-            return Err(Denial::HeaderRefused(name.into()));
+            return Err(refused("no", name));
         }
         // To a server that ends a line there, what follows is a header. (A credential has
         // a grammar of its own.)
         let has_line_end = |value: &[u8]| value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0));
         let mut others = head.iter().filter(|(name, _)| *name != "authorization");
         if let Some((name, _)) = others.find(|(_, value)| has_line_end(value)) {
-            return Err(Denial::HeaderRefused(name.chars().take(64).collect()));
+            return Err(refused(ONE, name));
         }
         if let Some(name) = SINGLE.into_iter().find(|name| head.get(name).is_err()) {
             return Err(match name {
                 "content-type" | "content-encoding" => Denial::MediaTypeRefused,
-                name => Denial::HeaderRefused(name.into()),
+                name => refused(ONE, name),
             });
         }
         match is_modern(head) || is_session(head) {
             true => Ok(()),
-            false => Err(Denial::HeaderRefused("mcp-session-id".into())),
+            false => Err(refused(ONE, "mcp-session-id")),
         }
     }
 
@@ -330,7 +331,7 @@ impl Exchange {
                 b"GET" | b"HEAD" => {
                     // Public by nature, and read by clients that run in a browser (RFC 9728 §3.1).
                     let headers = vec![
-                        ("content-type", "application/json".into()),
+                        ("content-type", JSON.into()),
                         ("access-control-allow-origin", "*".into()),
                         ("cache-control", "public, max-age=300".into()),
                     ];
@@ -492,6 +493,12 @@ impl Exchange {
         let revision = self.gate.as_ref().map_or("", |gate| gate.policy.revision());
         (code, self.record.line(&self.decision_id, verdict, code, revision, self.started, now))
     }
+}
+
+const ONE: &str = "one well-formed";
+
+fn refused(expected: &'static str, name: &str) -> Denial {
+    Denial::HeaderRefused { expected, name: name.chars().take(64).collect() }
 }
 
 fn insert(object: &mut serde_json::Value, name: &str, value: serde_json::Value) {

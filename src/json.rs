@@ -22,7 +22,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 pub use names::{Names, is_lookalike};
 use names::{is_alike, is_plain, skeleton};
-use number::{LONGEST, MAX_SAFE_INTEGER, UNSAFE, unsafe_number};
+use number::{MAX_SAFE_INTEGER, UNSAFE, unsafe_number};
 
 /// Bounds on one JSON text.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +36,7 @@ pub struct Limits {
     /// The longest string, in bytes, unescaped.
     pub string: usize,
     /// May one object have members whose names look alike? Data that an operator
-    /// wrote may; what a caller wrote may not.
+    /// wrote may; a message and a token may not.
     pub alike: bool,
 }
 
@@ -70,19 +70,13 @@ pub enum Json<'a> {
 impl<'a> Json<'a> {
     /// Reads one JSON text: the whole of `text`, white space around it allowed.
     pub fn read(text: &'a [u8], limits: Limits) -> Result<Self, JsonError> {
-        let mut state = State {
-            left: limits,
-            odd_names: ODD_NAMES,
-            fault: Fault::Syntax,
-            is_doubtful: false,
-            is_long: text.len() > LONGEST,
-        };
+        let mut state = State { limits, depth: 0, nodes: 0, odd_names: 0, fault: Fault::Syntax, has_float: false };
         let mut deserializer = serde_json::Deserializer::from_slice(text);
         let value = Reader { state: &mut state }
             .deserialize(&mut deserializer)
             .and_then(|value| deserializer.end().map(|()| value));
         let value = value.map_err(|error| JsonError { fault: state.fault, reason: error.to_string() })?;
-        match state.is_doubtful.then(|| unsafe_number(text)).flatten() {
+        match state.has_float.then(|| unsafe_number(text)).flatten() {
             Some((fault, reason)) => Err(JsonError { fault, reason: reason.to_owned() }),
             None => Ok(value),
         }
@@ -218,21 +212,22 @@ impl fmt::Display for JsonError {
     }
 }
 
-/// Bytes of all names of one text that have to be looked up in Unicode's tables:
+/// Bytes of all names of one text that may have to be looked up in Unicode's tables:
 /// one character can take as long there as a thousand plain ones.
 const ODD_NAMES: usize = 16 * 1024;
 
 struct State {
-    /// The limits, less what was read.
-    left: Limits,
-    /// Of [`ODD_NAMES`].
+    limits: Limits,
+    /// How deep the value at hand lies.
+    depth: u32,
+    /// Values so far.
+    nodes: u32,
+    /// Bytes, so far, of names that had to be looked up.
     odd_names: usize,
     /// What an error means; serde_json's own are about syntax.
     fault: Fault,
-    /// Was there a number that may have been written as another one?
-    is_doubtful: bool,
-    /// Is the text long enough for a number that is too long?
-    is_long: bool,
+    /// Was there a number that is no integer, or too large to be read as one?
+    has_float: bool,
 }
 
 impl State {
@@ -250,20 +245,25 @@ struct Reader<'s> {
 impl Reader<'_> {
     /// Goes one level down. The caller comes up again by [`Reader::leave`].
     fn enter<E: serde::de::Error>(&mut self) -> Result<(), E> {
-        match self.state.left.depth.checked_sub(1) {
-            Some(depth) => self.state.left.depth = depth,
-            None => return Err(self.state.refuse(Fault::Syntax, "nested too deeply")),
+        let most = self.state.limits.depth;
+        if self.state.depth >= most {
+            return Err(self.state.refuse(Fault::Syntax, format_args!("nested deeper than {most} arrays and objects")));
         }
+        self.state.depth = self.state.depth.saturating_add(1);
         Ok(())
     }
 
     fn leave(&mut self) {
-        self.state.left.depth = self.state.left.depth.saturating_add(1);
+        self.state.depth = self.state.depth.saturating_sub(1);
     }
 
     fn check_string<E: serde::de::Error>(&mut self, value: &str) -> Result<(), E> {
-        match value.len() > self.state.left.string {
-            true => Err(self.state.refuse(Fault::TooLarge, "a string is too long")),
+        let (length, most) = (value.len(), self.state.limits.string);
+        match length > most {
+            true => Err(self.state.refuse(
+                Fault::TooLarge,
+                format_args!("expected strings of at most {most} bytes, found one of {length}"),
+            )),
             false => Ok(()),
         }
     }
@@ -273,10 +273,11 @@ impl<'de> DeserializeSeed<'de> for Reader<'_> {
     type Value = Json<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json<'de>, D::Error> {
-        match self.state.left.nodes.checked_sub(1) {
-            Some(nodes) => self.state.left.nodes = nodes,
-            None => return Err(self.state.refuse(Fault::TooLarge, "too many values")),
+        let most = self.state.limits.nodes;
+        if self.state.nodes >= most {
+            return Err(self.state.refuse(Fault::TooLarge, format_args!("expected at most {most} values, found more")));
         }
+        self.state.nodes = self.state.nodes.saturating_add(1);
         deserializer.deserialize_any(self)
     }
 }
@@ -316,7 +317,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
         }
         // An integer that fits no i64, a fraction too small for a double, a thousand
         // digits? The token alone would tell, and serde_json does not hand it over.
-        self.state.is_doubtful |= self.state.is_long || value == 0.0 || value.abs() > MAX_SAFE_INTEGER as f64;
+        self.state.has_float = true;
         Ok(Json::Float(value))
     }
 
@@ -348,7 +349,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
             members.push((name, value));
         }
         self.leave();
-        if let Some((fault, name)) = twice(&members, self.state.left.alike) {
+        if let Some((fault, name)) = collision(&members, self.state.limits.alike) {
             let problem = match fault {
                 Fault::Duplicate => "a member stands twice in one object",
                 _ => "the names of two members look alike",
@@ -362,7 +363,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
 
 /// A member whose name is another's, or looks like it. Sorting keeps a hostile
 /// object from costing the square of its size.
-fn twice<'m>(members: &'m [(Cow<'_, str>, Json<'_>)], alike: bool) -> Option<(Fault, &'m str)> {
+fn collision<'m>(members: &'m [(Cow<'_, str>, Json<'_>)], alike: bool) -> Option<(Fault, &'m str)> {
     let fault = |one: &str, other: &str| if one == other { Fault::Duplicate } else { Fault::Lookalike };
     if members.len() <= 8 {
         let mut rest = members.iter();
@@ -382,7 +383,7 @@ fn twice<'m>(members: &'m [(Cow<'_, str>, Json<'_>)], alike: bool) -> Option<(Fa
 }
 
 /// A name as it may stand in a message: short, and without control characters.
-fn shown(name: &str) -> String {
+pub(crate) fn shown(name: &str) -> String {
     name.chars().take(64).flat_map(char::escape_default).collect()
 }
 
@@ -421,13 +422,18 @@ impl Name<'_> {
     /// Refuses names that some parser gives a meaning of its own: JavaScript's
     /// prototype, and the names by which serde_json and regorus smuggle numbers.
     fn check<E: serde::de::Error>(&mut self, name: &str) -> Result<(), E> {
-        if name.len() > self.state.left.name {
-            return Err(self.state.refuse(Fault::TooLarge, "the name of a member is too long"));
+        let Limits { name: most, alike, .. } = self.state.limits;
+        if name.len() > most {
+            let length = name.len();
+            let problem = format_args!("expected names of at most {most} bytes, found one of {length}");
+            return Err(self.state.refuse(Fault::TooLarge, problem));
         }
-        if !is_plain(name) {
-            match self.state.odd_names.checked_sub(name.len()) {
-                Some(left) => self.state.odd_names = left,
-                None => return Err(self.state.refuse(Fault::TooLarge, "too many names in unusual letters")),
+        if !alike && !is_plain(name) {
+            self.state.odd_names = self.state.odd_names.saturating_add(name.len());
+            if self.state.odd_names > ODD_NAMES {
+                let problem =
+                    format_args!("expected at most {ODD_NAMES} bytes of names in unusual letters, found more");
+                return Err(self.state.refuse(Fault::TooLarge, problem));
             }
         }
         if name == "__proto__" || name.starts_with("$serde_json::private::") {

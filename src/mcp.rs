@@ -19,7 +19,8 @@ use std::borrow::Cow;
 use crate::denial::Denial;
 use crate::http::Head;
 use crate::json::{Fault, Json, JsonError, Limits, Object};
-pub use headers::ParamHeaders;
+pub use headers::{ParamHeaders, is_param_name};
+pub use methods::is_known_method;
 use methods::{Names, known};
 use params::{check_lookalikes, check_params, is_meta, string, strings};
 pub use version::{Era, VERSIONS, Version, Versions};
@@ -38,14 +39,6 @@ pub struct Dialect {
     pub tools: Vec<String>,
     /// Arguments that headers repeat.
     pub params: ParamHeaders,
-}
-
-impl Dialect {
-    /// Does MCP itself have this method? Then it is no extension: it names what
-    /// policy has to see.
-    pub fn is_known_method(method: &str) -> bool {
-        methods::is_known(method)
-    }
 }
 
 /// What kind of message it is.
@@ -160,7 +153,9 @@ impl<'a> Call<'a> {
             Some(version) => version,
             None => dialect.versions.assumed()?,
         };
-        Ok(Self::new(version, kind))
+        let call = Self::new(version, kind);
+        call.check_headers(head, &dialect.params)?;
+        Ok(call)
     }
 
     /// A message that has no method and names nothing.
@@ -204,10 +199,10 @@ impl<'a> Call<'a> {
             return Err(Denial::MessageInvalid("`jsonrpc`: expected \"2.0\""));
         }
         check_lookalikes(message, "the message", &["jsonrpc", "id", "method", "params", "result", "error"])?;
-        let stated = dialect.versions.stated(head)?;
         if message.get("method").is_none() {
-            return Self::response(message, id, stated, dialect);
+            return Self::response(message, id, head, dialect);
         }
+        let stated = dialect.versions.stated(head)?;
         closed(message, &["jsonrpc", "id", "method", "params"])?;
         let Some(Json::String(method)) = message.get("method").cloned() else {
             return Err(Denial::MessageInvalid("`method`: expected a string"));
@@ -228,12 +223,7 @@ impl<'a> Call<'a> {
     }
 
     /// The answer to a request of the server, which only the legacy era has.
-    fn response(
-        message: &Object<'a>,
-        id: Option<Id>,
-        stated: Option<Version>,
-        dialect: &Dialect,
-    ) -> Result<Self, Denial> {
+    fn response(message: &Object<'a>, id: Option<Id>, head: &Head, dialect: &Dialect) -> Result<Self, Denial> {
         closed(message, &["jsonrpc", "id", "result", "error"])?;
         if id.is_none() || message.get("result").is_some() == message.get("error").is_some() {
             return Err(Denial::MessageInvalid("expected a `method`, or an `id` and either `result` or `error`"));
@@ -244,13 +234,16 @@ impl<'a> Call<'a> {
         if message.get("result").is_some_and(|result| !is_result(result)) {
             return Err(Denial::MessageInvalid("`result`: expected an object, and a sound `_meta` if it has one"));
         }
-        match stated {
+        let version = match dialect.versions.stated(head)? {
             Some(Version { era: Era::Modern, .. }) => {
-                Err(Denial::MessageInvalid("a client sends no responses in this version of the protocol"))
+                return Err(Denial::MessageInvalid("a client sends no responses in this version of the protocol"));
             }
-            Some(version) => Ok(Self::new(version, Kind::Response)),
-            None => Ok(Self::new(dialect.versions.assumed()?, Kind::Response)),
-        }
+            Some(version) => version,
+            None => dialect.versions.assumed()?,
+        };
+        let call = Self::new(version, Kind::Response);
+        call.check_headers(head, &dialect.params)?;
+        Ok(call)
     }
 
     fn take_names(&mut self, names: Names, tools: &[String]) -> Result<(), Denial> {

@@ -28,7 +28,7 @@ use regorus::{Engine, Value};
 
 use crate::denial::Denial;
 use crate::http::Head;
-use crate::json::{Names, Object};
+use crate::json::{Names, Object, shown};
 use crate::mcp::{Call, Kind};
 use crate::rego::{self, Analysis, Refusal};
 use crate::token::{self, Identity};
@@ -83,8 +83,8 @@ pub struct Policy {
     options: Options,
     revision: String,
     names: InputNames,
-    /// The names by which the rules know arguments.
-    arguments: Names,
+    /// The names by which the rules know members of what a caller hands in.
+    members: Names,
     memory: Option<Memory>,
 }
 
@@ -101,6 +101,7 @@ struct Reads {
     headers: bool,
     source: bool,
     arguments: bool,
+    augmentation: bool,
     responses: bool,
     client: bool,
 }
@@ -187,6 +188,7 @@ impl Policy {
                 headers: analysis.reads(&["http", "headers"]),
                 source: analysis.reads(&["http", "source"]),
                 arguments: analysis.reads(&["mcp", "arguments"]),
+                augmentation: analysis.reads(&["mcp", "augmentation"]),
                 responses: analysis.reads(&["mcp", "input_responses"]),
                 client: analysis.reads(&["mcp", "client"]),
             },
@@ -194,7 +196,7 @@ impl Policy {
             options,
             revision: revision(&files, data),
             names: InputNames::new(),
-            arguments: argument_names(&analysis, data),
+            members: member_names(&analysis, data),
             memory: Memory::new(&analysis),
         };
         policy.warm_up()?;
@@ -228,16 +230,21 @@ impl Policy {
 
     /// Decides one call.
     pub fn decide(&self, question: Question<'_>) -> Result<Permit, Denial> {
+        let permit = match self.answer(question) {
+            Ok(()) => Permit { shadow: None },
+            Err(denial) if self.options.shadow => Permit { shadow: Some(denial) },
+            Err(denial) => return Err(denial),
+        };
         // To a rule about `path`, an argument `Path` is not there; to some servers it
-        // is the same. No mode lets that pass: it is the message that is at fault.
-        if let Some(name) = question.call.arguments().and_then(|arguments| self.arguments.mistaken(arguments)) {
-            let name: String = name.chars().take(64).flat_map(char::escape_default).collect();
-            return Err(Denial::MemberLookalike(format!("`params.arguments` has a member `{name}`; spell it exactly")));
-        }
-        match self.answer(question) {
-            Ok(()) => Ok(Permit { shadow: None }),
-            Err(denial) if self.options.shadow => Ok(Permit { shadow: Some(denial) }),
-            Err(denial) => Err(denial),
+        // is the same. Who is denied anyway learns nothing of the rules' words.
+        let call = question.call;
+        let parts = [call.arguments(), call.augmentation(), call.input_responses()];
+        match parts.into_iter().flatten().find_map(|part| self.members.mistaken(part)) {
+            None => Ok(permit),
+            Some(name) => Err(Denial::MemberLookalike(format!(
+                "found `{}`, which looks like a name that the policy asks for; spell it exactly",
+                shown(name)
+            ))),
         }
     }
 
@@ -333,7 +340,9 @@ impl Policy {
         if self.reads.responses {
             insert(&mut mcp, &names.input_responses, call.input_responses().map(Object::to_value));
         }
-        insert(&mut mcp, &names.augmentation, call.augmentation().map(Object::to_value));
+        if self.reads.augmentation {
+            insert(&mut mcp, &names.augmentation, call.augmentation().map(Object::to_value));
+        }
         if self.reads.client {
             let (name, version) = call.client();
             let mut client = BTreeMap::new();
@@ -491,26 +500,24 @@ fn failure(error: &str) -> Denial {
     Denial::PolicyError(format!("{}:{}:{}", place.file, place.line, place.column))
 }
 
-/// The names by which rules may ask for an argument: those that they spell out,
-/// and, where some rule takes a name from elsewhere, every text of the data.
-fn argument_names(analysis: &Analysis, data: &serde_json::Value) -> Names {
+/// The names by which rules may ask for a member of what a caller hands in: those
+/// that they spell out, and, where they compute names, every text of the data.
+fn member_names(analysis: &Analysis, data: &serde_json::Value) -> Names {
+    const PARTS: [&str; 3] = ["arguments", "augmentation", "input_responses"];
     let mut names = Names::default();
-    if !analysis.reads(&ARGUMENTS) {
+    if !PARTS.iter().any(|part| analysis.reads(&["mcp", part])) {
         return names;
     }
-    let below = analysis.reads.iter().filter_map(|path| path.strip_prefix(&ARGUMENTS.map(str::to_owned)));
+    let below = analysis.reads.iter().filter_map(|path| match path.as_slice() {
+        [mcp, part, below @ ..] if mcp == "mcp" && PARTS.contains(&part.as_str()) => Some(below),
+        _ => None,
+    });
     below.flatten().chain(&analysis.names).for_each(|name| names.add(name));
-    if analysis
-        .reads
-        .iter()
-        .any(|path| path.len() <= ARGUMENTS.len() && path.iter().zip(ARGUMENTS).all(|(a, b)| a == b))
-    {
+    if analysis.computes_names {
         add_texts(data, &mut names);
     }
     names
 }
-
-const ARGUMENTS: [&str; 2] = ["mcp", "arguments"];
 
 /// The depth is that of a configuration, which its reader bounds.
 fn add_texts(data: &serde_json::Value, names: &mut Names) {

@@ -93,9 +93,11 @@ pub struct Analysis {
     /// ends where the policy goes on with a key it computes; what lies below
     /// the end may be read. The empty path is `input` as a whole.
     pub reads: BTreeSet<Vec<String>>,
-    /// Names that those rules spell out and may look members up by: texts, and
-    /// what stands behind a dot of anything but `input` and `data`.
+    /// Names that those rules spell out and may look members up by: texts, and what
+    /// stands behind the dots of what is not known to be data.
     pub names: BTreeSet<String>,
+    /// May they look members up by other names, which they compute?
+    pub computes_names: bool,
 }
 
 impl Analysis {
@@ -162,6 +164,7 @@ pub fn analyse(modules: &[Ref<Module>]) -> Result<Analysis, Vec<Refusal>> {
     let reads = visits.reads.iter().filter(|(node, _)| reached.contains(node)).flat_map(|(_, paths)| paths);
     let names = visits.names.iter().filter(|(node, _)| reached.contains(node)).flat_map(|(_, names)| names);
     Ok(Analysis {
+        computes_names: !visits.computing.is_disjoint(&reached),
         reads: reads.cloned().collect(),
         names: names.cloned().collect(),
         rules: program.rules_of_contract(),

@@ -148,7 +148,7 @@ fn any_bytes() -> Result<(), String> {
     // Bytes as a configuration, its keys and its Rego included.
     let configuration = Keys::shared().configuration(&json!({}), AUTHORITY).to_string();
     let loaded = (0..600).filter(|_| config::load(&dice.spoil(configuration.as_bytes())).is_ok()).count();
-    match forwarded > 600 && refused > 1000 && loaded < 600 {
+    match forwarded > 600 && refused > 1000 && (1..300).contains(&loaded) {
         true => Ok(()),
         false => Err(format!("these tests are too easy: {forwarded} forwarded, {refused} refused, {loaded} loaded")),
     }
@@ -361,11 +361,11 @@ fn cost_of_bodies() -> Result<(), String> {
         ),
     ];
     let base = cost(&friendly);
-    let dear = hostile.iter().map(|(what, body)| (*what, cost(body))).filter(|(_, cost)| *cost > base * 10);
+    let dear = hostile.iter().map(|(what, body)| (*what, cost(body))).filter(|(_, cost)| *cost > base * 30);
     let dear: Vec<_> = dear.collect();
     match dear.is_empty() {
         true => Ok(()),
-        false => Err(format!("expected at most ten times {base:?}, found {dear:?}")),
+        false => Err(format!("expected at most thirty times {base:?}, found {dear:?}")),
     }
 }
 
@@ -397,7 +397,7 @@ fn cost_of_collisions() -> Result<(), String> {
     ];
     for (what, collide, spread) in flooded {
         let (collide, spread) = (cost(&collide), cost(&spread));
-        if collide > spread * 4 {
+        if collide > spread * 8 {
             return Err(format!("{what}: expected about {spread:?}, found {collide:?}"));
         }
     }

@@ -4,6 +4,7 @@
 //! No credentials are allowed: a token comes in a header that the page sets.
 
 use crate::http::{Edits, Head};
+use crate::mcp::is_param_name;
 
 /// What MCP clients send that a browser asks about.
 const ALLOWED: &str = "accept, authorization, content-type, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id, traceparent, tracestate";
@@ -34,7 +35,7 @@ pub(super) fn preflight(head: &Head) -> Vec<(&'static str, String)> {
 
 fn is_param(name: &str) -> bool {
     let end = name.get(..10).filter(|start| start.eq_ignore_ascii_case("mcp-param-")).and_then(|_| name.get(10..));
-    end.is_some_and(|end| !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'))
+    end.is_some_and(is_param_name)
 }
 
 /// Lets a page of this origin read an answer of the gate.

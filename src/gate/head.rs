@@ -18,8 +18,9 @@ pub(super) fn claimed(head: &Head) -> Vec<String> {
     head.iter().map(|(name, _)| name).filter(is_ours).map(str::to_owned).collect()
 }
 
-/// Would some server route this path as it routes the resource's? Case, an escape,
-/// a parameter and slashes at the end make no difference to all of them.
+/// Would some server route this path as it routes the resource's? Some overlook
+/// case, one layer of escapes, a `;parameter`, and slashes, backslashes, dots or
+/// spaces at the end.
 pub(super) fn is_alike(path: &[u8], resource: &str) -> bool {
     let mut decoded = Vec::with_capacity(path.len());
     let mut rest = path;
@@ -46,8 +47,7 @@ pub(super) fn is_alike(path: &[u8], resource: &str) -> bool {
         .eq_ignore_ascii_case(ours.get(..trimmed(ours)).unwrap_or_default())
 }
 
-/// Does a query carry a token (RFC 6750 §2.3)? Names are compared as a server
-/// might decode them.
+/// Does a query carry a token (RFC 6750 §2.3)? A name with an escape may be any.
 pub(super) fn has_token(query: &[u8]) -> bool {
     query.split(|byte| matches!(byte, b'&' | b';')).any(|pair| {
         let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();

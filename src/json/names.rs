@@ -61,7 +61,7 @@ pub(super) fn skeleton(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// Is all of a name ASCII, or letters that have neither case nor another form?
+/// Is all of a name ASCII, or letters that are their own skeleton?
 pub(super) fn is_plain(name: &str) -> bool {
     name.is_ascii() || name.chars().all(is_settled)
 }

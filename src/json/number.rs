@@ -7,7 +7,7 @@ pub(super) const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 pub(super) const UNSAFE: &str = "a number that no double holds, which parsers read differently; send it as a string";
 
 /// The longest token of a number, in bytes. Some readers have a limit (Jackson: 1000).
-pub(super) const LONGEST: usize = 128;
+const LONGEST: usize = 128;
 
 /// The number that is refused for its token, if there is one: an integer beyond
 /// ±(2^53−1), a fraction that becomes zero, one that is too long. `text` is JSON.
@@ -23,7 +23,7 @@ pub(super) fn unsafe_number(text: &[u8]) -> Option<(Fault, &'static str)> {
         let end = rest.iter().position(|byte| !is_part(byte)).unwrap_or(rest.len());
         let (token, behind) = rest.split_at_checked(end).unwrap_or((rest, &[]));
         if token.len() > LONGEST {
-            return Some((Fault::TooLarge, "a number is too long"));
+            return Some((Fault::TooLarge, "expected numbers of at most 128 characters, found a longer one"));
         }
         if is_unsafe(token) {
             return Some((Fault::Ambiguous, UNSAFE));
@@ -48,7 +48,9 @@ fn behind_string(string: &[u8]) -> &[u8] {
 }
 
 fn is_unsafe(token: &[u8]) -> bool {
-    let number = std::str::from_utf8(token).ok().and_then(|token| token.parse::<f64>().ok()).unwrap_or(f64::NAN);
+    let Some(number) = std::str::from_utf8(token).ok().and_then(|token| token.parse::<f64>().ok()) else {
+        return true;
+    };
     let is_integer = token.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-');
     let mut mantissa = token.iter().take_while(|byte| !byte.eq_ignore_ascii_case(&b'e'));
     match is_integer {

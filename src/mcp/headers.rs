@@ -19,6 +19,12 @@ pub type ParamHeaders = BTreeMap<String, Vec<(String, Vec<String>)>>;
 
 const PREFIX: &str = "mcp-param-";
 
+/// May this stand after `Mcp-Param-` in the name of a header? An underscore would
+/// be a hyphen to some servers.
+pub fn is_param_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
 impl Call<'_> {
     /// Every such header says what the body says: required in the modern era,
     /// never wrong in the legacy one.
@@ -40,7 +46,7 @@ impl Call<'_> {
             _ => None,
         };
         match one(head, "mcp-name", "Mcp-Name: expected one header")? {
-            Some(value) if decoded(value).as_deref() != named => {
+            Some(value) if named.is_none() || decoded(value).as_deref() != named => {
                 return Err(Denial::HeaderMismatch("Mcp-Name: expected the name, uri or task id of the body"));
             }
             None if required && named.is_some() => {
@@ -50,12 +56,12 @@ impl Call<'_> {
             }
             _ => {}
         }
-        self.check_params(head, params, required)
+        self.check_param_headers(head, params, required)
     }
 
     /// `Mcp-Param-*`: what the operator said of the tool, and what can be seen
     /// without knowing its schema.
-    fn check_params(&self, head: &Head, params: &ParamHeaders, required: bool) -> Result<(), Denial> {
+    fn check_param_headers(&self, head: &Head, params: &ParamHeaders, required: bool) -> Result<(), Denial> {
         let tool = self.name.as_deref().filter(|_| self.method.as_deref() == Some("tools/call"));
         let known = tool.and_then(|tool| params.get(tool)).map(Vec::as_slice).unwrap_or_default();
         for (name, path) in known {
@@ -98,7 +104,7 @@ impl Call<'_> {
 const REPEATED: &str = "Mcp-Param-*: expected one header of each name";
 const MISMATCH: &str = "Mcp-Param-*: expected each header to say what its argument says, and to be there if it is";
 
-pub(super) fn one<'h>(head: &'h Head, name: &str, expected: &'static str) -> Result<Option<&'h [u8]>, Denial> {
+fn one<'h>(head: &'h Head, name: &str, expected: &'static str) -> Result<Option<&'h [u8]>, Denial> {
     head.get(name).map_err(|_| Denial::HeaderMismatch(expected))
 }
 
@@ -108,12 +114,11 @@ fn says(header: &[u8], argument: &Json<'_>) -> bool {
     match argument {
         Json::String(argument) => *argument == text,
         Json::Bool(argument) => text == if *argument { "true" } else { "false" },
-        // The number alone, without the white space that JSON allows around it.
-        Json::Integer(_) | Json::Float(_) if text.trim_ascii().len() == text.len() => {
+        Json::Integer(_) | Json::Float(_) => {
             let said = Json::read(text.as_bytes(), Limits::default()).ok().and_then(|said| said.as_number());
-            said.is_some() && said == argument.as_number()
+            // The number alone, without the white space that JSON allows around it.
+            text.trim_ascii().len() == text.len() && said == argument.as_number()
         }
-        Json::Integer(_) | Json::Float(_) => false,
         Json::Null | Json::Array(_) | Json::Object(_) => false,
     }
 }

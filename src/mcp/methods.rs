@@ -57,27 +57,30 @@ pub(super) const METHODS: [(&str, In, Names); 23] = [
     ("skills/get", In::Modern, Names::Uri),
 ];
 
-const NOTIFICATIONS: [&str; 5] = [
-    "notifications/initialized",
-    "notifications/cancelled",
-    "notifications/progress",
-    "notifications/roots/list_changed",
-    "notifications/tasks/status",
+/// Those of a client. In the modern era they mean nothing over HTTP, and SDKs drop
+/// them: nobody is harmed who still sends one.
+const NOTIFICATIONS: [(&str, Names); 5] = [
+    ("notifications/initialized", Names::Nothing),
+    ("notifications/cancelled", Names::Nothing),
+    ("notifications/progress", Names::Nothing),
+    ("notifications/roots/list_changed", Names::Nothing),
+    ("notifications/tasks/status", Names::Task),
 ];
 
 /// Does MCP have this method, in any era?
-pub(super) fn is_known(method: &str) -> bool {
-    NOTIFICATIONS.contains(&method) || METHODS.iter().any(|(name, ..)| *name == method)
+pub fn is_known_method(method: &str) -> bool {
+    NOTIFICATIONS.iter().any(|(name, _)| *name == method) || METHODS.iter().any(|(name, ..)| *name == method)
 }
 
 /// The kind of a method and what it names. `more` are the operator's, which are
 /// of both eras and name nothing.
 pub(super) fn known(method: &str, era: Era, has_id: bool, more: &[String]) -> Result<(Kind, Names), Denial> {
-    let is_notification = NOTIFICATIONS.contains(&method);
     let is_listed = more.iter().any(|known| known == method);
-    if is_notification || (is_listed && method.starts_with("notifications/")) {
+    let notification = NOTIFICATIONS.iter().find(|(name, _)| *name == method).map(|(_, names)| *names);
+    let listed = (is_listed && method.starts_with("notifications/")).then_some(Names::Nothing);
+    if let Some(names) = notification.or(listed) {
         return match has_id {
-            false => Ok((Kind::Notification, Names::Nothing)),
+            false => Ok((Kind::Notification, names)),
             true => Err(Denial::MessageInvalid("a notification has no `id`")),
         };
     }

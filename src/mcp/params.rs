@@ -39,8 +39,8 @@ enum Type {
     Text,
 }
 
-/// Refuses members of `params` of another type than they have in MCP, wherever
-/// they stand, and those that some server would take for one that decides. No
+/// Refuses members of `params` of another type than they have in MCP, whatever
+/// the method, and those that some server would take for one that decides. No
 /// member that MCP has is other than ASCII.
 pub(super) fn check_params(params: &Object<'_>) -> Result<(), Denial> {
     for (name, value) in params.members() {

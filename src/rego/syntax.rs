@@ -73,6 +73,18 @@ pub(super) fn static_path(expr: &Expr) -> (Vec<String>, bool) {
     (parts, true)
 }
 
+/// What stands behind the dots of a reference.
+pub(super) fn fields(mut expr: &Expr) -> Vec<String> {
+    let mut names = Vec::new();
+    while let Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } = expr {
+        if let Expr::RefDot { field, .. } = expr {
+            names.push(field.0.text().to_owned());
+        }
+        expr = refr;
+    }
+    names
+}
+
 /// The reference in the head of a rule.
 pub(super) fn refr(rule: &Rule) -> &Expr {
     match rule {

@@ -12,7 +12,7 @@ use super::Refusal;
 use super::builtins::{self, Need, Verdict};
 use super::input;
 use super::program::Program;
-use super::syntax::{anchor, base, declared, literal_keys, static_path, variables};
+use super::syntax::{anchor, base, declared, fields, literal_keys, static_path, variables};
 
 /// An expression nested this deep takes about as much stack as one rule.
 const DEPTH_PER_FRAME: usize = 16;
@@ -38,6 +38,8 @@ pub(super) struct Visits {
     pub(super) reads: BTreeMap<usize, BTreeSet<Vec<String>>>,
     /// Names that a rule may look members of a value up by.
     pub(super) names: BTreeMap<usize, BTreeSet<String>>,
+    /// Rules that may look up members of the input by names that they compute.
+    pub(super) computing: BTreeSet<usize>,
     /// What a rule needs of the stack, in rules.
     pub(super) frames: BTreeMap<usize, usize>,
     /// To each value those that may flow into it.
@@ -294,7 +296,8 @@ impl<'p, 'm> Visitor<'p, 'm> {
     fn parts(&mut self, expr: &Expr) -> Sources {
         match expr {
             Expr::RawString { .. } | Expr::String { .. } => {
-                self.name(builtins::text(expr));
+                let names = self.visits.names.entry(self.node).or_default();
+                names.extend(builtins::text(expr).map(str::to_owned));
                 Sources::new()
             }
             Expr::Bool { .. } | Expr::Null { .. } | Expr::Number { .. } => Sources::new(),
@@ -419,6 +422,10 @@ impl<'p, 'm> Visitor<'p, 'm> {
     fn arguments(&mut self, name: &str, params: &[Ref<Expr>]) -> Vec<Sources> {
         let mut rest = params;
         let mut from = Vec::new();
+        // Those that take names of members as values.
+        if matches!(name, "object.get" | "object.filter" | "object.subset" | "object.keys" | "walk") {
+            self.visits.computing.insert(self.node);
+        }
         if let (true, [object, key, _]) = (name == "object.get", params)
             && let Some(keys) = literal_keys(key)
             && let (Root::Input(mut path), true) = self.root(object)
@@ -449,23 +456,6 @@ impl<'p, 'm> Visitor<'p, 'm> {
         self.program.function(&full)
     }
 
-    fn name(&mut self, name: Option<&str>) {
-        let names = self.visits.names.entry(self.node).or_default();
-        names.extend(name.map(str::to_owned));
-    }
-
-    /// Writes down what stands behind the dots of a reference.
-    fn fields(&mut self, mut expr: &Expr) {
-        while let Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } = expr {
-            match expr {
-                Expr::RefDot { field, .. } => self.name(Some(field.0.text())),
-                Expr::RefBrack { index, .. } => self.name(builtins::text(index)),
-                _ => {}
-            }
-            expr = refr;
-        }
-    }
-
     fn reference(&mut self, expr: &Expr) -> Sources {
         let span = anchor(expr);
         let (root, is_static) = self.root(expr);
@@ -475,7 +465,10 @@ impl<'p, 'm> Visitor<'p, 'm> {
             Root::Local(_) | Root::Value(_) => false,
         };
         if !is_named {
-            self.fields(expr);
+            self.visits.names.entry(self.node).or_default().extend(fields(expr));
+            if !is_static {
+                self.visits.computing.insert(self.node);
+            }
         }
         let from: Sources = match root {
             Root::Value(from) => from,

@@ -43,7 +43,10 @@ def suite(url: str, where: Path, *options: str) -> dict[str, Result]:
     command = node(SUITE, "server", "--url", url, "-o", str(where), *options)
     # The status says whether the server conforms; what counts here is the difference.
     with (where / "output.log").open("wb") as log:
-        subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=300, cwd=where)
+        try:
+            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=300, cwd=where)
+        except subprocess.TimeoutExpired as expired:
+            raise Failed(f"the suite did not end in 300 s:\n{tail(where / 'output.log')}") from expired
     found: dict[str, Result] = {}
     for file in sorted(where.glob("*/checks.json")):
         scenario = re.sub(r"^server-|-20\d\d-\d\d-\d\dT[\dZ-]+$", "", file.parent.name)

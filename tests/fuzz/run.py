@@ -37,8 +37,19 @@ def steps() -> Iterator[dict[str, Any]]:
             if isinstance(case, dict):
                 for step in [case, *case.get("then", [])]:
                     before = {**before, **step}
-                    if isinstance(before.get("request", {}), dict):
-                        yield before
+                    for value in step.get("each", [None]):
+                        yield before if value is None else filled(before, value)
+
+
+def filled(step: Any, value: Any) -> Any:
+    """A step with one of its values in the place of `{each}`."""
+    if isinstance(step, dict):
+        return {name: filled(member, value) for name, member in step.items() if name != "each"}
+    if isinstance(step, list):
+        return [filled(item, value) for item in step]
+    if step == "{each}":
+        return value
+    return step.replace("{each}", str(value)) if isinstance(step, str) else step
 
 
 def body_of(request: dict[str, Any], method: str) -> bytes:
@@ -48,8 +59,12 @@ def body_of(request: dict[str, Any], method: str) -> bytes:
     if "raw_body_base64" in request:
         return base64.b64decode(request["raw_body_base64"])
     if repeat:
-        text = repeat["text"] * min(int(repeat["times"]), 200)
-        return f"{repeat.get('before', '')}{text}{repeat.get('after', '')}".encode()
+        # As text, a list of repeats is one after the other; a short form of each will do.
+        parts = repeat if isinstance(repeat, list) else [repeat]
+        texts = [(part.get("before", ""), part["text"], min(int(part["times"]), 200), part.get("after", "")) for part in parts]
+        return "".join(before + text * times + after for before, text, times, after in texts).encode()
+    if "raw_bytes" in request:
+        return str(request["raw_bytes"]).encode("latin-1")
     if "body" in request:
         return b"" if request["body"] is None else json.dumps(request["body"], separators=(",", ":")).encode()
     return json.dumps(CALL).encode() if method == "POST" else b""
