@@ -70,13 +70,18 @@ pub(crate) enum Run {
     H1Bytes,
     /// HTTP/1.1 in chunks of one byte.
     H1Chunked,
+    /// The same with extensions, and ended by trailers.
+    H1Trailers,
     /// HTTP/2, its end in a frame of its own.
     H2,
+    /// HTTP/2, its end in the last frame of the body.
+    H2End,
     /// HTTP/2, ended by trailers.
     H2Trailers,
 }
 
-pub(crate) const FRAMINGS: [Run; 5] = [Run::H1, Run::H1Bytes, Run::H1Chunked, Run::H2, Run::H2Trailers];
+pub(crate) const FRAMINGS: [Run; 7] =
+    [Run::H1, Run::H1Bytes, Run::H1Chunked, Run::H1Trailers, Run::H2, Run::H2End, Run::H2Trailers];
 
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -240,9 +245,9 @@ impl File {
             return Err("`why`: expected a sentence".into());
         }
         let given = first.remove("given").unwrap_or_else(|| json!({}));
-        let runs = first
-            .remove("runs")
-            .unwrap_or_else(|| json!(["native", "h1", "h1_bytes", "h1_chunked", "h2", "h2_trailers"]));
+        let runs = first.remove("runs").unwrap_or_else(|| {
+            json!(["native", "h1", "h1_bytes", "h1_chunked", "h1_trailers", "h2", "h2_end", "h2_trailers"])
+        });
         let runs: Vec<Run> = serde_json::from_value(runs).map_err(|error| format!("`runs`: {error}"))?;
         let Value::Array(then) = first.remove("then").unwrap_or_else(|| json!([])) else {
             return Err("`then`: expected a list".into());

@@ -29,10 +29,10 @@ pub(crate) struct Response {
 /// reset, or whose connection is, has none.
 pub(crate) fn send(port: u16, framing: Run, request: &Request) -> Result<Option<Response>, String> {
     match framing {
-        Run::H1 | Run::H1Bytes | Run::H1Chunked => {
+        Run::H1 | Run::H1Bytes | Run::H1Chunked | Run::H1Trailers => {
             h1(port, framing, request).map_err(|error| format!("HTTP/1.1: {error}"))
         }
-        Run::H2 | Run::H2Trailers => {
+        Run::H2 | Run::H2End | Run::H2Trailers => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 match tokio::time::timeout(PATIENCE, h2(port, framing, request)).await {
@@ -48,7 +48,9 @@ pub(crate) fn send(port: u16, framing: Run, request: &Request) -> Result<Option<
 /// Can the request be said in this framing? What has no body has neither chunks
 /// nor trailers.
 pub(crate) fn applies(framing: Run, request: &Request) -> bool {
-    request.body.is_some() || request.method == "POST" || !matches!(framing, Run::H1Chunked | Run::H2Trailers)
+    request.body.is_some()
+        || request.method == "POST"
+        || !matches!(framing, Run::H1Chunked | Run::H1Trailers | Run::H2Trailers)
 }
 
 fn h1(port: u16, framing: Run, request: &Request) -> Result<Option<Response>, String> {
@@ -103,7 +105,7 @@ pub(crate) fn writes(framing: Run, request: &Request) -> Vec<Vec<u8>> {
     }
     let body = request.body.as_deref().unwrap_or_default();
     let has_length = request.headers.iter().any(|(name, _)| name == "content-length");
-    if framing == Run::H1Chunked {
+    if matches!(framing, Run::H1Chunked | Run::H1Trailers) {
         head.extend_from_slice(b"\r\ntransfer-encoding: chunked");
     } else if !has_length && (request.body.is_some() || request.method == "POST") {
         head.extend_from_slice(format!("\r\ncontent-length: {}", body.len()).as_bytes());
@@ -113,15 +115,17 @@ pub(crate) fn writes(framing: Run, request: &Request) -> Vec<Vec<u8>> {
     let piece = if body.len() > PIECE { PIECE } else { 1 };
     match framing {
         Run::H1Bytes => head.chunks(1).chain(body.chunks(piece)).map(<[u8]>::to_vec).collect(),
-        Run::H1Chunked => {
+        Run::H1Chunked | Run::H1Trailers => {
+            let (extension, trailers) =
+                if framing == Run::H1Trailers { (";x=y", "x-trailer: 1\r\n") } else { ("", "") };
             let mut chunks = Vec::new();
             for chunk in body.chunks(piece) {
-                chunks.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+                chunks.extend_from_slice(format!("{:x}{extension}\r\n", chunk.len()).as_bytes());
                 chunks.extend_from_slice(chunk);
                 chunks.extend_from_slice(b"\r\n");
             }
             if request.stops_after.is_none() {
-                chunks.extend_from_slice(b"0\r\n\r\n");
+                chunks.extend_from_slice(format!("0\r\n{trailers}\r\n").as_bytes());
             }
             vec![head, chunks]
         }
@@ -161,10 +165,11 @@ async fn h2(port: u16, framing: Run, request: &Request) -> Result<Option<Respons
         return Ok(None);
     }
     // Errors of writing are an early response, which is read below.
+    let ends = framing == Run::H2End;
     if !bodiless {
-        let _ = body.send_data(Bytes::from(request.body.clone().unwrap_or_default()), false);
+        let _ = body.send_data(Bytes::from(request.body.clone().unwrap_or_default()), ends);
     }
-    if !bodiless && !trailers {
+    if !bodiless && !trailers && !ends {
         // The end comes by itself, after the last byte.
         let _ = body.send_data(Bytes::new(), true);
     }

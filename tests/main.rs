@@ -24,6 +24,7 @@ mod cors;
 mod docs;
 mod envoy;
 mod frames;
+mod framing;
 mod json_suite;
 mod keys;
 mod native;
@@ -34,6 +35,7 @@ mod reload;
 mod shipped;
 mod streams;
 mod upstream;
+mod wire;
 
 use libtest_mimic::Arguments;
 
@@ -51,12 +53,14 @@ fn main() {
     trials.extend(docs::trials());
     trials.extend(command::trials());
     trials.extend(envoy::trials(&cases));
+    trials.extend(framing::trials());
     trials.extend(streams::trials());
     trials.extend(frames::trials());
     trials.extend(cors::trials());
     trials.extend(reload::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     envoy::close();
+    wire::close();
     eprintln!("{}", envoy::summary());
     conclusion.exit();
 }

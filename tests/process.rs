@@ -115,15 +115,26 @@ impl Envoy {
 
     /// Starts it.
     pub(crate) fn launch(setting: &Setting<'_>) -> Result<Self, String> {
+        Self::launch_changed(setting, |_, _| {})
+    }
+
+    /// Starts it with other changes to `envoy/envoy.yaml` and `envoy/filter.yaml`.
+    pub(crate) fn launch_changed(
+        setting: &Setting<'_>,
+        change: impl Fn(&mut String, &mut Value),
+    ) -> Result<Self, String> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let (binary, module) = (binary()?, module()?);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let directory = root().join(format!("target/test-envoy/{}-{count}", std::process::id()));
         fs::create_dir_all(directory.join("gate")).unwrap();
         let admin = free_port();
-        fs::write(directory.join("envoy.yaml"), render(setting, admin, &directory)).unwrap();
+        let mut bootstrap = render(setting, admin, &directory);
+        let mut filter = document(setting.configuration, &module);
+        change(&mut bootstrap, &mut filter);
+        fs::write(directory.join("envoy.yaml"), bootstrap).unwrap();
         fs::write(directory.join("access.log"), "").unwrap();
-        swap(&directory, 0, &document(setting.configuration, &module));
+        swap(&directory, 0, &filter);
 
         // The shell kills Envoy when our end of its input closes, however we end.
         let mut child = Command::new("sh")
@@ -232,21 +243,21 @@ impl Drop for Envoy {
 }
 
 /// `envoy/filter.yaml` with this configuration; JSON is YAML.
-fn document(configuration: &Value, module: &Path) -> String {
+fn document(configuration: &Value, module: &Path) -> Value {
     let mut filter = Keys::shared().filter(configuration, module.to_str().unwrap());
     if is_body_held(configuration) {
         filter["resources"][0]["typed_config"]["config"]["allow_on_headers_stop_iteration"] = false.into();
     }
-    filter.to_string()
+    filter
 }
 
 /// Puts a file in the place of the one before, as the kubelet does with a
 /// ConfigMap: `filter.yaml` -> `..data/filter.yaml`, `..data` -> a directory.
-fn swap(directory: &Path, generation: usize, document: &str) {
+fn swap(directory: &Path, generation: usize, document: &Value) {
     let gate = directory.join("gate");
     let version = format!("..2026_11_23_{generation}");
     fs::create_dir(gate.join(&version)).unwrap();
-    fs::write(gate.join(&version).join("filter.yaml"), document).unwrap();
+    fs::write(gate.join(&version).join("filter.yaml"), document.to_string()).unwrap();
     if generation == 0 {
         symlink("..data/filter.yaml", gate.join("filter.yaml")).unwrap();
     }
