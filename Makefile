@@ -23,13 +23,16 @@ setup = $(call need,python3,install Python 3.11 or newer (apt-get install python
 rust = . $(TOOLS)/rust.env &&
 wasm = . $(TOOLS)/wasm.env &&
 
+# The module of tests/trap.rs, which traps when it is asked to.
+TRAP := target/trap
+
 # For make fuzz.
 TARGET  = reader
 SECONDS = 60
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build module run test check threats differential policy bench soak mutants fuzz clean
+.PHONY: help build module trap run test check threats differential policy bench soak mutants fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
@@ -48,7 +51,11 @@ run: module ## Start Envoy with the gate before a demo MCP server, and give the 
 	@$(setup) envoy $(if $(filter 1,$(FUNC_E)),func-e)
 	@exec $(PYTHON) envoy/demo/tour.py
 
-test: module policy ## Run every test, natively and through a real Envoy
+trap: module
+	$(wasm) $$CARGO rustc --locked --release --lib --target $(TRIPLE) --crate-type cdylib \
+		--target-dir $(TRAP) -- --cfg mcp_gate_trap
+
+test: module trap policy ## Run every test, natively and through a real Envoy
 	@$(setup) envoy clients func-e go-client rust-client json-suite differential
 	$(rust) cargo test --locked
 	$(PYTHON) tests/clients/run.py

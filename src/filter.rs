@@ -126,6 +126,8 @@ impl Context for Stream {}
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        #[cfg(mcp_gate_trap)]
+        trap("headers");
         let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) else {
             return self.fail();
         };
@@ -135,6 +137,8 @@ impl HttpContext for Stream {
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        #[cfg(mcp_gate_trap)]
+        trap("body");
         match self.exchange.verdict() {
             Some(Verdict::Permit) => return Action::Continue,
             Some(Verdict::Deny | Verdict::Serve) => return Action::Pause,
@@ -189,6 +193,8 @@ impl HttpContext for Stream {
     }
 
     fn on_log(&mut self) {
+        #[cfg(mcp_gate_trap)]
+        trap("log");
         if self.exchange.verdict().is_none() {
             self.report();
         }
@@ -254,6 +260,17 @@ fn apply(map: MapType, edits: &Edits) -> bool {
         |(name, value): &(&str, String)| hostcalls::set_map_value_bytes(map, name, Some(value.as_bytes())).is_ok();
     let added = |(name, value): &(&str, String)| hostcalls::add_map_value_bytes(map, name, value.as_bytes()).is_ok();
     edits.remove.iter().all(removed) && edits.set.iter().all(set) && edits.add.iter().all(added)
+}
+
+/// Traps where a request asks for it. It is in no module but that of `tests/trap.rs`,
+/// which shows what else a trap hits.
+#[cfg(mcp_gate_trap)]
+#[expect(clippy::panic, reason = "it is what is wanted")]
+fn trap(at: &str) {
+    let asked = hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, "x-trap");
+    if asked.ok().flatten().is_some_and(|asked| asked == at.as_bytes()) {
+        panic!("mcp_gate_trap: {at}");
+    }
 }
 
 fn send(reply: &Reply) {

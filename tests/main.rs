@@ -34,6 +34,7 @@ mod rego;
 mod reload;
 mod shipped;
 mod streams;
+mod trap;
 mod upstream;
 mod wire;
 
@@ -58,6 +59,7 @@ fn main() {
     trials.extend(frames::trials());
     trials.extend(cors::trials());
     trials.extend(reload::trials());
+    trials.extend(trap::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     envoy::close();
     wire::close();

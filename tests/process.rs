@@ -52,6 +52,11 @@ pub(crate) fn module() -> Result<PathBuf, String> {
     needed("MCP_GATE_MODULE", "target/wasm32-wasip1/release/mcp_gate.wasm", "`make build` makes it")
 }
 
+/// The one of `make trap`.
+pub(crate) fn trapping_module() -> Result<PathBuf, String> {
+    needed("MCP_GATE_TRAP_MODULE", "target/trap/wasm32-wasip1/release/mcp_gate.wasm", "`make trap` makes it")
+}
+
 fn binary() -> Result<PathBuf, String> {
     needed("MCP_GATE_ENVOY", "target/tools/bin/envoy", "`python3 tests/setup.py envoy` installs it")
 }
