@@ -32,7 +32,7 @@ SECONDS = 60
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build module trap run test check threats differential policy bench soak mutants fuzz clean
+.PHONY: help build module trap run test check threats differential matrix policy bench soak mutants fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
@@ -68,6 +68,10 @@ differential: ## Hold the reader against other parsers (CASES=100000 SEED=1 LIMI
 	@$(setup) wasm-target differential
 	$(rust) MCP_GATE_CASES=$(CASES) MCP_GATE_SEED=$(SEED) MCP_GATE_LIMIT=$(LIMIT) \
 		cargo test --locked --test differential
+
+matrix: module ## Run the cases on older Envoys, too
+	@$(setup) envoy envoys
+	$(rust) $(PYTHON) tests/matrix.py $(VERSIONS)
 
 check: policy ## Format, lints, docs, licences and advisories
 	@$(setup) wasm-target cargo-deny

