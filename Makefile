@@ -58,6 +58,7 @@ trap: module
 test: module trap policy ## Run every test, natively and through a real Envoy
 	@$(setup) envoy clients func-e go-client rust-client json-suite differential
 	$(rust) cargo test --locked
+	$(rust) $(PYTHON) tests/threats.py
 	$(PYTHON) tests/clients/run.py
 	$(PYTHON) tests/clients/run.py --func-e
 	$(PYTHON) tests/clients/repertoire.py
