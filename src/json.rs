@@ -21,7 +21,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 pub use names::{Names, is_lookalike};
-use names::{is_alike, is_plain, skeleton};
+use names::{is_alike, skeleton, weight};
 use number::{MAX_SAFE_INTEGER, UNSAFE, unsafe_number};
 
 /// Bounds on one JSON text.
@@ -428,8 +428,8 @@ impl Name<'_> {
             let problem = format_args!("expected names of at most {most} bytes, found one of {length}");
             return Err(self.state.refuse(Fault::TooLarge, problem));
         }
-        if !alike && !is_plain(name) {
-            self.state.odd_names = self.state.odd_names.saturating_add(name.len());
+        if !alike {
+            self.state.odd_names = self.state.odd_names.saturating_add(weight(name));
             if self.state.odd_names > ODD_NAMES {
                 let problem =
                     format_args!("expected at most {ODD_NAMES} bytes of names in unusual letters, found more");
@@ -565,8 +565,10 @@ mod tests {
             let members: Vec<String> = (0..count).map(|number| format!("\"{name}{number:05}\":0")).collect();
             format!("{{{}}}", members.join(","))
         };
-        assert!(read(&odd(1500, "\u{fdfa}")).is_ok());
-        assert_eq!(read(&odd(2100, "\u{fdfa}")).unwrap_err().fault, Fault::TooLarge);
+        assert!(read(&odd(200, "\u{fdfa}")).is_ok());
+        assert_eq!(read(&odd(220, "\u{fdfa}")).unwrap_err().fault, Fault::TooLarge);
+        assert!(read(&odd(2300, "\u{e9}")).is_ok());
+        assert_eq!(read(&odd(2400, "\u{e9}")).unwrap_err().fault, Fault::TooLarge);
         assert!(read(&odd(15_000, "\u{540d}\u{524d}")).is_ok());
     }
 

@@ -15,6 +15,7 @@
 //! can read. A policy that reads the time is asked each time.
 
 mod memory;
+mod names;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -29,10 +30,11 @@ use regorus::{Engine, Value};
 use crate::denial::Denial;
 use crate::http::Head;
 use crate::json::{Names, Object, shown};
-use crate::mcp::{Call, Kind};
-use crate::rego::{self, Analysis, Refusal};
+use crate::mcp::{Call, Kind, is_known_method};
+use crate::rego::{self, Refusal};
 use crate::token::{self, Identity};
 use memory::Memory;
+use names::{HeaderNames, SECRET, member_names};
 
 /// The modules of `policies/`, compiled into the binary.
 pub const BUNDLED: [(&str, &str); 5] = [
@@ -83,6 +85,8 @@ pub struct Policy {
     options: Options,
     revision: String,
     names: InputNames,
+    /// The headers that some rule can read.
+    header_names: HeaderNames,
     /// The names by which the rules know members of what a caller hands in.
     members: Names,
     memory: Option<Memory>,
@@ -196,6 +200,7 @@ impl Policy {
             options,
             revision: revision(&files, data),
             names: InputNames::new(),
+            header_names: HeaderNames::new(&analysis),
             members: member_names(&analysis, data),
             memory: Memory::new(&analysis),
         };
@@ -230,6 +235,12 @@ impl Policy {
 
     /// Decides one call.
     pub fn decide(&self, question: Question<'_>) -> Result<Permit, Denial> {
+        // What is no text has no value in the input; a rule would take it for absent.
+        let mut headers = question.head.iter().filter(|(name, _)| self.header_names.reads(name));
+        if let Some((name, _)) = headers.find(|(_, value)| std::str::from_utf8(value).is_err()) {
+            let name = name.chars().take(64).collect();
+            return Err(Denial::HeaderRefused { expected: "UTF-8 in every", name });
+        }
         let permit = match self.answer(question) {
             Ok(()) => Permit { shadow: None },
             Err(denial) if self.options.shadow => Permit { shadow: Some(denial) },
@@ -385,16 +396,6 @@ impl Policy {
 /// Headers for the input: repeated ones joined with a comma (RFC 9110 §5.3),
 /// without credentials, without those that are not UTF-8.
 fn headers(head: &Head) -> Value {
-    const SECRET: [&str; 8] = [
-        "api-key",
-        "authorization",
-        "cookie",
-        "dpop",
-        "proxy-authorization",
-        "x-api-key",
-        "x-auth-token",
-        "x-forwarded-access-token",
-    ];
     let mut joined: BTreeMap<&str, String> = BTreeMap::new();
     for (name, value) in head.iter().filter(|(name, _)| !SECRET.contains(name)) {
         let Ok(value) = std::str::from_utf8(value) else { continue };
@@ -420,7 +421,9 @@ fn insert(object: &mut BTreeMap<Value, Value>, name: &Value, value: Option<Value
 /// What the contract's `handshake: allow` is about.
 fn is_handshake(call: &Call<'_>) -> bool {
     match call.kind {
-        Kind::Notification | Kind::Stream | Kind::Terminate => true,
+        Kind::Stream | Kind::Terminate => true,
+        // What the operator added is no part of it.
+        Kind::Notification => call.method.as_deref().is_some_and(is_known_method),
         Kind::Response => false,
         Kind::Request => matches!(
             call.method.as_deref(),
@@ -498,38 +501,6 @@ fn failure(error: &str) -> Denial {
     }
     let place = Refusal::from_engine("policy", error);
     Denial::PolicyError(format!("{}:{}:{}", place.file, place.line, place.column))
-}
-
-/// The names by which rules may ask for a member of what a caller hands in: those
-/// that they spell out, and, where they compute names, every text of the data.
-fn member_names(analysis: &Analysis, data: &serde_json::Value) -> Names {
-    const PARTS: [&str; 3] = ["arguments", "augmentation", "input_responses"];
-    let mut names = Names::default();
-    if !PARTS.iter().any(|part| analysis.reads(&["mcp", part])) {
-        return names;
-    }
-    let below = analysis.reads.iter().filter_map(|path| match path.as_slice() {
-        [mcp, part, below @ ..] if mcp == "mcp" && PARTS.contains(&part.as_str()) => Some(below),
-        _ => None,
-    });
-    below.flatten().chain(&analysis.names).for_each(|name| names.add(name));
-    if analysis.computes_names {
-        add_texts(data, &mut names);
-    }
-    names
-}
-
-/// The depth is that of a configuration, which its reader bounds.
-fn add_texts(data: &serde_json::Value, names: &mut Names) {
-    match data {
-        serde_json::Value::String(text) => names.add(text),
-        serde_json::Value::Array(items) => items.iter().for_each(|item| add_texts(item, names)),
-        serde_json::Value::Object(members) => members.iter().for_each(|(name, value)| {
-            names.add(name);
-            add_texts(value, names);
-        }),
-        _ => {}
-    }
 }
 
 /// SHA-256 over names, modules and data, each with its length before it.

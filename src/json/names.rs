@@ -45,9 +45,13 @@ impl Names {
     }
 }
 
-/// Does a name look like one of these without being it?
+/// Does a name look like one of these, which are ASCII, without being it?
 pub fn is_lookalike(name: &str, known: &[&str]) -> bool {
-    !known.contains(&name) && known.iter().any(|known| is_alike(name, known))
+    if known.contains(&name) {
+        return false;
+    }
+    let skeleton = skeleton(name);
+    known.iter().any(|known| known.eq_ignore_ascii_case(&skeleton))
 }
 
 /// The skeleton of a name.
@@ -62,8 +66,18 @@ pub(super) fn skeleton(name: &str) -> Cow<'_, str> {
 }
 
 /// Is all of a name ASCII, or letters that are their own skeleton?
-pub(super) fn is_plain(name: &str) -> bool {
+fn is_plain(name: &str) -> bool {
     name.is_ascii() || name.chars().all(is_settled)
+}
+
+/// What looking a name up costs: the bytes of its characters, and many times that
+/// where one stands for a word. Nothing for a plain name.
+pub(super) fn weight(name: &str) -> usize {
+    let weight = |c: char| match c {
+        '\u{2100}'..='\u{214f}' | '\u{3200}'..='\u{33ff}' | '\u{fb00}'..='\u{fdff}' | '\u{1f100}'..='\u{1f2ff}' => 72,
+        c => c.len_utf8(),
+    };
+    if is_plain(name) { 0 } else { name.chars().map(weight).sum() }
 }
 
 /// Characters whose skeleton they are themselves, next to any other of them: ASCII,
@@ -90,10 +104,13 @@ pub(super) fn is_alike(one: &str, other: &str) -> bool {
 }
 
 fn looked_up(name: &str) -> String {
-    let seen: String = name.chars().filter(|c| !is_ignorable(*c)).nfkc().collect();
+    // A capital I with a dot is an i to some (Java, Go), to others an i with a dot.
+    let plain = |c| if c == '\u{130}' { 'i' } else { c };
+    let seen: String = name.chars().filter(|c| !is_ignorable(*c)).map(plain).nfkc().collect();
     // Down, up and down: `\u{17f}` is S in upper case alone, `\u{1e9e}` is SS only from below.
     let folded = seen.chars().flat_map(char::to_lowercase).flat_map(char::to_uppercase).flat_map(char::to_lowercase);
-    folded.nfkc().filter(|c| !is_ignorable(*c)).collect()
+    let folded: String = folded.nfkc().filter(|c| !is_ignorable(*c)).collect();
+    folded.replace("i\u{307}", "i")
 }
 
 /// Characters that show nothing (Unicode, Default_Ignorable_Code_Point).
@@ -125,6 +142,8 @@ mod tests {
             ("STRASSE", "stra\u{df}e"),
             ("\u{3c3}", "\u{3c2}"),
             ("\u{130}d", "i\u{307}d"),
+            ("rec\u{130}pient", "recipient"),
+            ("\u{131}d", "ID"),
         ] {
             assert!(is_alike(one, other), "{one:?} and {other:?}");
             assert_eq!(skeleton(one), skeleton(other));

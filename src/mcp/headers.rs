@@ -4,14 +4,14 @@
 //! `Mcp-Method`, `Mcp-Name`, and `Mcp-Param-*`, which repeats arguments of a tool
 //! (2026-07-28, Streamable HTTP, Request Metadata).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jwt_simple::reexports::ct_codecs::{Base64, Decoder as _};
 
 use super::{Call, Era, Kind};
 use crate::denial::Denial;
 use crate::http::Head;
-use crate::json::{Json, Limits};
+use crate::json::{Json, Limits, Object};
 
 /// Which `Mcp-Param-*` headers the tools of a resource have: by tool, the end of
 /// the header's name in lower case, and the path of the argument.
@@ -73,7 +73,10 @@ impl Call<'_> {
                 _ => return Err(Denial::HeaderMismatch(MISMATCH)),
             }
         }
-        let given = head.iter().filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?, value)));
+        let given: Vec<_> = head.iter().filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?, value))).collect();
+        // Looked up by name, since there may be thousands; no two differ in case alone.
+        let arguments = self.arguments().filter(|_| !given.is_empty()).into_iter().flat_map(Object::members);
+        let arguments: HashMap<_, _> = arguments.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
         for (name, value) in given {
             one(head, &format!("{PREFIX}{name}"), REPEATED)?;
             if decoded(value).is_none() {
@@ -84,10 +87,8 @@ impl Call<'_> {
             }
             // A schema may give the name of one argument to the header of another,
             // but whoever does so says it in `param_headers`.
-            let arguments = self.arguments().into_iter().flat_map(|arguments| arguments.members());
-            let mut same = arguments.filter(|(argument, _)| argument.eq_ignore_ascii_case(name));
-            if same.any(|(_, argument)| !matches!(argument, Json::Array(_) | Json::Object(_)) && !says(value, argument))
-            {
+            let same = arguments.get(name).filter(|argument| !matches!(argument, Json::Array(_) | Json::Object(_)));
+            if same.is_some_and(|argument| !says(value, argument)) {
                 return Err(Denial::HeaderMismatch(MISMATCH));
             }
         }

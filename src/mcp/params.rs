@@ -43,6 +43,7 @@ enum Type {
 /// the method, and those that some server would take for one that decides. No
 /// member that MCP has is other than ASCII.
 pub(super) fn check_params(params: &Object<'_>) -> Result<(), Denial> {
+    check_count(params, "`params`")?;
     for (name, value) in params.members() {
         let Some((_, expected)) = DECISIVE.iter().find(|(known, _)| *known == name) else {
             let known = DECISIVE.map(|(known, _)| known);
@@ -78,8 +79,21 @@ pub(super) fn check_params(params: &Object<'_>) -> Result<(), Denial> {
     }
 }
 
+/// Refuses an object of the protocol's own with more members than it can have; each is
+/// looked at several times.
+fn check_count(object: &Object<'_>, place: &str) -> Result<(), Denial> {
+    const MOST: usize = 100;
+    match object.members().count() {
+        count if count > MOST => {
+            Err(Denial::JsonTooLarge(format!("{place}: expected at most {MOST} members, found {count}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Refuses members of an object that look like one of these without being it.
 pub(super) fn check_lookalikes(object: &Object<'_>, place: &str, known: &[&str]) -> Result<(), Denial> {
+    check_count(object, place)?;
     match object.members().any(|(name, _)| is_lookalike(name, known)) {
         true => Err(Denial::MemberLookalike(format!("{place} has a member that looks like another; spell it exactly"))),
         false => Ok(()),

@@ -105,6 +105,7 @@ impl Versions {
                 Err(Denial::ParamsInvalid("`params._meta`: expected `io.modelcontextprotocol/protocolVersion`"))
             }
             (_, Some(_)) => Err(Denial::HeaderMismatch("MCP-Protocol-Version: expected the version in `params._meta`")),
+            (Some(version), None) if method == "initialize" => self.asked(params).map(|_| version),
             (Some(version), None) => Ok(version),
             (None, None) if method == "initialize" => self.asked(params),
             (None, None) => self.assumed(),
