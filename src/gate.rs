@@ -210,13 +210,6 @@ impl Exchange {
         if let Some(name) = ["upgrade", ":protocol"].into_iter().find(|name| head.has(name)) {
             return Err(refused("no", name));
         }
-        // To a server that ends a line there, what follows is a header. (A credential has
-        // a grammar of its own.)
-        let has_line_end = |value: &[u8]| value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0));
-        let mut others = head.iter().filter(|(name, _)| *name != "authorization");
-        if let Some((name, _)) = others.find(|(_, value)| has_line_end(value)) {
-            return Err(refused(ONE, name));
-        }
         if let Some(name) = SINGLE.into_iter().find(|name| head.get(name).is_err()) {
             return Err(match name {
                 "content-type" | "content-encoding" => Denial::MediaTypeRefused,

@@ -366,10 +366,17 @@ impl<'de> Visitor<'de> for Reader<'_> {
 fn collision<'m>(members: &'m [(Cow<'_, str>, Json<'_>)], alike: bool) -> Option<(Fault, &'m str)> {
     let fault = |one: &str, other: &str| if one == other { Fault::Duplicate } else { Fault::Lookalike };
     if members.len() <= 8 {
+        // Two names in ASCII look alike only if they are as long.
+        let is_ascii = members.iter().all(|(name, _)| name.is_ascii());
+        let is_same = |one: &str, other: &str| match (alike, is_ascii) {
+            (true, _) => one == other,
+            (false, true) => one.eq_ignore_ascii_case(other),
+            (false, false) => is_alike(one, other),
+        };
         let mut rest = members.iter();
         return std::iter::from_fn(|| rest.next()).zip(1..).find_map(|((name, _), next)| {
             let mut others = members.iter().skip(next).map(|(other, _)| other);
-            let other = others.find(|other| if alike { *other == name } else { is_alike(name, other) })?;
+            let other = others.find(|other| is_same(name, other))?;
             Some((fault(name, other), other.as_ref()))
         });
     }
