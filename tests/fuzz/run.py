@@ -39,6 +39,20 @@ def steps() -> Iterator[dict[str, Any]]:
                     before = {**before, **step}
                     for value in step.get("each", [None]):
                         yield before if value is None else filled(before, value)
+    # What the policy of src/world.rs asks for.
+    questions = ({"limit": 10}, {"limit": 10.5, "path": "/etc/shadow"}, {"options": {"recursive": True}},
+                 {"limit": 10, "options": {"recursive": False}, "region": "x"})
+    for name in ("read", "write", "other"):
+        for arguments in questions:
+            for subject in ("alice", "bob"):
+                params = {"name": name, "arguments": arguments}
+                yield {"token": {"sub": subject}, "request": {"body": {**CALL, "params": params}}}
+
+
+def widened(body: bytes) -> bytes:
+    """The same with more arguments: a reader may treat a large object in its own way."""
+    more = b"".join(b'"w%d":%d,' % (number, number) for number in range(9))
+    return re.sub(rb'("arguments":\s*\{)(?=\s*")', rb"\1" + more, body)
 
 
 def filled(step: Any, value: Any) -> Any:
@@ -101,12 +115,13 @@ def write_seeds(target: str, home: Path) -> Path:
         choices = f"{CONFIGURATIONS[index % len(CONFIGURATIONS)]}{TOKENS.get(who, '0')}0{index % 8}".encode()
         if target == "reader":
             # Legacy, and modern with headers that say what the body says.
-            found |= {body + b"00000", body + b"00001"}
+            found |= {body + b"00000", body + b"00001", widened(body) + b"00000"}
         elif target == "headers":
             found |= {choices + b"0" + head, choices + b"1" + head}
         else:
             ended = b"0" if body else b"1"
             found |= {choices + ended + head + b"\n\n" + body, b"0000" + ended + head + b"\n\n" + body}
+            found.add(b"0" + choices[1:2] + b"00" + ended + head + b"\n\n" + widened(body))
     for index, data in enumerate(sorted(found)):
         if len(data) <= LONGEST:
             (folder / f"{index:05}").write_bytes(data)
