@@ -1,7 +1,9 @@
 //! Many requests at a time, over one connection and over many, and clients that
 //! leave: each request is judged by itself, and has one record.
 
-use std::time::Duration;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use libtest_mimic::{Failed, Trial};
@@ -32,6 +34,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("PW-05 what comes after an answer changes nothing", late),
         trial("PW-20 INV-6 requests, records and lines of the access log are as many", reconciled),
         alone("PW-03 INV-1 without the flag nothing goes on", without_the_flag),
+        alone("PW-14 a request is decided by the configuration under which it began", in_flight),
     ]
 }
 
@@ -267,13 +270,55 @@ fn without_the_flag() -> Result<(), String> {
         config["allow_on_headers_stop_iteration"] = false.into();
     })?;
     let whole = writes(Run::H1, &world.call(0)).concat();
-    let stream = std::net::TcpStream::connect(("127.0.0.1", world.envoy.port)).map_err(|error| error.to_string())?;
+    let stream = TcpStream::connect(("127.0.0.1", world.envoy.port)).map_err(|error| error.to_string())?;
     stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
-    std::io::Write::write_all(&mut &stream, &whole).map_err(|error| error.to_string())?;
-    let answer = std::io::Read::read(&mut &stream, &mut [0; 1024]);
+    (&stream).write_all(&whole).map_err(|error| error.to_string())?;
+    let answer = (&stream).read(&mut [0; 1024]);
     if answer.is_ok() {
         return Err("expected no answer within a second, found one".into());
     }
     drop(stream);
     world.expect("without the flag", &[], &[(0, "incomplete")])
+}
+
+/// Held while the configuration changes, from one that allows to one that denies
+/// and back.
+fn in_flight() -> Result<(), String> {
+    let policy = |allow: bool| {
+        let rego = format!("package mcp.authz\n\nallow := {allow}\n");
+        json!({"policy": {"modules": {"authz.rego": rego}}})
+    };
+    let mut world = World::start(&policy(true))?;
+    let length = format!("content-length: {}\r\n\r\n", body(0).len());
+    let begun = [&world.head(), length.as_bytes(), &body(0)[..40]].concat();
+    for (old, expected, next) in [(true, (200, "permitted"), 403), (false, (403, "policy_denied"), 200)] {
+        let mut held = Vec::new();
+        for _ in 0..20 {
+            let stream = TcpStream::connect(("127.0.0.1", world.envoy.port)).map_err(|error| error.to_string())?;
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            (&stream).write_all(&begun).map_err(|error| error.to_string())?;
+            held.push(stream);
+        }
+        // They are in the module before the configuration goes.
+        world.envoy.wait_until("all are held", |envoy| envoy.stat("http.mcp.downstream_rq_active") >= 20)?;
+        world.configure(&policy(!old));
+        let request = world.call(0);
+        let start = Instant::now();
+        while client::send(world.envoy.port, Run::H1, &request)?.is_none_or(|answer| answer.status != next) {
+            world.code()?;
+            if start.elapsed() > PATIENCE {
+                return Err("the new configuration does not come".into());
+            }
+        }
+        world.code()?;
+        world.upstream.take();
+        for stream in held {
+            (&stream).write_all(&body(0)[40..]).map_err(|error| error.to_string())?;
+            let mut answer = [0; 12];
+            (&stream).read_exact(&mut answer).map_err(|error| error.to_string())?;
+            let status = String::from_utf8_lossy(&answer[9..]).parse().unwrap_or_default();
+            world.expect("held", &[status], &[expected])?;
+        }
+    }
+    world.no_trap()
 }

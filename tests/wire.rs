@@ -21,6 +21,7 @@ pub(crate) struct World {
     pub(crate) upstream: Upstream,
     /// A call of 0 by someone with a token.
     request: Request,
+    authority: String,
 }
 
 /// Worlds without a trial, by the patch of their configuration.
@@ -84,7 +85,13 @@ impl World {
         let step = serde_json::from_value(step).unwrap();
         let mut request = Session::default().request(&step, Keys::shared(), &authority, 0);
         request.body = Some(body(0));
-        Ok(Self { envoy, upstream, request })
+        Ok(Self { envoy, upstream, request, authority })
+    }
+
+    /// Swaps in another configuration.
+    pub(crate) fn configure(&mut self, given: &Value) {
+        let configuration = Keys::shared().configuration(given, &self.authority);
+        self.envoy.configure(&configuration);
     }
 
     /// A call of a number.
