@@ -447,9 +447,9 @@ impl Findings {
             let known = params.entry(tool.clone()).or_default();
             for (header, argument) in headers {
                 let path = format!("{path}.param_headers.{tool}.{header}");
-                if !is_param_name(&header) {
+                if !is_param_name(&header) || header.to_ascii_lowercase().starts_with("mcp-") {
                     let problem = format!(
-                        "expected A-Z a-z 0-9 - (after `Mcp-Param-` in the name of a header), found `{header}`"
+                        "expected A-Z a-z 0-9 -, what follows `Mcp-Param-` in the name of a header, found `{header}`"
                     );
                     self.add(&path, problem);
                 }
