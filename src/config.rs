@@ -16,12 +16,37 @@ use serde::Deserialize;
 
 use crate::gate::{Elsewhere, Gate, Hold};
 use crate::json::Limits;
-use crate::keys::{Algorithm, Keys};
+use crate::keys::{Algorithm, Crypto, Keys};
 use crate::mcp::{Dialect, ParamHeaders, VERSIONS, Versions, is_known_method, is_param_name};
 use crate::policy::{Options, Policy};
 use crate::resource::{Resource, Url};
 use crate::token::{self, Issuer, Tokens};
 use document::document;
+
+/// What the host gives when a configuration is loaded. The core has no other way
+/// to it.
+pub struct Surroundings<'a> {
+    /// Who verifies signatures.
+    pub crypto: Crypto,
+    /// The variables that the operator hands to the module.
+    pub environment: &'a dyn Fn(&str) -> Option<String>,
+    /// A random key that all workers of this proxy share. A secret.
+    pub proxy_key: [u8; 32],
+}
+
+impl Surroundings<'_> {
+    /// Those of a check and of tests: the module alone, no variables, and a key that
+    /// everybody knows. What is loaded with them must serve nobody.
+    pub fn offline() -> Self {
+        Self { crypto: Crypto::default(), environment: &|_| None, proxy_key: [0; 32] }
+    }
+}
+
+impl fmt::Debug for Surroundings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Surroundings").field("crypto", &self.crypto).finish_non_exhaustive()
+    }
+}
 
 /// What is wrong with a configuration, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -232,14 +257,14 @@ const MOST_HEADER_BYTES: usize = 48 * 1024;
 /// Reads, validates and compiles a configuration: a `google.protobuf.Struct` as
 /// it is on the wire, which is what Envoy makes of the YAML, or its JSON, which
 /// is what Istio sends.
-pub fn load(configuration: &[u8]) -> Result<Gate, Vec<Finding>> {
+pub fn load(configuration: &[u8], surroundings: &Surroundings<'_>) -> Result<Gate, Vec<Finding>> {
     let document =
         document(configuration).map_err(|problem| vec![Finding { path: "configuration".into(), problem }])?;
-    load_document(document)
+    load_document(document, surroundings)
 }
 
 /// As [`load`], from a document that was read already.
-pub fn load_document(document: serde_json::Value) -> Result<Gate, Vec<Finding>> {
+pub fn load_document(document: serde_json::Value, surroundings: &Surroundings<'_>) -> Result<Gate, Vec<Finding>> {
     let config: Config = serde_path_to_error::deserialize(document).map_err(|error| {
         let path = match error.path().to_string() {
             path if path == "." => "configuration".to_owned(),
@@ -263,6 +288,7 @@ pub fn load_document(document: serde_json::Value) -> Result<Gate, Vec<Finding>> 
                 ElsewhereConfig::Refuse => Elsewhere::Refuse,
                 ElsewhereConfig::Pass => Elsewhere::Pass,
             },
+            crypto: surroundings.crypto.clone(),
         }),
         _ => Err(findings.0),
     }
@@ -288,12 +314,10 @@ impl Findings {
             if !(0..=60).contains(&config.leeway) {
                 self.add(format!("{path}.leeway"), format!("expected 0 to 60 seconds, found {}", config.leeway));
             }
-            let keys = Keys::read(&config.jwks.inline.keys).unwrap_or_else(|unusable| {
-                for (key, problem) in unusable {
-                    self.add(format!("{path}.jwks.inline.keys[{key}]"), problem);
-                }
-                Keys::default()
-            });
+            let (keys, unusable) = Keys::read(&config.jwks.inline.keys);
+            for (key, problem) in unusable {
+                self.add(format!("{path}.jwks.inline.keys[{key}]"), problem);
+            }
             let issuer = Issuer {
                 issuer: config.issuer,
                 keys,

@@ -17,9 +17,10 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType, MetricType};
 
-use crate::config;
+use crate::config::{self, Surroundings};
 use crate::gate::{Exchange, Gate, Step};
 use crate::http::{Edits, Head, Reply};
+use crate::keys::Crypto;
 use crate::policy::Peer;
 use crate::record::Verdict;
 
@@ -36,6 +37,7 @@ const RECORD: &str = "mcp_gate.record";
 struct Root {
     gate: Option<Rc<Gate>>,
     shared: Rc<Shared>,
+    crypto: Crypto,
 }
 
 /// What all requests of a worker share.
@@ -49,7 +51,7 @@ struct Shared {
 impl Root {
     fn new() -> Self {
         let shared = Shared { seed: rand::random(), count: Cell::new(rand::random()), counters: RefCell::default() };
-        Self { gate: None, shared: Rc::new(shared) }
+        Self { gate: None, shared: Rc::new(shared), crypto: Crypto::new(None) }
     }
 }
 
@@ -61,7 +63,9 @@ impl RootContext for Root {
             error!("mcp-gate: no configuration; expected one under `configuration` of the plugin");
             return false;
         };
-        match config::load(&configuration) {
+        let surroundings =
+            Surroundings { crypto: self.crypto.clone(), environment: &environment, proxy_key: proxy_key() };
+        match config::load(&configuration, &surroundings) {
             Ok(gate) => {
                 info!("mcp-gate: policy {} in force", gate.policy.revision());
                 self.gate = Some(Rc::new(gate));
@@ -281,6 +285,22 @@ fn send(reply: &Reply) {
 fn now() -> SystemTime {
     // Without a time every token has yet to become valid.
     hostcalls::get_current_time().unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// A variable that `vm_config.environment_variables` hands to the module.
+#[expect(clippy::disallowed_methods, reason = "this is the host's side, which hands it to the core")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// A random key that all workers of this proxy share, made by the first of them.
+fn proxy_key() -> [u8; 32] {
+    const NAME: &str = "mcp_gate.proxy_key";
+    let own: [u8; 32] = rand::random();
+    // A number that no value has: it is set where there is none, and refused else.
+    let _ = hostcalls::set_shared_data(NAME, Some(&own), Some(u32::MAX));
+    let shared = hostcalls::get_shared_data(NAME).ok().and_then(|(value, _)| value);
+    shared.and_then(|value| value.try_into().ok()).unwrap_or(own)
 }
 
 fn peer() -> Peer {

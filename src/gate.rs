@@ -17,6 +17,7 @@ use serde_json::json;
 
 use crate::denial::Denial;
 use crate::http::{Edits, Head, MOST_HEADERS, Reply};
+use crate::keys::Crypto;
 use crate::mcp::{Call, Id, Kind, Refused};
 use crate::policy::{Peer, Permit, Policy, Question};
 use crate::record::{Record, Verdict};
@@ -60,6 +61,8 @@ pub struct Gate {
     pub hold: Hold,
     /// What becomes of requests to no protected resource.
     pub elsewhere: Elsewhere,
+    /// Who verifies signatures.
+    pub crypto: Crypto,
 }
 
 impl Gate {
@@ -179,7 +182,7 @@ impl Exchange {
             let headers = cors::preflight(&head);
             return self.serve(204, headers, String::new(), "preflight");
         }
-        match self.admit(resource, &head, now) {
+        match self.admit(resource, &gate.crypto, &head, now) {
             Err(denial) => self.refuse(denial, None, Some(resource)),
             Ok(identity) => {
                 let held = Held { resource: index, identity, head, peer };
@@ -223,7 +226,13 @@ impl Exchange {
     }
 
     /// Everything else that the head alone can be refused for.
-    fn admit(&mut self, resource: &Resource, head: &Head, now: SystemTime) -> Result<Rc<Identity>, Denial> {
+    fn admit(
+        &mut self,
+        resource: &Resource,
+        crypto: &Crypto,
+        head: &Head,
+        now: SystemTime,
+    ) -> Result<Rc<Identity>, Denial> {
         let is_post = head.method() == b"POST";
         if !is_post && head.method() != b"GET" && head.method() != b"DELETE" {
             return Err(Denial::MethodRefused { allow: if is_modern(head) { "POST" } else { "POST, GET, DELETE" } });
@@ -232,7 +241,7 @@ impl Exchange {
             return Err(Denial::CredentialInQuery);
         }
         let bearer = Bearer::from_head(head)?;
-        let identity = resource.tokens.verify(bearer, &resource.issuers, &resource.url, now)?;
+        let identity = resource.tokens.verify(bearer, &resource.issuers, &resource.url, crypto, now)?;
         self.record.issuer = Some(identity.issuer.clone());
         self.record.subject = Some(identity.subject.clone());
         self.record.client.clone_from(&identity.client_id);

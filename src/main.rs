@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use mcp_gate::config::{self, Finding};
+use mcp_gate::config::{self, Finding, Surroundings};
 use mcp_gate::gate::Hold;
 use serde_json::Value;
 
@@ -59,7 +59,7 @@ fn check(file: &Path) -> Result<String, Vec<Finding>> {
     let mut summary = Vec::new();
     let mut findings = Vec::new();
     for Plugin { place, around, configuration } in plugins(document).map_err(problem)? {
-        match config::load_document(configuration) {
+        match config::load_document(configuration, &Surroundings::offline()) {
             Ok(gate) => {
                 findings.extend(around.iter().flat_map(|around| check_plugin(around, &place, gate.hold)));
                 let resources: Vec<_> = gate.resources.iter().map(|resource| resource.url.as_str()).collect();

@@ -18,7 +18,7 @@ use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder as _};
 use crate::denial::Denial;
 use crate::http::Head;
 use crate::json::{Json, Limits, Object};
-use crate::keys::{Algorithm, Keys};
+use crate::keys::{Algorithm, Crypto, Keys};
 use crate::store::Store;
 
 /// The longest token that is looked at, in bytes.
@@ -116,7 +116,13 @@ impl Identity {
 ///
 /// `issuers` are those that the resource accepts, `audience` is its canonical
 /// URL (RFC 8707 §2), `now` is the host's time.
-pub fn verify(bearer: Bearer<'_>, issuers: &[Rc<Issuer>], audience: &str, now: SystemTime) -> Result<Identity, Denial> {
+pub fn verify(
+    bearer: Bearer<'_>,
+    issuers: &[Rc<Issuer>],
+    audience: &str,
+    crypto: &Crypto,
+    now: SystemTime,
+) -> Result<Identity, Denial> {
     let now = seconds(now);
     let mut parts = bearer.0.split('.');
     let (Some(header), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
@@ -156,7 +162,7 @@ pub fn verify(bearer: Bearer<'_>, issuers: &[Rc<Issuer>], audience: &str, now: S
         return Err(Denial::KeysUnavailable);
     }
     let key = issuer.keys.find(kid, algorithm).ok_or(Denial::TokenKeyUnknown)?;
-    key.verify(bearer.0).map_err(|_| Denial::TokenSignature)?;
+    key.verify(bearer.0, crypto).map_err(|_| Denial::TokenSignature)?;
 
     // From here on the claims are the issuer's.
     if !claims.audience.contains(&audience) {
@@ -356,6 +362,7 @@ impl Tokens {
         bearer: Bearer<'_>,
         issuers: &[Rc<Issuer>],
         audience: &str,
+        crypto: &Crypto,
         now: SystemTime,
     ) -> Result<Rc<Identity>, Denial> {
         // The whole token is the key, its signature included: a hit is the very
@@ -369,7 +376,7 @@ impl Tokens {
                 _ => Ok(identity),
             };
         }
-        let identity = Rc::new(verify(bearer, issuers, audience, now)?);
+        let identity = Rc::new(verify(bearer, issuers, audience, crypto, now)?);
         self.0.borrow_mut().insert(bearer.0.to_owned(), bearer.0.len(), Rc::clone(&identity));
         Ok(identity)
     }
@@ -435,7 +442,7 @@ mod tests {
         tokens.0.borrow_mut().insert("a".into(), 1, Rc::new(Identity::unverified("alice")));
         let at = |now| {
             let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(now);
-            tokens.verify(Bearer("a"), &[], "", now).map(drop)
+            tokens.verify(Bearer("a"), &[], "", &Crypto::default(), now).map(drop)
         };
         assert_eq!(at(9), Err(Denial::TokenNotYetValid));
         assert_eq!((at(10), at(20)), (Ok(()), Ok(())));

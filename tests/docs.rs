@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use libtest_mimic::{Failed, Trial};
-use mcp_gate::config;
+use mcp_gate::config::{self, Surroundings};
 use serde_json::{Value, json};
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -41,7 +41,7 @@ fn example() -> Result<Value, String> {
 }
 
 fn configuration_loads() -> Result<(), String> {
-    config::load_document(example()?).map(drop).map_err(|findings| format!("{findings:?}"))
+    config::load_document(example()?, &Surroundings::offline()).map(drop).map_err(|findings| format!("{findings:?}"))
 }
 
 /// The names in backticks of each first cell of a section's table.
@@ -75,8 +75,9 @@ fn fields_agree() -> Result<(), String> {
     for (pointer, prefix) in objects {
         let mut document = whole.clone();
         document.pointer_mut(pointer).ok_or_else(|| format!("no {pointer}"))?["no_such_field"] = Value::Null;
-        let findings =
-            config::load_document(document).err().ok_or_else(|| format!("{pointer}: an unknown field was taken"))?;
+        let findings = config::load_document(document, &Surroundings::offline())
+            .err()
+            .ok_or_else(|| format!("{pointer}: an unknown field was taken"))?;
         let problem = &findings[0].problem;
         let (_, names) = problem.split_once(", expected ").ok_or_else(|| format!("{pointer}: {problem}"))?;
         known.extend(names.split('`').skip(1).step_by(2).map(|name| format!("{prefix}{name}")));

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use libtest_mimic::{Failed, Trial};
-use mcp_gate::config;
+use mcp_gate::config::{self, Surroundings};
 use mcp_gate::gate::Gate;
 use mcp_gate::json::{Json, Limits};
 use serde_json::{Value, json};
@@ -62,7 +62,9 @@ impl Dice {
 
 fn gate(given: &Value) -> Result<Rc<Gate>, String> {
     let configuration = Keys::shared().configuration(given, AUTHORITY);
-    config::load_document(configuration).map(Rc::new).map_err(|findings| format!("{findings:?}"))
+    config::load_document(configuration, &Surroundings::offline())
+        .map(Rc::new)
+        .map_err(|findings| format!("{findings:?}"))
 }
 
 /// A request as a case says it.
@@ -147,7 +149,9 @@ fn any_bytes() -> Result<(), String> {
     }
     // Bytes as a configuration, its keys and its Rego included.
     let configuration = Keys::shared().configuration(&json!({}), AUTHORITY).to_string();
-    let loaded = (0..600).filter(|_| config::load(&dice.spoil(configuration.as_bytes())).is_ok()).count();
+    let loaded = (0..600)
+        .filter(|_| config::load(&dice.spoil(configuration.as_bytes()), &Surroundings::offline()).is_ok())
+        .count();
     match forwarded > 600 && refused > 1000 && (1..300).contains(&loaded) {
         true => Ok(()),
         false => Err(format!("these tests are too easy: {forwarded} forwarded, {refused} refused, {loaded} loaded")),

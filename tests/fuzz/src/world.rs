@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use jwt_simple::prelude::{ECDSAP256KeyPairLike as _, ES256KeyPair};
 use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Encoder as _};
-use mcp_gate::config;
+use mcp_gate::config::{self, Surroundings};
 use mcp_gate::gate::Gate;
 use p256::ecdsa::signature::Signer as _;
 use serde_json::{Value, json};
@@ -163,7 +163,7 @@ fn configurations(jwk: &Value) -> Vec<Configuration> {
             };
             merge(&mut document, &top);
             merge(&mut document["policy"], &policy);
-            let gate = config::load_document(document).unwrap_or_else(|findings| panic!("{findings:?}"));
+            let gate = config::load_document(document, &Surroundings::offline()).unwrap_or_else(|findings| panic!("{findings:?}"));
             Rc::new(gate)
         };
         Configuration {
