@@ -6,6 +6,7 @@
 //! The module calls it in `on_configure`, `mcp-gate check` on a file.
 
 mod document;
+mod issuers;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -15,13 +16,16 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::gate::{Elsewhere, Gate, Hold};
+use crate::http::{METADATA_PATH, Url};
 use crate::json::Limits;
-use crate::keys::{Algorithm, Crypto, Keys};
+use crate::keys::{Algorithm, Crypto};
 use crate::mcp::{Dialect, ParamHeaders, VERSIONS, Versions, is_known_method, is_param_name};
 use crate::policy::{Options, Policy};
-use crate::resource::{Resource, Url};
-use crate::token::{self, Issuer, Tokens};
+use crate::resource::{Credentials, Metadata, Resource};
+use crate::token::api_key::ApiKeys;
+use crate::token::{self, Acceptance, Issuer, Tokens};
 use document::document;
+use issuers::{ApiKeyConfig, IssuerConfig, Machine};
 
 /// What the host gives when a configuration is loaded. The core has no other way
 /// to it.
@@ -75,6 +79,8 @@ struct Config {
     elsewhere: ElsewhereConfig,
     resources: Vec<ResourceConfig>,
     issuers: Vec<IssuerConfig>,
+    #[serde(default)]
+    api_keys: Vec<ApiKeyConfig>,
     policy: PolicyConfig,
 }
 
@@ -99,9 +105,17 @@ enum ElsewhereConfig {
 #[serde(deny_unknown_fields, expecting = "an object")]
 struct ResourceConfig {
     url: String,
+    #[serde(default)]
     issuers: Vec<String>,
     #[serde(default)]
     scopes: Vec<String>,
+    #[serde(default = "usual_credentials")]
+    credentials: Vec<CredentialConfig>,
+    #[serde(default)]
+    api_keys: Vec<String>,
+    api_key_header: Option<String>,
+    #[serde(default)]
+    metadata: MetadataConfig,
     #[serde(default)]
     denials: DenialsConfig,
     #[serde(default)]
@@ -116,6 +130,31 @@ struct ResourceConfig {
     /// By tool: the end of a header's name, and the path of the argument that it repeats.
     #[serde(default)]
     param_headers: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// A kind of credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum CredentialConfig {
+    ApiKey,
+    Bearer,
+    Dpop,
+    Mtls,
+}
+
+/// A certificate is the host's word, so whoever wants it says so.
+fn usual_credentials() -> Vec<CredentialConfig> {
+    vec![CredentialConfig::ApiKey, CredentialConfig::Bearer, CredentialConfig::Dpop]
+}
+
+/// What is told of a resource to who has no token yet.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "an object")]
+struct MetadataConfig {
+    name: Option<String>,
+    documentation: Option<String>,
+    root: Option<bool>,
+    authorization_server: Option<String>,
 }
 
 /// The versions of MCP that are accepted.
@@ -160,51 +199,6 @@ impl Default for LimitsConfig {
         let Limits { depth, nodes, name, string, .. } = Limits::default();
         Self { body: 256 * 1024, headers: MOST_HEADER_BYTES, depth, nodes, name, string }
     }
-}
-
-/// One authorization server.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
-struct IssuerConfig {
-    name: String,
-    issuer: String,
-    jwks: JwksConfig,
-    #[serde(default = "all_algorithms")]
-    algorithms: Vec<Algorithm>,
-    #[serde(default)]
-    token_type: TokenTypeConfig,
-    #[serde(default = "default_leeway")]
-    leeway: i64,
-}
-
-fn all_algorithms() -> Vec<Algorithm> {
-    Algorithm::ALL.to_vec()
-}
-
-fn default_leeway() -> i64 {
-    30
-}
-
-#[derive(Debug, Default, Deserialize)]
-enum TokenTypeConfig {
-    #[default]
-    #[serde(rename = "at+jwt")]
-    AtJwt,
-    #[serde(rename = "any")]
-    Any,
-}
-
-/// Where an issuer's keys are.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
-struct JwksConfig {
-    inline: JwkSet,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
-struct JwkSet {
-    keys: Vec<serde_json::Value>,
 }
 
 /// The policy, and how it is applied.
@@ -273,8 +267,9 @@ pub fn load_document(document: serde_json::Value, surroundings: &Surroundings<'_
         vec![Finding { path, problem: error.into_inner().to_string() }]
     })?;
     let mut findings = Findings(Vec::new());
-    let issuers = findings.issuers(config.issuers);
-    let resources = findings.resources(config.resources, &issuers);
+    let issuers = findings.issuers(config.issuers, surroundings);
+    let machines = findings.api_keys(config.api_keys);
+    let resources = findings.resources(config.resources, &Known { issuers, machines });
     let policy = findings.policy(config.policy);
     match policy {
         Some(policy) if findings.0.is_empty() => Ok(Gate {
@@ -294,6 +289,12 @@ pub fn load_document(document: serde_json::Value, surroundings: &Surroundings<'_
     }
 }
 
+/// What resources name.
+struct Known {
+    issuers: BTreeMap<String, Rc<Issuer>>,
+    machines: BTreeMap<String, Machine>,
+}
+
 struct Findings(Vec<Finding>);
 
 impl Findings {
@@ -301,44 +302,7 @@ impl Findings {
         self.0.push(Finding { path: path.into(), problem: problem.into() });
     }
 
-    fn issuers(&mut self, configs: Vec<IssuerConfig>) -> BTreeMap<String, Rc<Issuer>> {
-        let mut issuers = BTreeMap::new();
-        for (index, config) in configs.into_iter().enumerate() {
-            let path = format!("issuers[{index}]");
-            if config.issuer.is_empty() {
-                self.add(format!("{path}.issuer"), "expected the `iss` of the issuer's tokens, found an empty string");
-            }
-            if config.algorithms.is_empty() {
-                self.add(format!("{path}.algorithms"), "expected at least one of ES256, EdDSA, RS256");
-            }
-            if !(0..=60).contains(&config.leeway) {
-                self.add(format!("{path}.leeway"), format!("expected 0 to 60 seconds, found {}", config.leeway));
-            }
-            let (keys, unusable) = Keys::read(&config.jwks.inline.keys);
-            for (key, problem) in unusable {
-                self.add(format!("{path}.jwks.inline.keys[{key}]"), problem);
-            }
-            let issuer = Issuer {
-                issuer: config.issuer,
-                keys,
-                algorithms: config.algorithms,
-                typed: matches!(config.token_type, TokenTypeConfig::AtJwt),
-                leeway: config.leeway,
-            };
-            if issuers.values().any(|known: &Rc<Issuer>| known.issuer == issuer.issuer) {
-                self.add(
-                    format!("{path}.issuer"),
-                    format!("expected each issuer once, found `{}` again", issuer.issuer),
-                );
-            }
-            if issuers.insert(config.name.clone(), Rc::new(issuer)).is_some() {
-                self.add(format!("{path}.name"), format!("expected each name once, found `{}` again", config.name));
-            }
-        }
-        issuers
-    }
-
-    fn resources(&mut self, configs: Vec<ResourceConfig>, issuers: &BTreeMap<String, Rc<Issuer>>) -> Vec<Resource> {
+    fn resources(&mut self, configs: Vec<ResourceConfig>, known: &Known) -> Vec<Resource> {
         if configs.is_empty() {
             self.add("resources", "expected at least one protected resource, found none");
         }
@@ -349,30 +313,43 @@ impl Findings {
             if !seen.insert(config.url.clone()) {
                 self.add(format!("{path}.url"), format!("expected each URL once, found `{}` again", config.url));
             }
-            resources.extend(self.resource(&path, config, issuers));
+            let root = config.metadata.root;
+            resources.extend(self.resource(&path, config, known).map(|resource| (resource, root)));
         }
-        resources
+        self.roots(resources)
     }
 
-    fn resource(
-        &mut self,
-        path: &str,
-        config: ResourceConfig,
-        issuers: &BTreeMap<String, Rc<Issuer>>,
-    ) -> Option<Resource> {
+    fn resource(&mut self, path: &str, config: ResourceConfig, known: &Known) -> Option<Resource> {
         let mut accepted = Vec::new();
         for (index, name) in config.issuers.iter().enumerate() {
-            match issuers.get(name) {
-                Some(issuer) => accepted.push(Rc::clone(issuer)),
-                None => {
-                    let known: Vec<_> = issuers.keys().map(String::as_str).collect();
-                    let problem = format!("expected the name of an issuer ({}), found `{name}`", known.join(", "));
-                    self.add(format!("{path}.issuers[{index}]"), problem);
-                }
-            }
+            accepted.extend(
+                self.named(&format!("{path}.issuers[{index}]"), "an issuer", name, &known.issuers).map(Rc::clone),
+            );
         }
-        if config.issuers.is_empty() {
-            self.add(format!("{path}.issuers"), "expected at least one issuer, found none");
+        if config.issuers.is_empty() && config.api_keys.is_empty() {
+            self.add(format!("{path}.issuers"), "expected at least one issuer, or `api_keys`; found none");
+        }
+        let asked = accepted.iter().filter(|issuer| issuer.introspection.is_some()).count();
+        if asked > 1 {
+            let problem = "expected at most one issuer with `introspection`: a token that only its issuer can read does not say whose it is";
+            self.add(format!("{path}.issuers"), format!("{problem}; found {asked}"));
+        }
+        let (api_keys, api_key_header) = self.keys_of(path, &config, known);
+        let metadata_server = config.metadata.authorization_server.as_ref();
+        let authorization_server = metadata_server.and_then(|name| {
+            self.named(&format!("{path}.metadata.authorization_server"), "an issuer", name, &known.issuers)
+                .map(Rc::clone)
+        });
+        let has = |kind| config.credentials.contains(&kind);
+        let credentials = Credentials {
+            bearer: has(CredentialConfig::Bearer),
+            dpop: has(CredentialConfig::Dpop),
+            mtls: has(CredentialConfig::Mtls),
+            api_key: has(CredentialConfig::ApiKey),
+        };
+        if config.credentials.is_empty() {
+            let problem = "expected at least one of bearer, dpop, mtls, api_key; found none";
+            self.add(format!("{path}.credentials"), problem);
         }
         for (index, scope) in config.scopes.iter().enumerate() {
             if !token::is_scope(scope) {
@@ -398,6 +375,7 @@ impl Findings {
                 self.add(format!("{path}.hosts[{index}]"), problem);
             }
         }
+        let document = document_of(&config, &accepted, credentials);
         let most = Limits::default();
         let LimitsConfig { body, headers, depth, nodes, name, string } = config.limits;
         for (field, value, most, unit) in [
@@ -432,19 +410,18 @@ impl Findings {
                 return None;
             }
         };
-        let servers: Vec<&str> = accepted.iter().map(|issuer| issuer.issuer.as_str()).collect();
-        let metadata = serde_json::json!({
-            "resource": config.url,
-            "authorization_servers": servers,
-            "scopes_supported": config.scopes,
-            "bearer_methods_supported": ["header"],
-        });
         Some(Resource {
             path: url.path.to_owned(),
-            metadata_path: url.metadata_path(),
-            metadata: metadata.to_string(),
+            metadata: Metadata {
+                paths: vec![url.metadata_path()],
+                etag: etag(&document),
+                document,
+                authorization_server,
+            },
+            credentials,
+            api_keys,
+            api_key_header,
             hosts: config.hosts.unwrap_or_else(|| url.hosts()),
-            issuers: accepted,
             scopes: config.scopes,
             origins: config.origins,
             reasons: config.denials.reasons,
@@ -452,8 +429,62 @@ impl Findings {
             header_limit: headers,
             dialect,
             tokens: Tokens::default(),
-            url: config.url,
+            acceptance: Acceptance { audience: config.url, issuers: accepted },
         })
+    }
+
+    /// The value of a name that must be known.
+    fn named<'k, T>(&mut self, path: &str, what: &str, name: &str, known: &'k BTreeMap<String, T>) -> Option<&'k T> {
+        let found = known.get(name);
+        if found.is_none() {
+            let names: Vec<_> = known.keys().map(String::as_str).collect();
+            self.add(path, format!("expected the name of {what} ({}), found `{name}`", names.join(", ")));
+        }
+        found
+    }
+
+    /// The API keys of a resource, and the header that it takes them in.
+    fn keys_of(&mut self, path: &str, config: &ResourceConfig, known: &Known) -> (ApiKeys, Option<String>) {
+        let mut keys = ApiKeys::default();
+        for (index, name) in config.api_keys.iter().enumerate() {
+            let at = format!("{path}.api_keys[{index}]");
+            let machine = self.named(&at, "one of `api_keys`", name, &known.machines);
+            if let Some((digests, holder)) = machine {
+                digests.iter().for_each(|digest| keys.add(*digest, holder));
+            }
+        }
+        let is_own = |name: &str| {
+            let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+            name.starts_with("x-") && !name.starts_with("x-mcp-gate-") && name.bytes().all(is_plain)
+        };
+        if let Some(header) = config.api_key_header.as_deref().filter(|name| !is_own(name)) {
+            let problem = "expected a header of your own in lower case, such as `x-api-key`";
+            self.add(format!("{path}.api_key_header"), format!("{problem}, found `{header}`"));
+        }
+        (keys, config.api_key_header.clone())
+    }
+
+    /// An origin's only resource has its metadata at the root, too, unless the
+    /// operator says otherwise: some clients look nowhere else.
+    fn roots(&mut self, found: Vec<(Resource, Option<bool>)>) -> Vec<Resource> {
+        let origin = |resource: &Resource| resource.url().strip_suffix(&resource.path).unwrap_or_default().to_owned();
+        let origins: Vec<String> = found.iter().map(|(resource, _)| origin(resource)).collect();
+        let mut taken = HashSet::new();
+        let mut resources = Vec::new();
+        for (index, ((mut resource, wish), own)) in found.into_iter().zip(&origins).enumerate() {
+            let is_only = origins.iter().filter(|origin| *origin == own).count() == 1;
+            if wish.unwrap_or(is_only) {
+                if !taken.insert(own) {
+                    let problem = format!("expected one resource of `{own}` at the root, found another");
+                    self.add(format!("resources[{index}].metadata.root"), problem);
+                }
+                if resource.path != "/" {
+                    resource.metadata.paths.push(METADATA_PATH.to_owned());
+                }
+            }
+            resources.push(resource);
+        }
+        resources
     }
 
     fn versions(&mut self, path: &str, config: VersionsConfig) -> Versions {
@@ -555,6 +586,40 @@ impl Findings {
             })
             .ok()
     }
+}
+
+/// Names a document, quoted (RFC 9110 §8.8.3).
+fn etag(document: &str) -> String {
+    let digest = hmac_sha256::Hash::hash(document.as_bytes());
+    let digits: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{digits}\"")
+}
+
+/// The document of a resource (RFC 9728 §2, RFC 9449 §5.1, RFC 8705 §3.3).
+fn document_of(config: &ResourceConfig, issuers: &[Rc<Issuer>], credentials: Credentials) -> String {
+    let servers: Vec<&str> = issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
+    let mut document = serde_json::json!({
+        "resource": config.url,
+        "authorization_servers": servers,
+        "scopes_supported": config.scopes,
+        "bearer_methods_supported": ["header"],
+    });
+    let more = [
+        ("resource_name", config.metadata.name.as_deref().map(Into::into)),
+        ("resource_documentation", config.metadata.documentation.as_deref().map(Into::into)),
+        (
+            "dpop_signing_alg_values_supported",
+            credentials.dpop.then(|| Algorithm::ALL.map(Algorithm::name).to_vec().into()),
+        ),
+        ("dpop_bound_access_tokens_required", (credentials.dpop && !credentials.bearer).then(|| true.into())),
+        ("tls_client_certificate_bound_access_tokens", credentials.mtls.then(|| true.into())),
+    ];
+    for (name, value) in more {
+        if let (Some(members), Some(value)) = (document.as_object_mut(), value) {
+            members.insert(name.to_owned(), value);
+        }
+    }
+    document.to_string()
 }
 
 /// What the bundled policies read.

@@ -47,7 +47,15 @@ pub enum Denial {
 
     // The credential.
     /// A token came in the query, where it is logged and cached.
-    CredentialInQuery,
+    CredentialInQuery {
+        /// Is it the only one? Then it is a bad credential like any other; else
+        /// the request has two (RFC 6750 §3.1).
+        alone: bool,
+    },
+    /// A token, and an API key as well.
+    CredentialTwice,
+    /// A credential of a kind that the resource does not take.
+    CredentialKind(&'static str),
     /// None, or not one that the gate can read.
     CredentialMissing,
     /// Not a well-formed `Bearer` token.
@@ -60,6 +68,10 @@ pub enum Denial {
     TokenClaim(&'static str),
     /// The token binds itself to a key whose possession was not proven.
     TokenConfirmation,
+    /// Its issuer does not say that it is active (RFC 7662).
+    TokenInactive,
+    /// The operator revoked it.
+    TokenRevoked,
     /// `exp` has passed.
     TokenExpired,
     /// The header asks for what is not supported.
@@ -76,6 +88,10 @@ pub enum Denial {
     TokenType,
     /// The issuer's keys are not there (yet).
     KeysUnavailable,
+    /// The issuer did not say whether the token is active.
+    IntrospectionFailed,
+    /// The metadata of the authorization server is not there (yet).
+    MetadataUnavailable,
 
     // The message.
     /// Not strict JSON.
@@ -127,6 +143,8 @@ pub enum Denial {
     ScopeMissing {
         /// All that the message needs.
         needed: Vec<String>,
+        /// All that the identity has.
+        granted: Vec<String>,
     },
     /// The login is not strong or not fresh enough (RFC 9470).
     StepUpRequired {
@@ -158,13 +176,17 @@ impl Denial {
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::HeadersTooLarge { .. } => "headers_too_large",
             Self::CredentialTooLarge => "credential_too_large",
-            Self::CredentialInQuery => "credential_in_query",
+            Self::CredentialInQuery { .. } => "credential_in_query",
+            Self::CredentialTwice => "credential_twice",
+            Self::CredentialKind(_) => "credential_kind",
             Self::CredentialMissing => "credential_missing",
             Self::CredentialMalformed => "credential_malformed",
             Self::TokenAlgorithm => "token_algorithm",
             Self::TokenAudience => "token_audience",
             Self::TokenClaim(_) => "token_claim",
             Self::TokenConfirmation => "token_confirmation",
+            Self::TokenInactive => "token_inactive",
+            Self::TokenRevoked => "token_revoked",
             Self::TokenExpired => "token_expired",
             Self::TokenHeader => "token_header",
             Self::TokenIssuer => "token_issuer",
@@ -173,6 +195,8 @@ impl Denial {
             Self::TokenSignature => "token_signature",
             Self::TokenType => "token_type",
             Self::KeysUnavailable => "keys_unavailable",
+            Self::IntrospectionFailed => "introspection_failed",
+            Self::MetadataUnavailable => "metadata_unavailable",
             Self::JsonInvalid(_) => "json_invalid",
             Self::JsonAmbiguous(_) => "json_ambiguous",
             Self::JsonTooLarge(_) => "json_too_large",
@@ -200,7 +224,8 @@ impl Denial {
     /// The HTTP status of the answer.
     pub fn status(&self) -> u16 {
         match self {
-            Self::CredentialInQuery
+            Self::CredentialInQuery { alone: false }
+            | Self::CredentialTwice
             | Self::HeaderRefused { .. }
             | Self::JsonInvalid(_)
             | Self::JsonAmbiguous(_)
@@ -217,10 +242,14 @@ impl Denial {
             | Self::Incomplete => 400,
             Self::CredentialMissing
             | Self::CredentialMalformed
+            | Self::CredentialInQuery { alone: true }
+            | Self::CredentialKind(_)
             | Self::TokenAlgorithm
             | Self::TokenAudience
             | Self::TokenClaim(_)
             | Self::TokenConfirmation
+            | Self::TokenInactive
+            | Self::TokenRevoked
             | Self::TokenExpired
             | Self::TokenHeader
             | Self::TokenIssuer
@@ -242,7 +271,11 @@ impl Denial {
             Self::BodyTooLarge { .. } => 413,
             Self::MediaTypeRefused => 415,
             Self::HeadersTooLarge { .. } | Self::CredentialTooLarge => 431,
-            Self::KeysUnavailable | Self::HostFailed | Self::NotConfigured => 503,
+            Self::KeysUnavailable
+            | Self::IntrospectionFailed
+            | Self::MetadataUnavailable
+            | Self::HostFailed
+            | Self::NotConfigured => 503,
         }
     }
 
@@ -279,6 +312,19 @@ impl Denial {
         self.status() == 401 && !matches!(self, Self::StepUpRequired { .. })
     }
 
+    /// The `error` of a challenge: none where there was no credential (RFC 6750 §3.1).
+    pub fn challenge_error(&self) -> Option<&'static str> {
+        match self {
+            Self::CredentialMissing => None,
+            _ => Some("invalid_token"),
+        }
+    }
+
+    /// Is it about the proof that comes with a token (RFC 9449)?
+    pub fn is_proof(&self) -> bool {
+        false
+    }
+
     /// Can policy's shadow mode turn it into a permit?
     pub fn is_policy(&self) -> bool {
         matches!(
@@ -310,7 +356,14 @@ impl Denial {
                 format!("expected at most {MOST_HEADERS} headers, and at most {limit} bytes of them")
             }
             Self::CredentialTooLarge => "the Authorization header is larger than this endpoint accepts".into(),
-            Self::CredentialInQuery => "a token must come in the Authorization header, never in the query".into(),
+            Self::CredentialInQuery { alone: false } => {
+                "a token must come in the Authorization header, never in the query".into()
+            }
+            Self::CredentialTwice => "expected one credential, found a token and an API key".into(),
+            Self::MetadataUnavailable => {
+                "the metadata of the authorization server is not available; try again later".into()
+            }
+            Self::IntrospectionFailed => "the issuer of the token did not answer; try again later".into(),
             Self::KeysUnavailable => "the keys that verify tokens are not available; try again later".into(),
             Self::JsonInvalid(reason) => format!("expected strict JSON (RFC 8259, RFC 7493): {reason}"),
             Self::JsonAmbiguous(reason) => format!("expected JSON that all readers read alike (RFC 7493): {reason}"),
@@ -328,17 +381,21 @@ impl Denial {
             | Self::PolicyType(_)
             | Self::PolicyError(_)
             | Self::PolicyTimeout => "denied by policy".into(),
-            Self::ScopeMissing { needed } => format!("this call needs the scopes: {}", needed.join(" ")),
+            Self::ScopeMissing { needed, .. } => format!("this call needs the scopes: {}", needed.join(" ")),
             Self::StepUpRequired { .. } => "this call needs a stronger or fresher login".into(),
             Self::HostFailed => "the proxy could not pass the request on safely; try again".into(),
             Self::NotConfigured => "the gate has no configuration yet".into(),
             Self::Incomplete => "the request ended before it was complete".into(),
             Self::CredentialMissing
             | Self::CredentialMalformed
+            | Self::CredentialInQuery { alone: true }
+            | Self::CredentialKind(_)
             | Self::TokenAlgorithm
             | Self::TokenAudience
             | Self::TokenClaim(_)
             | Self::TokenConfirmation
+            | Self::TokenInactive
+            | Self::TokenRevoked
             | Self::TokenExpired
             | Self::TokenHeader
             | Self::TokenIssuer
@@ -354,6 +411,7 @@ impl Denial {
     pub fn detail(&self) -> Option<String> {
         match self {
             Self::TokenClaim(claim) => Some(format!("claim `{claim}`")),
+            Self::CredentialKind(kind) => Some((*kind).into()),
             Self::HeaderRefused { name, .. } => Some(format!("header `{name}`")),
             Self::JsonInvalid(reason)
             | Self::JsonAmbiguous(reason)
@@ -365,7 +423,7 @@ impl Denial {
             Self::HeaderMismatch(reason) | Self::MessageInvalid(reason) | Self::ParamsInvalid(reason) => {
                 Some((*reason).into())
             }
-            Self::ScopeMissing { needed } => Some(needed.join(" ")),
+            Self::ScopeMissing { needed, .. } => Some(needed.join(" ")),
             _ => None,
         }
     }

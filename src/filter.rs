@@ -19,7 +19,7 @@ use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType, Metr
 
 use crate::config::{self, Surroundings};
 use crate::gate::{Exchange, Gate, Step};
-use crate::http::{Edits, Head, Reply};
+use crate::http::{Answer, Edits, Head, Outbound, Reply};
 use crate::keys::Crypto;
 use crate::policy::Peer;
 use crate::record::Verdict;
@@ -84,7 +84,8 @@ impl RootContext for Root {
         let shared = Rc::clone(&self.shared);
         let exchange = Exchange::new(self.gate.clone(), shared.decision_id(), now());
         let wants_peer = self.gate.as_ref().is_some_and(|gate| gate.policy.wants_peer());
-        Some(Box::new(Stream { exchange, shared, wants_peer, size: 0 }))
+        let wants_certificate = self.gate.as_ref().is_some_and(|gate| gate.wants_certificate());
+        Some(Box::new(Stream { exchange, shared, wants_peer, wants_certificate, size: 0, ended: false }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -122,11 +123,27 @@ struct Stream {
     exchange: Exchange,
     shared: Rc<Shared>,
     wants_peer: bool,
+    wants_certificate: bool,
     /// Bytes of the body that are held.
     size: usize,
+    /// Has all of it arrived?
+    ended: bool,
 }
 
-impl Context for Stream {}
+impl Context for Stream {
+    fn on_http_call_response(&mut self, _token: u32, _headers: usize, body_size: usize, _trailers: usize) {
+        // Without a head the call failed, whatever else there is.
+        let step = self.exchange.handle_answer(answer(body_size).as_ref(), now());
+        // The body may have arrived meanwhile.
+        let action = match self.perform(step) {
+            Action::Pause if self.ended && self.exchange.is_held() => self.handle_body(),
+            action => action,
+        };
+        if matches!(action, Action::Continue) && hostcalls::resume_http_request().is_err() {
+            self.fail();
+        }
+    }
+}
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
@@ -135,7 +152,10 @@ impl HttpContext for Stream {
         let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) else {
             return self.fail();
         };
-        let peer = if self.wants_peer { peer() } else { Peer::default() };
+        let mut peer = if self.wants_peer { peer() } else { Peer::default() };
+        if self.wants_certificate {
+            peer.certificate = property(&["connection", "sha256_peer_certificate_digest"]);
+        }
         let step = self.exchange.handle_head(Head::new(headers), end_of_stream, peer, now());
         self.perform(step)
     }
@@ -150,7 +170,8 @@ impl HttpContext for Stream {
         }
         // While it is held, the host counts all of it.
         self.size = size;
-        if end_of_stream {
+        self.ended = end_of_stream;
+        if self.ended && self.exchange.is_held() {
             return self.handle_body();
         }
         match self.exchange.handle_size(size) {
@@ -172,7 +193,11 @@ impl HttpContext for Stream {
             Some(Verdict::Permit) => Action::Continue,
             Some(Verdict::Deny | Verdict::Serve) => Action::Pause,
             // The body ended without saying so.
-            None => self.handle_body(),
+            None if self.exchange.is_held() => self.handle_body(),
+            None => {
+                self.ended = true;
+                Action::Pause
+            }
         }
     }
 
@@ -217,6 +242,14 @@ impl Stream {
     fn perform(&mut self, step: Step) -> Action {
         match step {
             Step::Hold(None) => Action::Pause,
+            Step::Ask(outbound) => match dispatch(&outbound) {
+                Some(_) => Action::Pause,
+                // The cluster is not there.
+                None => {
+                    let step = self.exchange.handle_answer(None, now());
+                    self.perform(step)
+                }
+            },
             Step::Hold(Some(edits)) => match apply(MapType::HttpRequestHeaders, &edits) {
                 true => Action::Continue,
                 false => self.fail(),
@@ -244,7 +277,7 @@ impl Stream {
                 self.report();
                 send(&reply);
             }
-            Step::Hold(_) | Step::Forward(_) => {}
+            Step::Hold(_) | Step::Ask(_) | Step::Forward(_) => {}
         }
         Action::Pause
     }
@@ -303,11 +336,32 @@ fn proxy_key() -> [u8; 32] {
     shared.and_then(|value| value.try_into().ok()).unwrap_or(own)
 }
 
+/// Starts a call of the gate's own; its token, if the host takes it.
+fn dispatch(outbound: &Outbound) -> Option<u32> {
+    let headers = outbound.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let body = Some(outbound.body.as_bytes()).filter(|body| !body.is_empty());
+    hostcalls::dispatch_http_call(&outbound.cluster, headers, body, vec![], outbound.timeout).ok()
+}
+
+/// The answer to a call of the gate's own, while the host has it.
+fn answer(body_size: usize) -> Option<Answer> {
+    let headers = Head::new(hostcalls::get_map_bytes(MapType::HttpCallResponseHeaders).ok()?);
+    let status = headers.text(":status").and_then(|status| status.parse().ok())?;
+    let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, body_size).ok()?.unwrap_or_default();
+    Some(Answer {
+        status,
+        content_type: headers.text("content-type").unwrap_or_default().to_owned(),
+        encoded: headers.has("content-encoding"),
+        body,
+    })
+}
+
+fn property(path: &[&str]) -> Option<String> {
+    let value = hostcalls::get_property(path.to_vec()).ok().flatten()?;
+    String::from_utf8(value).ok().filter(|value| !value.is_empty())
+}
+
 fn peer() -> Peer {
-    let property = |path: &[&str]| {
-        let value = hostcalls::get_property(path.to_vec()).ok().flatten()?;
-        String::from_utf8(value).ok().filter(|value| !value.is_empty())
-    };
     let address = property(&["source", "address"]);
     Peer {
         // Without the port, and without the brackets of IPv6.
@@ -316,5 +370,6 @@ fn peer() -> Peer {
             Some(host.trim_matches(['[', ']']).to_owned())
         }),
         principal: property(&["connection", "uri_san_peer_certificate"]),
+        certificate: None,
     }
 }

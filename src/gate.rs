@@ -9,20 +9,19 @@
 
 mod cors;
 mod head;
+mod reply;
 
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use serde_json::json;
-
 use crate::denial::Denial;
-use crate::http::{Edits, Head, MOST_HEADERS, Reply};
+use crate::http::{Answer, Edits, Head, MOST_HEADERS, Outbound, Reply};
 use crate::keys::Crypto;
-use crate::mcp::{Call, Id, Kind, Refused};
+use crate::mcp::{Call, Kind, Refused};
 use crate::policy::{Peer, Permit, Policy, Question};
 use crate::record::{Record, Verdict};
-use crate::resource::Resource;
-use crate::token::{Bearer, Identity};
+use crate::resource::{AUTHORIZATION_SERVER_PATH, Metadata, Resource};
+use crate::token::{Credential, Identity, Issuer, Scheme, Verified};
 use head::{check_media_type, claimed, has_token, is_alike, is_modern, is_session, visible};
 
 const DECISION_HEADER: &str = "x-mcp-gate-decision";
@@ -66,11 +65,16 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// The resource that has this path, with its index. Resources on one path
-    /// differ by host; a host that none of them has gets the first, which refuses it.
-    fn resource(&self, head: &Head, path: impl Fn(&Resource) -> &str) -> Option<(usize, &Resource)> {
-        let mut at_path = self.resources.iter().enumerate().filter(|(_, known)| path(known).as_bytes() == head.path());
-        at_path.clone().find(|(_, known)| known.has_host(head)).or_else(|| at_path.next())
+    /// The resource that answers here, with its index. Resources on one path differ
+    /// by host; a host that none of them has gets the first, which refuses it.
+    fn resource(&self, head: &Head, is_here: impl Fn(&Resource) -> bool) -> Option<(usize, &Resource)> {
+        let mut here = self.resources.iter().enumerate().filter(|(_, known)| is_here(known));
+        here.clone().find(|(_, known)| known.has_host(head)).or_else(|| here.next())
+    }
+
+    /// Must the host say whose certificate the connection has?
+    pub fn wants_certificate(&self) -> bool {
+        self.resources.iter().any(|resource| resource.credentials.mtls)
     }
 }
 
@@ -82,6 +86,9 @@ pub enum Step {
     /// goes to the filter that holds it, with these changes: it cannot be changed
     /// once it has left.
     Hold(Option<Edits>),
+    /// Hold the request, ask this, and hand what comes back to
+    /// [`Exchange::handle_answer`].
+    Ask(Outbound),
     /// Answer here. Upstream never sees the request.
     Reply(Reply),
     /// Change the head and let the request go.
@@ -121,27 +128,28 @@ pub struct Exchange {
 enum State {
     /// Nothing is known yet.
     New,
+    /// The issuer was asked about the token.
+    Asking(Box<Arrival>, Rc<Issuer>),
     /// The head was accepted; the body decides.
     Held(Box<Held>),
     /// Decided, with the verdict and its code.
     Decided(Verdict, &'static str),
 }
 
-impl State {
-    fn verdict(&self) -> Option<Verdict> {
-        match self {
-            Self::Decided(verdict, _) => Some(*verdict),
-            Self::New | Self::Held(_) => None,
-        }
-    }
+/// A head at its resource, before it is known who sent it.
+#[derive(Debug)]
+struct Arrival {
+    resource: usize,
+    head: Head,
+    /// Does no body follow?
+    end: bool,
+    peer: Peer,
 }
 
 #[derive(Debug)]
 struct Held {
-    resource: usize,
+    arrival: Arrival,
     identity: Rc<Identity>,
-    head: Head,
-    peer: Peer,
 }
 
 impl Exchange {
@@ -153,7 +161,15 @@ impl Exchange {
 
     /// Was it decided, and how?
     pub fn verdict(&self) -> Option<Verdict> {
-        self.state.verdict()
+        match self.state {
+            State::Decided(verdict, _) => Some(verdict),
+            State::New | State::Asking(..) | State::Held(_) => None,
+        }
+    }
+
+    /// Is it waiting for its body, and for nothing else?
+    pub fn is_held(&self) -> bool {
+        matches!(self.state, State::Held(_))
     }
 
     /// The host did not do what a step asked for: nothing may go on.
@@ -170,10 +186,11 @@ impl Exchange {
             let name = if head.method().is_empty() { ":method" } else { ":path" };
             return self.refuse(refused(ONE, name), None, None);
         }
-        let Some((index, resource)) = gate.resource(&head, |resource| &resource.path) else {
+        let is_here = |resource: &Resource| resource.path.as_bytes() == head.path();
+        let Some((index, resource)) = gate.resource(&head, is_here) else {
             return self.handle_elsewhere(&gate, &head);
         };
-        self.record.resource = Some(resource.url.clone());
+        self.record.resource = Some(resource.url().to_owned());
 
         if let Err(denial) = self.admit_head(resource, &head) {
             return self.refuse(denial, None, Some(resource));
@@ -182,18 +199,9 @@ impl Exchange {
             let headers = cors::preflight(&head);
             return self.serve(204, headers, String::new(), "preflight");
         }
-        match self.admit(resource, &gate.crypto, &head, now) {
-            Err(denial) => self.refuse(denial, None, Some(resource)),
-            Ok(identity) => {
-                let held = Held { resource: index, identity, head, peer };
-                if held.head.method() == b"POST" && !end {
-                    let edits = (gate.hold == Hold::Body).then(|| self.introduce(&held.head, &held.identity));
-                    self.state = State::Held(Box::new(held));
-                    return Step::Hold(edits);
-                }
-                self.decide_bodiless(&gate, &held, end, now)
-            }
-        }
+        let arrival = Arrival { resource: index, head, end, peer };
+        let step = self.authenticate(&gate, resource, arrival, now);
+        step.unwrap_or_else(|denial| self.refuse(denial, None, Some(resource)))
     }
 
     /// Everything that a head is refused for whoever sends it.
@@ -225,46 +233,109 @@ impl Exchange {
         }
     }
 
-    /// Everything else that the head alone can be refused for.
-    fn admit(
+    /// Who sent it? The answer is known here, or the issuer has to be asked.
+    fn authenticate(
         &mut self,
+        gate: &Gate,
         resource: &Resource,
-        crypto: &Crypto,
-        head: &Head,
+        arrival: Arrival,
         now: SystemTime,
-    ) -> Result<Rc<Identity>, Denial> {
-        let is_post = head.method() == b"POST";
-        if !is_post && head.method() != b"GET" && head.method() != b"DELETE" {
+    ) -> Result<Step, Denial> {
+        let head = &arrival.head;
+        if !matches!(head.method(), b"POST" | b"GET" | b"DELETE") {
             return Err(Denial::MethodRefused { allow: if is_modern(head) { "POST" } else { "POST, GET, DELETE" } });
         }
+        let credential = Credential::from_head(head, resource.api_key_header.as_deref());
         if head.query().is_some_and(has_token) {
-            return Err(Denial::CredentialInQuery);
+            return Err(Denial::CredentialInQuery { alone: matches!(credential, Err(Denial::CredentialMissing)) });
         }
-        let bearer = Bearer::from_head(head)?;
-        let identity = resource.tokens.verify(bearer, &resource.issuers, &resource.url, crypto, now)?;
+        let credential = credential?;
+        if let Some(identity) = resource.api_keys.verify(credential.token, now) {
+            return self.confirm(gate, resource, arrival, identity?, now);
+        }
+        if credential.scheme == Scheme::ApiKey {
+            return Err(Denial::TokenKeyUnknown);
+        }
+        match resource.tokens.verify(credential.token, &resource.acceptance, &gate.crypto, now)? {
+            Verified::Known(identity) => self.confirm(gate, resource, arrival, identity, now),
+            Verified::Opaque(issuer) => {
+                let introspection = issuer.introspection.as_ref().ok_or(Denial::KeysUnavailable)?;
+                let question = introspection.ask(credential.token);
+                self.state = State::Asking(Box::new(arrival), issuer);
+                Ok(Step::Ask(question))
+            }
+        }
+    }
+
+    /// What came of [`Step::Ask`]; nothing if nothing came in time.
+    pub fn handle_answer(&mut self, answer: Option<&Answer>, now: SystemTime) -> Step {
+        let (Some(gate), State::Asking(arrival, issuer)) =
+            (self.gate.clone(), std::mem::replace(&mut self.state, State::New))
+        else {
+            return self.refuse(Denial::Incomplete, None, None);
+        };
+        let Some(resource) = gate.resources.get(arrival.resource) else {
+            return self.refuse(Denial::ResourceUnknown, None, None);
+        };
+        let step = issuer.vouch(answer, &resource.acceptance, now).and_then(|identity| {
+            let identity = Rc::new(identity);
+            let credential = Credential::from_head(&arrival.head, resource.api_key_header.as_deref())?;
+            resource.tokens.keep(credential.token, &identity);
+            self.confirm(&gate, resource, *arrival, identity, now)
+        });
+        step.unwrap_or_else(|denial| self.refuse(denial, None, Some(resource)))
+    }
+
+    /// The credential is good. Is it theirs who sent it, and of a kind that is taken here?
+    fn confirm(
+        &mut self,
+        gate: &Gate,
+        resource: &Resource,
+        arrival: Arrival,
+        identity: Rc<Identity>,
+        now: SystemTime,
+    ) -> Result<Step, Denial> {
         self.record.issuer = Some(identity.issuer.clone());
         self.record.subject = Some(identity.subject.clone());
         self.record.client.clone_from(&identity.client_id);
-        if is_post {
+        let credential = Credential::from_head(&arrival.head, resource.api_key_header.as_deref())?;
+        resource.credentials.check(credential.scheme, &identity)?;
+        self.accept(gate, resource, Held { arrival, identity }, now)
+    }
+
+    /// It is known who asks; what they ask is in the body, if there is to be one.
+    fn accept(&mut self, gate: &Gate, resource: &Resource, mut held: Held, now: SystemTime) -> Result<Step, Denial> {
+        // From here on nobody needs it, and policy must not see it.
+        if let Some(name) = &resource.api_key_header {
+            held.arrival.head.remove(name);
+        }
+        let Arrival { head, end, .. } = &held.arrival;
+        if head.method() == b"POST" {
             check_media_type(head)?;
             let length = head.text("content-length").and_then(|length| length.parse::<u64>().ok());
             if length.is_some_and(|length| length > resource.body_limit as u64) {
                 return Err(Denial::BodyTooLarge { limit: resource.body_limit });
             }
+            if !end {
+                let edits = (gate.hold == Hold::Body).then(|| self.introduce(resource, head, &held.identity));
+                self.state = State::Held(Box::new(held));
+                return Ok(Step::Hold(edits));
+            }
         }
-        Ok(identity)
+        Ok(self.decide_bodiless(gate, &held, now))
     }
 
     /// A GET or DELETE, or a POST that ended with its head.
-    fn decide_bodiless(&mut self, gate: &Gate, held: &Held, end: bool, now: SystemTime) -> Step {
-        let kind = match held.head.method() {
+    fn decide_bodiless(&mut self, gate: &Gate, held: &Held, now: SystemTime) -> Step {
+        let Arrival { resource, head, end, .. } = &held.arrival;
+        let kind = match head.method() {
             b"GET" => Kind::Stream,
             b"DELETE" => Kind::Terminate,
             _ => return self.decide(gate, held, Err(Denial::JsonInvalid("found no body".into()).into()), now),
         };
-        let dialect = gate.resources.get(held.resource).map(|resource| &resource.dialect);
+        let dialect = gate.resources.get(*resource).map(|resource| &resource.dialect);
         let call = match dialect {
-            Some(dialect) if end => Call::bodiless(kind, &held.head, dialect),
+            Some(dialect) if *end => Call::bodiless(kind, head, dialect),
             _ => Err(Denial::MessageInvalid("GET and DELETE have no body")),
         };
         self.decide(gate, held, call.map_err(Refused::from), now)
@@ -273,9 +344,13 @@ impl Exchange {
     /// How much of the body there is so far, in bytes. Says no as soon as it is
     /// too much.
     pub fn handle_size(&mut self, size: usize) -> Option<Step> {
-        let State::Held(held) = &self.state else { return None };
+        let resource = match &self.state {
+            State::Held(held) => held.arrival.resource,
+            State::Asking(arrival, _) => arrival.resource,
+            State::New | State::Decided(..) => return None,
+        };
         let gate = self.gate.clone()?;
-        let resource = gate.resources.get(held.resource)?;
+        let resource = gate.resources.get(resource)?;
         (size > resource.body_limit)
             .then(|| self.refuse(Denial::BodyTooLarge { limit: resource.body_limit }, None, Some(resource)))
     }
@@ -291,16 +366,17 @@ impl Exchange {
         let Some(gate) = self.gate.clone() else {
             return self.refuse(Denial::NotConfigured, None, None);
         };
-        let Some(resource) = gate.resources.get(held.resource) else {
+        let Some(resource) = gate.resources.get(held.arrival.resource) else {
             return self.refuse(Denial::ResourceUnknown, None, None);
         };
-        let call = Call::read(body, &held.head, &resource.dialect);
+        let call = Call::read(body, &held.arrival.head, &resource.dialect);
         self.decide(&gate, &held, call, now)
     }
 
     /// The end of every request to a protected resource: policy, then the answer.
     fn decide(&mut self, gate: &Gate, held: &Held, call: Result<Call<'_>, Refused>, now: SystemTime) -> Step {
-        let Some(resource) = gate.resources.get(held.resource) else {
+        let Held { arrival: Arrival { resource, head, peer, .. }, identity } = held;
+        let Some(resource) = gate.resources.get(*resource) else {
             return self.refuse(Denial::ResourceUnknown, None, None);
         };
         let call = match call {
@@ -312,13 +388,12 @@ impl Exchange {
         };
         self.record.method = Some(call.label().to_owned());
         self.record.name = call.about().map(str::to_owned);
-        let Held { identity, head, peer, .. } = held;
-        let question = Question { resource: &resource.url, identity, call: &call, head, peer, now };
+        let question = Question { resource: resource.url(), identity, call: &call, head, peer, now };
         match gate.policy.decide(question) {
             Err(denial) => self.refuse(denial, call.id, Some(resource)),
             Ok(permit) => {
                 let is_changed = gate.hold == Hold::Body && head.method() == b"POST";
-                let edits = if is_changed { Edits::default() } else { self.introduce(head, identity) };
+                let edits = if is_changed { Edits::default() } else { self.introduce(resource, head, identity) };
                 self.forward(&permit, edits, "permitted")
             }
         }
@@ -326,26 +401,16 @@ impl Exchange {
 
     /// Not an endpoint: a metadata document, or nothing of ours.
     fn handle_elsewhere(&mut self, gate: &Gate, head: &Head) -> Step {
-        if let Some((_, resource)) = gate.resource(head, |resource| &resource.metadata_path) {
-            self.record.resource = Some(resource.url.clone());
-            return match head.method() {
-                _ if !resource.has_host(head) => self.refuse(Denial::HostRefused, None, None),
-                b"GET" | b"HEAD" => {
-                    // Public by nature, and read by clients that run in a browser (RFC 9728 §3.1).
-                    let headers = vec![
-                        ("content-type", JSON.into()),
-                        ("access-control-allow-origin", "*".into()),
-                        ("cache-control", "public, max-age=300".into()),
-                    ];
-                    self.serve(200, headers, resource.metadata.clone(), "served")
-                }
-                _ if cors::is_preflight(head) => {
-                    let mut headers = cors::preflight(head);
-                    headers.push(("access-control-allow-origin", "*".into()));
-                    self.serve(204, headers, String::new(), "preflight")
-                }
-                _ => self.refuse(Denial::MethodRefused { allow: "GET, HEAD" }, None, None),
-            };
+        let has = |resource: &Resource| resource.metadata.paths.iter().any(|path| path.as_bytes() == head.path());
+        if let Some((_, resource)) = gate.resource(head, has) {
+            let Metadata { document, etag, .. } = &resource.metadata;
+            return self.serve_metadata(resource, head, Some((document, Some(etag))));
+        }
+        let is_server = head.path() == AUTHORIZATION_SERVER_PATH.as_bytes();
+        let has = |resource: &Resource| is_server && resource.metadata.authorization_server.is_some();
+        if let Some((_, resource)) = gate.resource(head, has) {
+            let document = resource.metadata.authorization_server.as_ref().and_then(|issuer| issuer.server_metadata());
+            return self.serve_metadata(resource, head, document.as_deref().map(|document| (document, None)));
         }
         match gate.elsewhere {
             Elsewhere::Refuse => self.refuse(Denial::ResourceUnknown, None, None),
@@ -360,12 +425,39 @@ impl Exchange {
         }
     }
 
+    /// Public by nature, and read by clients that run in a browser (RFC 9728 §3.1).
+    fn serve_metadata(&mut self, resource: &Resource, head: &Head, document: Option<(&str, Option<&String>)>) -> Step {
+        self.record.resource = Some(resource.url().to_owned());
+        let everyone = ("access-control-allow-origin", "*".to_owned());
+        match (head.method(), document) {
+            _ if !resource.has_host(head) => self.refuse(Denial::HostRefused, None, None),
+            (b"GET" | b"HEAD", None) => self.refuse(Denial::MetadataUnavailable, None, None),
+            (b"GET" | b"HEAD", Some((document, etag))) => {
+                let mut headers = vec![everyone, ("cache-control", "public, max-age=300".into())];
+                headers.extend(etag.map(|etag| ("etag", etag.clone())));
+                if etag.is_some_and(|etag| head.text("if-none-match") == Some(etag)) {
+                    return self.serve(304, headers, String::new(), "served");
+                }
+                headers.push(("content-type", JSON.into()));
+                self.serve(200, headers, document.to_owned(), "served")
+            }
+            _ if cors::is_preflight(head) => {
+                let mut headers = cors::preflight(head);
+                headers.push(everyone);
+                self.serve(204, headers, String::new(), "preflight")
+            }
+            _ => self.refuse(Denial::MethodRefused { allow: "GET, HEAD" }, None, None),
+        }
+    }
+
     /// Puts the verified identity in the place of the credential. A server must
     /// never get the token: it was not meant for anything behind the gate (MCP
     /// Authorization, Token Passthrough).
-    fn introduce(&self, head: &Head, identity: &Identity) -> Edits {
+    fn introduce(&self, resource: &Resource, head: &Head, identity: &Identity) -> Edits {
         let mut edits = Edits { remove: claimed(head), set: Vec::with_capacity(6), add: Vec::new() };
         edits.remove.push("authorization".to_owned());
+        edits.remove.extend(head.has("dpop").then(|| "dpop".to_owned()));
+        edits.remove.extend(resource.api_key_header.clone());
         // The answer must be readable, and there are no sessions in the modern era.
         let gone: &[&str] = match is_modern(head) {
             true => &["accept-encoding", "content-encoding", "mcp-session-id", "last-event-id"],
@@ -397,92 +489,10 @@ impl Exchange {
     /// Changes to the head of upstream's response: a page learns from the gate,
     /// and from nobody else, that it may read the answer.
     pub fn handle_response(&self) -> Option<Edits> {
-        match (self.state.verdict(), &self.origin) {
+        match (self.verdict(), &self.origin) {
             (Some(Verdict::Permit), Some(origin)) => Some(cors::response(origin)),
             _ => None,
         }
-    }
-
-    fn serve(
-        &mut self,
-        status: u16,
-        mut headers: Vec<(&'static str, String)>,
-        body: String,
-        code: &'static str,
-    ) -> Step {
-        self.state = State::Decided(Verdict::Serve, code);
-        self.share(&mut headers);
-        headers.push((DECISION_HEADER, self.decision_id.clone()));
-        Step::Reply(Reply { status, headers, body })
-    }
-
-    /// Lets the page that asked read the answer.
-    fn share(&self, headers: &mut Vec<(&'static str, String)>) {
-        if let Some(origin) = &self.origin {
-            headers.extend(cors::share(origin));
-        }
-    }
-
-    fn refuse(&mut self, denial: Denial, id: Option<Id>, resource: Option<&Resource>) -> Step {
-        self.note(&denial);
-        self.state = State::Decided(Verdict::Deny, denial.code());
-        let mut headers = vec![
-            ("content-type", JSON.into()),
-            ("cache-control", "no-store".into()),
-            (DECISION_HEADER, self.decision_id.clone()),
-        ];
-        match (&denial, resource) {
-            (Denial::ScopeMissing { needed }, Some(resource)) => {
-                headers.push(("www-authenticate", resource.scope_challenge(needed)));
-            }
-            (Denial::StepUpRequired { acr_values, max_age }, Some(resource)) => {
-                headers.push(("www-authenticate", resource.step_up_challenge(acr_values, *max_age)));
-            }
-            (Denial::MethodRefused { allow }, _) => headers.push(("allow", (*allow).into())),
-            (denial, Some(resource)) if denial.is_credential() => {
-                headers.push(("www-authenticate", resource.challenge()));
-            }
-            (denial, _) if denial.status() == 503 => headers.push(("retry-after", "5".into())),
-            _ => {}
-        }
-        self.share(&mut headers);
-        let reasons = resource.is_some_and(|resource| resource.reasons);
-        let body = self.body(&denial, id, reasons);
-        Step::Reply(Reply { status: denial.status(), headers, body })
-    }
-
-    /// The body of a denial: a JSON-RPC error where the message was at fault or
-    /// denied, else an object of our own.
-    fn body(&self, denial: &Denial, id: Option<Id>, reasons: bool) -> String {
-        // What was wrong with a credential is nobody's business but the operator's.
-        let code = if denial.is_credential() { "unauthorized" } else { denial.code() };
-        let Some(rpc_code) = denial.rpc_code() else {
-            return json!({"code": code, "message": denial.message(), "decision_id": self.decision_id}).to_string();
-        };
-        let mut data = json!({"decision_id": self.decision_id, "code": code});
-        match denial {
-            Denial::PolicyDenied { reasons: given } if reasons && !given.is_empty() => {
-                insert(&mut data, "reasons", json!(given));
-            }
-            Denial::VersionUnsupported { requested, supported } => {
-                insert(&mut data, "supported", json!(supported));
-                insert(&mut data, "requested", json!(requested));
-            }
-            _ => {}
-        }
-        let mut answer =
-            json!({"jsonrpc": "2.0", "error": {"code": rpc_code, "message": denial.message(), "data": data}});
-        if let Some(id) = &id {
-            insert(&mut answer, "id", id.into());
-        }
-        answer.to_string()
-    }
-
-    fn note(&mut self, denial: &Denial) {
-        if let Denial::PolicyDenied { reasons } = denial {
-            self.record.reasons.clone_from(reasons);
-        }
-        self.record.detail = denial.detail();
     }
 
     /// The record of this request, and the code by which it is counted. Before
@@ -490,7 +500,7 @@ impl Exchange {
     pub fn record(&self, now: SystemTime) -> (&'static str, String) {
         let (verdict, code) = match self.state {
             State::Decided(verdict, code) => (verdict, code),
-            State::New | State::Held(_) => (Verdict::Deny, Denial::Incomplete.code()),
+            State::New | State::Asking(..) | State::Held(_) => (Verdict::Deny, Denial::Incomplete.code()),
         };
         let revision = self.gate.as_ref().map_or("", |gate| gate.policy.revision());
         (code, self.record.line(&self.decision_id, verdict, code, revision, self.started, now))
@@ -501,12 +511,6 @@ const ONE: &str = "one well-formed";
 
 fn refused(expected: &'static str, name: &str) -> Denial {
     Denial::HeaderRefused { expected, name: name.chars().take(64).collect() }
-}
-
-fn insert(object: &mut serde_json::Value, name: &str, value: serde_json::Value) {
-    if let Some(members) = object.as_object_mut() {
-        members.insert(name.to_owned(), value);
-    }
 }
 
 #[cfg(test)]

@@ -34,6 +34,15 @@ impl Algorithm {
     /// All of them, in the order of preference.
     pub const ALL: [Self; 3] = [Self::ES256, Self::EdDSA, Self::RS256];
 
+    /// Its `alg`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ES256 => "ES256",
+            Self::EdDSA => "EdDSA",
+            Self::RS256 => "RS256",
+        }
+    }
+
     /// The algorithm of this `alg`; byte-exact.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {

@@ -2,13 +2,16 @@
 //!
 //! `check` holds a configuration against the very code that the module runs in
 //! `on_configure`, so that a ConfigMap is known to be good before it is pushed.
+//! `key` makes an API key, of which the configuration gets the digest alone.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use jwt_simple::reexports::rand;
 use mcp_gate::config::{self, Finding, Surroundings};
 use mcp_gate::gate::Hold;
+use mcp_gate::token::api_key;
 use serde_json::Value;
 
 /// A policy gate for the Model Context Protocol.
@@ -26,11 +29,41 @@ enum Command {
         /// The plugin's configuration, an ECDS file, or a ConfigMap that holds one; YAML or JSON.
         config: PathBuf,
     },
+    /// Make an API key, and print it once, with its digest and the YAML for it.
+    Key {
+        /// Whom it stands for.
+        subject: String,
+    },
 }
 
 fn main() -> ExitCode {
-    let Command::Check { config } = Arguments::parse().command;
-    match check(&config) {
+    match Arguments::parse().command {
+        Command::Check { config } => report(&config),
+        Command::Key { subject } => {
+            println!("{}", key(&subject));
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// A key of 256 bits by chance, which is kept nowhere.
+fn key(subject: &str) -> String {
+    let secret: [u8; 32] = rand::random();
+    let digits = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let key = format!("{}{}", api_key::PREFIX, digits(&secret));
+    let digest = digits(&api_key::digest(&key));
+    // JSON is YAML, and quotes whatever needs quotes.
+    let subject = Value::from(subject);
+    format!(
+        "key: {key}\n\n# Hand the key to its holder alone, as `Authorization: Bearer`; it is shown only now.\n\
+         # The digest is no secret. A second one under `digests` lets a key be replaced without a gap.\n\
+         api_keys:\n- name: {subject}\n  subject: {subject}\n  digests: [{digest}]\n\
+         resources:\n- api_keys: [{subject}]"
+    )
+}
+
+fn report(config: &Path) -> ExitCode {
+    match check(config) {
         Ok(summary) => {
             println!("{summary}");
             ExitCode::SUCCESS
@@ -49,6 +82,9 @@ fn main() -> ExitCode {
     }
 }
 
+/// Stands in for the value of a variable that is not here: 32 bytes in base64url.
+const STAND_IN: &str = "c3RhbmRzLWluLWZvci13aGF0LWlzLW5vdC1oZXJlLXk";
+
 /// Checks every plugin configuration in a file.
 fn check(file: &Path) -> Result<String, Vec<Finding>> {
     let problem = |problem: String| vec![Finding { path: "file".into(), problem }];
@@ -56,13 +92,16 @@ fn check(file: &Path) -> Result<String, Vec<Finding>> {
     let document: Value =
         yaml_serde::from_str(&text).map_err(|error| problem(format!("expected YAML or JSON: {error}")))?;
 
+    // A variable is Envoy's to have. Where this shell has it, its value is checked, too.
+    let variable = |name: &str| Some(std::env::var(name).unwrap_or_else(|_| STAND_IN.to_owned()));
+    let surroundings = Surroundings { environment: &variable, ..Surroundings::offline() };
     let mut summary = Vec::new();
     let mut findings = Vec::new();
     for Plugin { place, around, configuration } in plugins(document).map_err(problem)? {
-        match config::load_document(configuration, &Surroundings::offline()) {
+        match config::load_document(configuration, &surroundings) {
             Ok(gate) => {
                 findings.extend(around.iter().flat_map(|around| check_plugin(around, &place, gate.hold)));
-                let resources: Vec<_> = gate.resources.iter().map(|resource| resource.url.as_str()).collect();
+                let resources: Vec<_> = gate.resources.iter().map(|resource| resource.url()).collect();
                 summary.push(format!("ok: policy {} for {}", gate.policy.revision(), resources.join(", ")));
             }
             Err(found) => findings.extend(

@@ -117,6 +117,8 @@ pub struct Peer {
     pub address: Option<String>,
     /// The URI of its certificate, where there is one.
     pub principal: Option<String>,
+    /// The SHA-256 of its certificate in hexadecimal, where there is one.
+    pub certificate: Option<String>,
 }
 
 /// What a decision is about.
@@ -308,7 +310,7 @@ impl Policy {
             return Err(Denial::PolicyType("scopes"));
         }
         if !needed.iter().all(|scope| question.identity.scopes.contains(scope)) {
-            return Err(Denial::ScopeMissing { needed });
+            return Err(Denial::ScopeMissing { needed, granted: question.identity.scopes.clone() });
         }
         step_up(&eval("step_up")?, question.identity, question.now)?;
         match eval("allow")? {
@@ -384,7 +386,7 @@ impl Policy {
             http.push(("headers", headers(head)));
         }
         if self.reads.source {
-            let Peer { address, principal } = question.peer;
+            let Peer { address, principal, .. } = question.peer;
             let source = [("address", address), ("principal", principal)];
             let source = source.into_iter().filter_map(|(name, value)| Some((name, Value::from(value.as_deref()?))));
             http.push(("source", object(source)));

@@ -5,25 +5,31 @@
 //! (RFC 9728). From the URL follow where that document is served and what a
 //! 401 points to.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
+use crate::denial::Denial;
 use crate::http::Head;
+use crate::keys::Algorithm;
 use crate::mcp::Dialect;
-use crate::token::{Issuer, Tokens};
+use crate::token::api_key::ApiKeys;
+use crate::token::{Acceptance, Identity, Issuer, Scheme, Tokens};
 
 /// A validated resource, with the tokens that were verified for it.
 #[derive(Debug)]
 pub struct Resource {
-    /// The canonical URL.
-    pub url: String,
     /// The path of the endpoint; compared byte by byte.
     pub path: String,
-    /// Where the metadata document is served (RFC 9728 §3.1).
-    pub metadata_path: String,
-    /// The metadata document.
-    pub metadata: String,
-    /// The issuers whose tokens are accepted.
-    pub issuers: Vec<Rc<Issuer>>,
+    /// What is served of the resource, and where (RFC 9728 §3.1).
+    pub metadata: Metadata,
+    /// Its canonical URL, and whose tokens it accepts.
+    pub acceptance: Acceptance,
+    /// The kinds of credentials that it takes.
+    pub credentials: Credentials,
+    /// The API keys that it takes.
+    pub api_keys: ApiKeys,
+    /// Where it takes them, beside `Authorization`; in lower case.
+    pub api_key_header: Option<String>,
     /// The scopes of a 401.
     pub scopes: Vec<String>,
     /// The authorities under which it is served.
@@ -42,66 +48,58 @@ pub struct Resource {
     pub tokens: Tokens,
 }
 
-/// The parts of a resource's URL.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Url<'a> {
-    /// `https`, or `http` for a loopback address.
-    pub scheme: &'a str,
-    /// Host and port as written.
-    pub authority: &'a str,
-    /// The path.
-    pub path: &'a str,
+/// The kinds of credentials that a resource takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Credentials {
+    /// Tokens that are bound to nothing.
+    pub bearer: bool,
+    /// Tokens that are bound to a key (RFC 9449).
+    pub dpop: bool,
+    /// Tokens that are bound to a certificate (RFC 8705).
+    pub mtls: bool,
+    /// API keys.
+    pub api_key: bool,
 }
 
-impl<'a> Url<'a> {
-    /// Reads a URL of the one form that has no two spellings: `https` (`http`
-    /// for loopback), a host in lower case, a path without escapes, no query,
-    /// no fragment, no slash at the end but the root's.
-    pub fn read(url: &'a str) -> Result<Self, &'static str> {
-        let (scheme, rest) = url.split_once("://").ok_or("expected `https://host/path`")?;
-        let start = rest.find('/').ok_or("expected a path, at least `/`")?;
-        let (authority, path) = rest.split_at_checked(start).ok_or("expected a path")?;
-        let is_host = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
-        if authority.is_empty() || !authority.bytes().all(is_host) {
-            return Err("expected a host in lower case, without user name");
+impl Credentials {
+    /// Does the resource take this identity, presented in this way? A token that
+    /// is bound is worth nothing to who only has the token, and one that is not
+    /// bound proves nothing by a proof (RFC 9449 §7.1, §7.2).
+    pub fn check(&self, scheme: Scheme, identity: &Identity) -> Result<(), Denial> {
+        let confirmation = &identity.confirmation;
+        if (scheme == Scheme::Dpop) != confirmation.jkt.is_some() {
+            return Err(Denial::TokenConfirmation);
         }
-        let loopback = ["127.0.0.1", "[::1]", "localhost"];
-        let is_loopback = loopback
-            .iter()
-            .any(|host| authority.strip_prefix(host).is_some_and(|port| port.is_empty() || port.starts_with(':')));
-        match scheme {
-            "https" => {}
-            "http" if is_loopback => {}
-            _ => return Err("expected `https` (`http` only for a loopback address)"),
+        let taken = [
+            ("dpop", confirmation.jkt.is_some(), self.dpop),
+            ("mtls", confirmation.certificate.is_some(), self.mtls),
+            ("api_key", identity.is_api_key(), self.api_key),
+            ("bearer", confirmation.is_none() && !identity.is_api_key(), self.bearer),
+        ];
+        match taken.into_iter().find(|(_, is_one, takes)| *is_one && !takes) {
+            Some((kind, ..)) => Err(Denial::CredentialKind(kind)),
+            None => Ok(()),
         }
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
-        if !path.bytes().all(is_plain) {
-            return Err("expected a path of A-Z a-z 0-9 - . _ ~ /, without query, fragment or escapes");
-        }
-        if path.split('/').any(|segment| segment == "." || segment == "..") || path.contains("//") {
-            return Err("expected a path in normal form, without `.`, `..` and `//`");
-        }
-        if path.len() > 1 && path.ends_with('/') {
-            return Err("expected no `/` at the end of the path");
-        }
-        Ok(Self { scheme, authority, path })
-    }
-
-    /// Where its metadata document is served: the well-known string between host
-    /// and path (RFC 9728 §3.1).
-    pub fn metadata_path(&self) -> String {
-        let path = if self.path == "/" { "" } else { self.path };
-        format!("/.well-known/oauth-protected-resource{path}")
-    }
-
-    /// The authorities that mean this host: with and without the default port.
-    pub fn hosts(&self) -> Vec<String> {
-        let port = if self.scheme == "https" { ":443" } else { ":80" };
-        let host = self.authority.strip_suffix(port).unwrap_or(self.authority);
-        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
-        if has_port { vec![host.to_owned()] } else { vec![host.to_owned(), format!("{host}{port}")] }
     }
 }
+
+/// What is served of a resource without a token.
+#[derive(Debug)]
+pub struct Metadata {
+    /// Where the document is: at the place that follows from the URL, and perhaps
+    /// at the root, for clients that only look there.
+    pub paths: Vec<String>,
+    /// The document (RFC 9728 §2).
+    pub document: String,
+    /// Names this document, for who asks again (RFC 9110 §8.8.3).
+    pub etag: String,
+    /// The server whose metadata is served at the resource's own origin, for
+    /// clients of 2025-03-26, which look there.
+    pub authorization_server: Option<Rc<Issuer>>,
+}
+
+/// Where clients of 2025-03-26 look for the metadata of the authorization server (RFC 8414 §3).
+pub const AUTHORIZATION_SERVER_PATH: &str = "/.well-known/oauth-authorization-server";
 
 impl Resource {
     /// Is it served under this authority?
@@ -120,24 +118,41 @@ impl Resource {
         }
     }
 
+    /// Its canonical URL.
+    pub fn url(&self) -> &str {
+        &self.acceptance.audience
+    }
+
     fn metadata_url(&self) -> String {
-        let origin = self.url.strip_suffix(&self.path).unwrap_or(&self.url);
-        format!("{origin}{}", self.metadata_path)
+        let origin = self.url().strip_suffix(&self.path).unwrap_or(self.url());
+        format!("{origin}{}", self.metadata.paths.first().map_or("", String::as_str))
     }
 
-    /// The challenge of a 401 (RFC 9728 §5.1, RFC 6750 §3): one line, the scheme
-    /// first, every value quoted, because clients read it with a pattern.
-    pub fn challenge(&self) -> String {
-        let mut challenge = format!("Bearer resource_metadata=\"{}\"", self.metadata_url());
-        if !self.scopes.is_empty() {
-            challenge.push_str(&format!(", scope=\"{}\"", self.scopes.join(" ")));
+    /// The challenge of a 401 (RFC 9728 §5.1, RFC 6750 §3, RFC 9449 §7.1): one
+    /// line with one scheme, that first, and every value quoted, because clients
+    /// read it with a pattern.
+    pub fn challenge(&self, denial: &Denial) -> String {
+        let is_dpop = denial.is_proof() || !self.credentials.bearer && self.credentials.dpop;
+        let mut parameters = Vec::new();
+        parameters.extend(denial.challenge_error().map(|error| format!("error=\"{error}\"")));
+        if is_dpop {
+            parameters.push(format!("algs=\"{}\"", Algorithm::ALL.map(Algorithm::name).join(" ")));
         }
-        challenge
+        parameters.push(format!("resource_metadata=\"{}\"", self.metadata_url()));
+        if !self.scopes.is_empty() {
+            parameters.push(format!("scope=\"{}\"", self.scopes.join(" ")));
+        }
+        format!("{} {}", if is_dpop { "DPoP" } else { "Bearer" }, parameters.join(", "))
     }
 
-    /// The challenge of a 403 that more scopes would turn (RFC 6750 §3.1).
-    pub fn scope_challenge(&self, needed: &[String]) -> String {
-        let scope = needed.join(" ");
+    /// The challenge of a 403 that more scopes would turn (RFC 6750 §3.1): those
+    /// that are needed, and those that the token has, because some clients ask for
+    /// what is named here and nothing else (MCP 2025-11-25, Scope Challenge Handling).
+    pub fn scope_challenge(&self, needed: &[String], granted: &[String]) -> String {
+        let mut scopes: Vec<&str> = granted.iter().chain(needed).map(String::as_str).collect();
+        let mut seen = HashSet::new();
+        scopes.retain(|scope| seen.insert(*scope));
+        let scope = scopes.join(" ");
         format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\", resource_metadata=\"{}\"", self.metadata_url())
     }
 
@@ -152,53 +167,5 @@ impl Resource {
         }
         challenge.push_str(&format!(", resource_metadata=\"{}\"", self.metadata_url()));
         challenge
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_has_one_spelling() {
-        for url in [
-            "https://mcp.example.com/mcp",
-            "https://a.b/",
-            "http://127.0.0.1:10000/mcp",
-            "http://[::1]:8/x",
-            "http://localhost/x",
-        ] {
-            assert!(Url::read(url).is_ok(), "{url}");
-        }
-        for url in [
-            "mcp.example.com/mcp",
-            "https://mcp.example.com",
-            "http://mcp.example.com/mcp",
-            "https://MCP.example.com/mcp",
-            "https://a@b/mcp",
-            "https://a/mcp?x",
-            "https://a/mcp#x",
-            "https://a/m%63p",
-            "https://a/../mcp",
-            "https://a//mcp",
-            "https://a/mcp/",
-            "https:///mcp",
-            "http://127.0.0.1.example.com/mcp",
-            "http://localhostx/",
-            "ftp://a/",
-        ] {
-            assert!(Url::read(url).is_err(), "{url}");
-        }
-    }
-
-    #[test]
-    fn hosts_and_metadata_follow_from_the_url() {
-        let url = Url::read("https://a.example/x/mcp").unwrap();
-        assert_eq!(url.metadata_path(), "/.well-known/oauth-protected-resource/x/mcp");
-        assert_eq!(url.hosts(), ["a.example", "a.example:443"]);
-        assert_eq!(Url::read("https://a.example:443/").unwrap().hosts(), ["a.example", "a.example:443"]);
-        assert_eq!(Url::read("https://a.example:8443/").unwrap().hosts(), ["a.example:8443"]);
-        assert_eq!(Url::read("http://[::1]/").unwrap().hosts(), ["[::1]", "[::1]:80"]);
-        assert_eq!(Url::read("https://a.example/").unwrap().metadata_path(), "/.well-known/oauth-protected-resource");
     }
 }

@@ -1,12 +1,20 @@
-//! Who is asking: an `Authorization` header in, an [`Identity`] out.
+//! Who is asking: a credential in, an [`Identity`] out.
 //!
 //! A [`Bearer`] is what the caller presents; nothing in it is believed. An
 //! [`Identity`] exists only where a token was verified: signed by a key of an
 //! issuer that the resource accepts, an access token by its type, meant for
-//! this resource, and valid now (RFC 6750 §2.1, RFC 9068 §4, RFC 8725).
+//! this resource, and valid now (RFC 6750 §2.1, RFC 9068 §4, RFC 8725); or where
+//! the issuer itself vouched for it, or the operator.
 //!
-//! Verified tokens are remembered by [`Tokens`], for as long as they are valid
-//! and no longer than the configuration under which they were verified.
+//! Verified tokens are remembered by [`Tokens`], for as long as they are valid,
+//! no longer than the configuration under which they were verified, and not
+//! beyond a change of the keys that verified them.
+
+pub mod api_key;
+mod claims;
+mod credential;
+pub mod introspection;
+mod issuer;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -15,86 +23,74 @@ use std::time::SystemTime;
 
 use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder as _};
 
+pub use claims::{Confirmation, is_scope};
+pub use credential::{Bearer, Credential, LONGEST, Scheme};
+pub use issuer::{ClaimPath, ClaimPaths, Issuer, Revoked};
+
 use crate::denial::Denial;
-use crate::http::Head;
 use crate::json::{Json, Limits, Object};
-use crate::keys::{Algorithm, Crypto, Keys};
+use crate::keys::{Algorithm, Crypto};
 use crate::store::Store;
+use claims::Claims;
 
-/// The longest token that is looked at, in bytes.
-pub const LONGEST: usize = 8 * 1024;
+/// The longest name of a key, in bytes.
+const LONGEST_KID: usize = 256;
 
-/// A token as presented. Untrusted, and never printed.
-#[derive(Clone, Copy)]
-pub struct Bearer<'a>(&'a str);
+/// No token is good for longer than this, whatever its issuer says: ten years.
+pub const LONGEST_LIFE: i64 = 10 * 365 * 24 * 60 * 60;
 
-impl fmt::Debug for Bearer<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Bearer(…)")
-    }
-}
-
-impl<'a> Bearer<'a> {
-    /// The token of the one `Authorization` header (RFC 6750 §2.1):
-    /// `Bearer`, in any case, one space, one b64token.
-    pub fn from_head(head: &'a Head) -> Result<Self, Denial> {
-        let Ok(value) = head.get("authorization") else {
-            return Err(Denial::CredentialMalformed);
-        };
-        let value = value.ok_or(Denial::CredentialMissing)?;
-        if value.len() > LONGEST {
-            return Err(Denial::CredentialTooLarge);
-        }
-        let value = std::str::from_utf8(value).map_err(|_| Denial::CredentialMalformed)?;
-        let (scheme, token) = value.split_once(' ').ok_or(Denial::CredentialMalformed)?;
-        let body = token.trim_end_matches('=');
-        let is_b64token =
-            !body.is_empty() && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte));
-        if !scheme.eq_ignore_ascii_case("bearer") || !is_b64token {
-            return Err(Denial::CredentialMalformed);
-        }
-        Ok(Self(token))
-    }
-}
-
-/// What is expected of the tokens of one issuer.
-#[derive(Debug)]
-pub struct Issuer {
-    /// `iss`, byte by byte.
-    pub issuer: String,
-    /// The issuer's keys; no other issuer's are ever tried.
-    pub keys: Keys,
-    /// The algorithms that it signs with.
-    pub algorithms: Vec<Algorithm>,
-    /// Does it type its access tokens `at+jwt` (RFC 9068 §2.1)?
-    pub typed: bool,
-    /// How far its clock may be off, in seconds.
-    pub leeway: i64,
-}
-
-/// What a verified token says.
+/// What a verified credential says.
 #[derive(Debug)]
 pub struct Identity {
     /// `iss`
     pub issuer: String,
     /// `sub`
     pub subject: String,
-    /// `client_id`
+    /// The client that presents it.
     pub client_id: Option<String>,
-    /// `scope`, split (RFC 6749 §3.3).
+    /// The scopes that it was granted.
     pub scopes: Vec<String>,
     /// `acr`: how strong the login was.
     pub acr: Option<String>,
     /// `auth_time`: when the login was, in seconds since 1970.
     pub auth_time: Option<i64>,
+    /// What must be proven with each request.
+    pub confirmation: Confirmation,
     /// `input.identity`, built once and shared by all evaluations.
     pub input: regorus::Value,
-    /// First and last second at which the token is valid, leeway included.
-    /// Private, so that only [`verify`] makes an identity.
+    /// Who says so.
+    vouched: Vouched,
+    /// First and last second at which it is valid, leeway included. Private, so
+    /// that only what verifies makes an identity.
     valid: (i64, i64),
 }
 
+/// Who says that an identity is what it says.
+#[derive(Debug)]
+enum Vouched {
+    /// A key of an issuer, in the state that its keys had then.
+    Keys(Rc<Issuer>, u64),
+    /// An issuer that was asked, and can be asked again.
+    Issuer,
+    /// The configuration.
+    Operator,
+}
+
 impl Identity {
+    /// Does it come from an API key?
+    pub fn is_api_key(&self) -> bool {
+        matches!(self.vouched, Vouched::Operator)
+    }
+
+    /// Is it valid at this second?
+    fn check(&self, now: i64) -> Result<(), Denial> {
+        match self.valid {
+            (_, last) if now > last => Err(Denial::TokenExpired),
+            (first, _) if now < first => Err(Denial::TokenNotYetValid),
+            _ => Ok(()),
+        }
+    }
+
     /// A fixture: valid from second 10 to second 20.
     #[cfg(test)]
     pub(crate) fn unverified(subject: &str) -> Self {
@@ -106,129 +102,155 @@ impl Identity {
             scopes: Vec::new(),
             acr: None,
             auth_time: None,
+            confirmation: Confirmation::default(),
             input: regorus::Value::from_json_str(&input).unwrap(),
+            vouched: Vouched::Operator,
             valid: (10, 20),
         }
     }
 }
 
-/// Verifies a token for a resource, one check after the other.
-///
-/// `issuers` are those that the resource accepts, `audience` is its canonical
-/// URL (RFC 8707 §2), `now` is the host's time.
-pub fn verify(
-    bearer: Bearer<'_>,
-    issuers: &[Rc<Issuer>],
-    audience: &str,
-    crypto: &Crypto,
-    now: SystemTime,
-) -> Result<Identity, Denial> {
-    let now = seconds(now);
-    let mut parts = bearer.0.split('.');
+/// Whose tokens a resource accepts, and under which name.
+#[derive(Debug)]
+pub struct Acceptance {
+    /// The resource's canonical URL (RFC 8707 §2).
+    pub audience: String,
+    /// The issuers.
+    pub issuers: Vec<Rc<Issuer>>,
+}
+
+/// What a token turned out to be.
+#[derive(Debug)]
+pub enum Verified {
+    /// Verified here.
+    Known(Rc<Identity>),
+    /// Its issuer has to be asked (RFC 7662).
+    Opaque(Rc<Issuer>),
+}
+
+/// Verifies a token for a resource, one check after the other. `now` is the
+/// host's time.
+fn verify(bearer: Bearer<'_>, acceptance: &Acceptance, crypto: &Crypto, now: i64) -> Result<Verified, Denial> {
+    let mut parts = bearer.text().split('.');
     let (Some(header), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-        return Err(Denial::CredentialMalformed);
+        // Not a JWS. If one issuer can be asked, it may know what this is.
+        let asked = acceptance.issuers.iter().find(|issuer| issuer.introspection.is_some());
+        return asked.map(|issuer| Verified::Opaque(Rc::clone(issuer))).ok_or(Denial::CredentialMalformed);
     };
     let (header, payload) = (decode(header)?, decode(payload)?);
     let (header, payload) = (object(&header)?, object(&payload)?);
 
-    // Header (RFC 7515 §4.1). What points to keys elsewhere is refused, not
-    // ignored: no issuer that the gate knows sends it. The same for `crit` and
-    // `b64`, which change how a token is to be read.
-    const REFUSED: [&str; 7] = ["crit", "b64", "jku", "jwk", "x5u", "x5c", "zip"];
-    if REFUSED.iter().any(|name| header.get(name).is_some()) {
-        return Err(Denial::TokenHeader);
-    }
-    let algorithm = header.get("alg").and_then(Json::as_str).and_then(Algorithm::from_name);
-    let algorithm = algorithm.ok_or(Denial::TokenAlgorithm)?;
-    let kid = match header.get("kid") {
-        None => None,
-        Some(kid) => Some(kid.as_str().ok_or(Denial::TokenHeader)?),
-    };
-
-    let claims = Claims::read(&payload)?;
-
     // Which issuer's rules apply is the one thing that an unverified claim
     // decides; a token that names another issuer than its own is then held
     // against that one's keys.
-    let issuer = issuers.iter().find(|issuer| issuer.issuer == claims.issuer).ok_or(Denial::TokenIssuer)?;
-    if !issuer.algorithms.contains(&algorithm) {
-        return Err(Denial::TokenAlgorithm);
+    let issuer = payload.get("iss").ok_or(Denial::TokenClaim("iss"))?;
+    let issuer = claims::text(issuer, "iss")?;
+    let issuer = acceptance.issuers.iter().find(|known| known.issuer == issuer).ok_or(Denial::TokenIssuer)?;
+    let Some(keys) = &issuer.keys else { return Ok(Verified::Opaque(Rc::clone(issuer))) };
+
+    // Header (RFC 7515 §4.1). What changes how a token is to be read is refused,
+    // and so is what points to keys elsewhere, unless its issuer is known to send
+    // it: then it is not looked at.
+    const REFUSED: [&str; 3] = ["crit", "b64", "zip"];
+    const KEYS: [&str; 4] = ["jku", "jwk", "x5u", "x5c"];
+    let points = |name: &&str| header.get(name).is_some() && !issuer.ignored_headers.iter().any(|known| known == name);
+    if REFUSED.iter().any(|name| header.get(name).is_some()) || KEYS.iter().any(points) {
+        return Err(Denial::TokenHeader);
     }
-    let is_expected = if issuer.typed { is_access_token_type } else { is_jwt_type };
+    let algorithm = header.get("alg").and_then(Json::as_str).and_then(Algorithm::from_name);
+    let algorithm =
+        algorithm.filter(|algorithm| issuer.algorithms.contains(algorithm)).ok_or(Denial::TokenAlgorithm)?;
+    let is_expected = if issuer.typed { is_access_token_type } else { is_plain_type };
     if !is_expected(header.get("typ")) {
         return Err(Denial::TokenType);
     }
-    if issuer.keys.is_empty() {
+    let kid = match header.get("kid").map(Json::as_str) {
+        None => None,
+        Some(Some(kid)) if kid.len() <= LONGEST_KID => Some(kid),
+        Some(_) => return Err(Denial::TokenHeader),
+    };
+
+    // The claims have their types before cryptography is paid for.
+    let claims = Claims::read(&payload, &issuer.claims)?;
+    let expires = claims.expires.ok_or(Denial::TokenClaim("exp"))?;
+
+    if keys.is_empty() {
         return Err(Denial::KeysUnavailable);
     }
-    let key = issuer.keys.find(kid, algorithm).ok_or(Denial::TokenKeyUnknown)?;
-    key.verify(bearer.0, crypto).map_err(|_| Denial::TokenSignature)?;
+    let key = keys.find(kid, algorithm).ok_or(Denial::TokenKeyUnknown)?;
+    key.verify(bearer.text(), crypto).map_err(|_| Denial::TokenSignature)?;
 
     // From here on the claims are the issuer's.
-    if !claims.audience.contains(&audience) {
-        return Err(Denial::TokenAudience);
+    issuer.check(&payload, &claims, &acceptance.audience)?;
+    // An ID token is a receipt for the client, not a key to a resource (OpenID
+    // Connect Core §2). Where the type does not tell, these claims do.
+    if !issuer.typed && ["nonce", "at_hash", "c_hash", "s_hash"].iter().any(|claim| payload.get(claim).is_some()) {
+        return Err(Denial::TokenType);
     }
-    // "On or after" `exp` it is over (RFC 7519 §4.1.4).
-    let last = claims.expires.saturating_add(issuer.leeway).saturating_sub(1);
-    let starts = claims.not_before.max(claims.issued);
-    let first = starts.map_or(i64::MIN, |starts| starts.saturating_sub(issuer.leeway));
-    if now > last {
-        return Err(Denial::TokenExpired);
-    }
-    if now < first {
-        return Err(Denial::TokenNotYetValid);
-    }
-    // A token bound to a key is worth nothing without the proof (RFC 9449 §7.2, RFC 8705 §3).
-    if payload.get("cnf").is_some() {
-        return Err(Denial::TokenConfirmation);
-    }
-    // What RFC 9068 §2.2 requires beyond RFC 7519, but for `jti`, which nothing here reads.
+    // What RFC 9068 §2.2 requires beyond RFC 7519, but for `jti`, which nothing here needs.
     if issuer.typed && claims.issued.is_none() {
         return Err(Denial::TokenClaim("iat"));
     }
-    if issuer.typed && claims.client_id.is_none() {
+    if issuer.requires_client && claims.client_id.is_none() {
         return Err(Denial::TokenClaim("client_id"));
     }
-
-    Ok(Identity {
-        issuer: claims.issuer.to_owned(),
-        subject: claims.subject.to_owned(),
-        client_id: claims.client_id.map(str::to_owned),
-        input: document(&payload, &claims),
-        scopes: claims.scopes,
-        acr: payload.get("acr").and_then(Json::as_str).map(str::to_owned),
-        auth_time: payload.get("auth_time").and_then(Json::as_seconds),
-        valid: (first, last),
-    })
+    let vouched = Vouched::Keys(Rc::clone(issuer), issuer.generation());
+    let identity = issuer.identity(&payload, claims, expires, vouched, now)?;
+    Ok(Verified::Known(Rc::new(identity)))
 }
 
-/// The claims that verification is about, of the right types and not yet believed.
-struct Claims<'a> {
-    issuer: &'a str,
-    subject: &'a str,
-    client_id: Option<&'a str>,
-    audience: Vec<&'a str>,
-    expires: i64,
-    not_before: Option<i64>,
-    issued: Option<i64>,
-    scopes: Vec<String>,
-}
-
-impl<'a> Claims<'a> {
-    fn read(payload: &'a Object<'_>) -> Result<Self, Denial> {
-        for claim in ["jti", "nonce"] {
-            payload.get(claim).map(|_| text(payload, claim)).transpose()?;
+impl Issuer {
+    /// Is a token of these claims meant for the resource, and not revoked?
+    fn check(&self, payload: &Object<'_>, claims: &Claims<'_>, audience: &str) -> Result<(), Denial> {
+        // An origin has two spellings that mean the same (RFC 3986 §6.2.3), and servers use both.
+        let is_ours = |name: &str| {
+            name == audience
+                || audience.strip_suffix('/').is_some_and(|origin| name == origin)
+                || self.audiences.iter().any(|known| known == name)
+        };
+        if !claims.audience.iter().any(|name| is_ours(name)) {
+            return Err(Denial::TokenAudience);
         }
-        Ok(Self {
-            issuer: text(payload, "iss")?,
-            subject: text(payload, "sub")?,
-            client_id: payload.get("client_id").map(|_| text(payload, "client_id")).transpose()?,
-            audience: audience(payload)?,
-            expires: time(payload, "exp")?.ok_or(Denial::TokenClaim("exp"))?,
-            not_before: time(payload, "nbf")?,
-            issued: time(payload, "iat")?,
-            scopes: scopes(payload)?,
-        })
+        if self.revoked.has(payload, claims.subject, claims.client_id, claims.issued) {
+            return Err(Denial::TokenRevoked);
+        }
+        Ok(())
+    }
+
+    /// The identity of claims that are believed, if they are valid now.
+    fn identity(
+        &self,
+        payload: &Object<'_>,
+        claims: Claims<'_>,
+        expires: i64,
+        vouched: Vouched,
+        now: i64,
+    ) -> Result<Identity, Denial> {
+        // "On or after" `exp` it is over (RFC 7519 §4.1.4).
+        let last = expires.saturating_add(self.leeway).saturating_sub(1);
+        let starts = claims.not_before.max(claims.issued);
+        let first = starts.map_or(i64::MIN, |starts| starts.saturating_sub(self.leeway));
+        let life = expires.saturating_sub(claims.issued.unwrap_or(now));
+        if claims.issued.is_some_and(|issued| issued > expires) {
+            return Err(Denial::TokenClaim("iat"));
+        }
+        if life > self.max_lifetime {
+            return Err(Denial::TokenClaim("exp"));
+        }
+        let identity = Identity {
+            issuer: self.issuer.clone(),
+            subject: claims.subject.to_owned(),
+            client_id: claims.client_id.map(str::to_owned),
+            input: document(&self.issuer, payload, &claims, &vouched),
+            scopes: claims.scopes,
+            acr: payload.get("acr").and_then(Json::as_str).map(str::to_owned),
+            auth_time: payload.get("auth_time").and_then(Json::as_seconds),
+            confirmation: claims.confirmation,
+            vouched,
+            valid: (first, last),
+        };
+        identity.check(now)?;
+        Ok(identity)
     }
 }
 
@@ -244,91 +266,48 @@ fn object(json: &[u8]) -> Result<Object<'_>, Denial> {
     }
 }
 
-/// A claim that must be a non-empty string without control characters.
-fn text<'a>(payload: &'a Object<'_>, claim: &'static str) -> Result<&'a str, Denial> {
-    match payload.get(claim).and_then(Json::as_str) {
-        Some(text) if !text.is_empty() && text.len() <= 1024 && !text.chars().any(char::is_control) => Ok(text),
-        _ => Err(Denial::TokenClaim(claim)),
-    }
-}
-
-/// A claim that must be a NumericDate, if it is there (RFC 7519 §2).
-fn time(payload: &Object<'_>, claim: &'static str) -> Result<Option<i64>, Denial> {
-    match payload.get(claim) {
-        None => Ok(None),
-        Some(value) => match value.as_seconds() {
-            Some(seconds) if seconds >= 0 => Ok(Some(seconds)),
-            _ => Err(Denial::TokenClaim(claim)),
-        },
-    }
-}
-
 /// `typ` of a JWT access token, as a media type with or without its prefix (RFC 9068 §4).
 fn is_access_token_type(typ: Option<&Json<'_>>) -> bool {
     let typ = typ.and_then(Json::as_str).unwrap_or_default();
     typ.eq_ignore_ascii_case("at+jwt") || typ.eq_ignore_ascii_case("application/at+jwt")
 }
 
-/// `typ` of some JWT, or none (RFC 7519 §5.1).
-fn is_jwt_type(typ: Option<&Json<'_>>) -> bool {
-    let Some(typ) = typ else { return true };
-    let typ = typ.as_str().unwrap_or_default().to_ascii_lowercase();
-    typ == "jwt" || typ.ends_with("+jwt")
-}
-
-/// `aud`: a string, or a list of strings (RFC 7519 §4.1.3).
-fn audience<'a>(payload: &'a Object<'_>) -> Result<Vec<&'a str>, Denial> {
-    let audience = match payload.get("aud") {
-        Some(Json::String(audience)) => Some(vec![audience.as_ref()]),
-        Some(Json::Array(list)) => list.iter().map(Json::as_str).collect(),
-        _ => None,
-    };
-    audience.ok_or(Denial::TokenAudience)
-}
-
-/// `scope`: tokens with one space between them (RFC 6749 §3.3); absent is none.
-fn scopes(payload: &Object<'_>) -> Result<Vec<String>, Denial> {
-    let scope = match payload.get("scope") {
-        None => return Ok(Vec::new()),
-        Some(scope) => scope.as_str().ok_or(Denial::TokenClaim("scope"))?,
-    };
-    if scope.is_empty() {
-        return Ok(Vec::new());
-    }
-    let scopes: Vec<String> = scope.split(' ').map(str::to_owned).collect();
-    if scopes.iter().all(|scope| is_scope(scope)) { Ok(scopes) } else { Err(Denial::TokenClaim("scope")) }
-}
-
-/// Is this one scope-token (RFC 6749 §3.3)?
-pub fn is_scope(scope: &str) -> bool {
-    !scope.is_empty() && scope.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+/// `typ` of an access token whose issuer may not type it (RFC 7519 §5.1). Types of
+/// other tokens, such as `dpop+jwt`, `logout+jwt` or `oauth-id-jag+jwt`, are none.
+fn is_plain_type(typ: Option<&Json<'_>>) -> bool {
+    typ.is_none_or(|typ| {
+        typ.as_str().is_some_and(|typ| typ.eq_ignore_ascii_case("jwt")) || is_access_token_type(Some(typ))
+    })
 }
 
 /// `input.identity` of the policy contract.
-fn document(payload: &Object<'_>, claims: &Claims<'_>) -> regorus::Value {
-    let strings =
-        |list: &[String]| list.iter().map(|item| item.as_str().into()).collect::<Vec<regorus::Value>>().into();
-    let list = |claim: &str| -> regorus::Value {
-        let items = payload.get(claim).and_then(Json::as_array).unwrap_or_default();
-        let all_text = items.iter().all(|item| item.as_str().is_some());
-        let items = items.iter().filter(|_| all_text);
-        items.map(Json::to_value).collect::<Vec<_>>().into()
+fn document(issuer: &str, payload: &Object<'_>, claims: &Claims<'_>, vouched: &Vouched) -> regorus::Value {
+    let list = |items: &[&str]| items.iter().map(|item| (*item).into()).collect::<Vec<regorus::Value>>().into();
+    let scopes: Vec<&str> = claims.scopes.iter().map(String::as_str).collect();
+    let (method, confirmation) = match (&claims.confirmation, vouched) {
+        (Confirmation { jkt: Some(_), .. }, _) => ("dpop", "jkt"),
+        (Confirmation { certificate: Some(_), .. }, _) => ("mtls", "x5t#S256"),
+        (_, Vouched::Issuer) => ("introspected", "none"),
+        (_, Vouched::Keys(..) | Vouched::Operator) => ("bearer", "none"),
     };
     let mut members: Vec<(&str, regorus::Value)> = vec![
-        ("issuer", claims.issuer.into()),
+        ("issuer", issuer.into()),
         ("subject", claims.subject.into()),
-        ("scopes", strings(&claims.scopes)),
-        ("roles", list("roles")),
-        ("groups", list("groups")),
+        ("scopes", list(&scopes)),
+        ("roles", list(&claims.roles)),
+        ("groups", list(&claims.groups)),
         ("claims", payload.to_value()),
-        ("method", "bearer".into()),
-        ("confirmation", "none".into()),
+        ("method", method.into()),
+        ("confirmation", confirmation.into()),
     ];
     members.extend(claims.client_id.map(|client_id| ("client_id", client_id.into())));
-    let tenant = payload.get("tenant").and_then(Json::as_str);
-    members.extend(tenant.map(|tenant| ("tenant", tenant.into())));
+    members.extend(claims.tenant.map(|tenant| ("tenant", tenant.into())));
     let actor = payload.get("act").and_then(Json::as_object);
     members.extend(actor.map(|actor| ("actor", actor.to_value())));
+    object_of(members)
+}
+
+fn object_of(members: Vec<(&str, regorus::Value)>) -> regorus::Value {
     let members = members.into_iter().map(|(name, value)| (name.into(), value));
     members.collect::<std::collections::BTreeMap<_, _>>().into()
 }
@@ -355,73 +334,43 @@ impl fmt::Debug for Tokens {
 }
 
 impl Tokens {
-    /// The identity of a token: remembered, or verified and then remembered.
-    /// What fails is not remembered: a caller could fill the memory with it.
+    /// Verifies a token, unless it was verified before. A failure is not
+    /// remembered: a key may come, and what is refused costs nobody but its sender.
     pub fn verify(
         &self,
         bearer: Bearer<'_>,
-        issuers: &[Rc<Issuer>],
-        audience: &str,
+        acceptance: &Acceptance,
         crypto: &Crypto,
         now: SystemTime,
-    ) -> Result<Rc<Identity>, Denial> {
+    ) -> Result<Verified, Denial> {
         // The whole token is the key, its signature included: a hit is the very
         // text that was verified. Only the time is still to be asked.
-        let known = self.0.borrow_mut().get(bearer.0);
+        let now = seconds(now);
+        let known = self.0.borrow_mut().get(bearer.text());
         if let Some(identity) = known {
-            let (first, last) = identity.valid;
-            return match seconds(now) {
-                now if now > last => Err(Denial::TokenExpired),
-                now if now < first => Err(Denial::TokenNotYetValid),
-                _ => Ok(identity),
-            };
+            match &identity.vouched {
+                // Its key may be gone (RFC 7517 §5, rotation).
+                Vouched::Keys(issuer, generation) if issuer.generation() != *generation => {}
+                Vouched::Issuer if identity.check(now).is_err() => {}
+                _ => return identity.check(now).map(|()| Verified::Known(identity)),
+            }
         }
-        let identity = Rc::new(verify(bearer, issuers, audience, crypto, now)?);
-        self.0.borrow_mut().insert(bearer.0.to_owned(), bearer.0.len(), Rc::clone(&identity));
-        Ok(identity)
+        let verified = verify(bearer, acceptance, crypto, now)?;
+        if let Verified::Known(identity) = &verified {
+            self.keep(bearer, identity);
+        }
+        Ok(verified)
+    }
+
+    /// Remembers a token that its issuer vouched for.
+    pub fn keep(&self, bearer: Bearer<'_>, identity: &Rc<Identity>) {
+        self.0.borrow_mut().insert(bearer.text().to_owned(), bearer.text().len(), Rc::clone(identity));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn bearer(value: &str) -> Result<String, Denial> {
-        let head = Head::new(vec![("authorization".into(), value.as_bytes().to_vec())]);
-        Bearer::from_head(&head).map(|bearer| bearer.0.to_owned())
-    }
-
-    #[test]
-    fn the_authorization_header_has_one_strict_grammar() {
-        for value in ["Bearer a.b.c", "bearer a.b.c", "BEARER a.b.c"] {
-            assert_eq!(bearer(value).as_deref(), Ok("a.b.c"), "{value}");
-        }
-        for value in [
-            "",
-            "Bearer",
-            "Bearer ",
-            "Bearer  a",
-            " Bearer a",
-            "Bearer a ",
-            "Bearer\ta",
-            "Bearer a b",
-            "Bearer a,Bearer b",
-            "Bearer \"a\"",
-            "Basic a",
-            "DPoP a",
-            "Bearera",
-            "Bearer =",
-            "Bearer a=b",
-            "Bearer é",
-        ] {
-            assert_eq!(bearer(value), Err(Denial::CredentialMalformed), "{value}");
-        }
-        assert_eq!(bearer(&format!("Bearer {}", "a".repeat(LONGEST))), Err(Denial::CredentialTooLarge));
-        let twice =
-            vec![("authorization".into(), b"Bearer a".to_vec()), ("authorization".into(), b"Bearer a".to_vec())];
-        assert_eq!(Bearer::from_head(&Head::new(twice)).map(drop), Err(Denial::CredentialMalformed));
-        assert_eq!(Bearer::from_head(&Head::default()).map(drop), Err(Denial::CredentialMissing));
-    }
 
     #[test]
     fn base64url_is_canonical() {
@@ -432,17 +381,29 @@ mod tests {
     }
 
     #[test]
-    fn a_bearer_never_shows_its_token() {
-        assert_eq!(format!("{:?}", Bearer("secret")), "Bearer(…)");
+    fn a_type_is_that_of_an_access_token_or_none_that_tells() {
+        let typed = |typ: &'static str| Json::String(typ.into());
+        for typ in ["at+jwt", "application/at+jwt", "AT+JWT"] {
+            assert!(is_access_token_type(Some(&typed(typ))) && is_plain_type(Some(&typed(typ))), "{typ}");
+        }
+        assert!(is_plain_type(None) && is_plain_type(Some(&typed("JWT"))));
+        assert!(!is_access_token_type(None) && !is_access_token_type(Some(&typed("JWT"))));
+        for typ in ["id_token+jwt", "dpop+jwt", "logout+jwt", "secevent+jwt", "oauth-id-jag+jwt", "JOSE", "", "at+jwt "]
+        {
+            assert!(!is_access_token_type(Some(&typed(typ))) && !is_plain_type(Some(&typed(typ))), "{typ}");
+        }
+        assert!(!is_plain_type(Some(&Json::Integer(1))));
     }
 
     #[test]
     fn a_remembered_token_is_good_from_its_first_to_its_last_second() {
         let tokens = Tokens::default();
-        tokens.0.borrow_mut().insert("a".into(), 1, Rc::new(Identity::unverified("alice")));
+        let bearer = Bearer::read("a").unwrap();
+        tokens.keep(bearer, &Rc::new(Identity::unverified("alice")));
+        let acceptance = Acceptance { audience: String::new(), issuers: Vec::new() };
         let at = |now| {
             let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(now);
-            tokens.verify(Bearer("a"), &[], "", &Crypto::default(), now).map(drop)
+            tokens.verify(bearer, &acceptance, &Crypto::default(), now).map(drop)
         };
         assert_eq!(at(9), Err(Denial::TokenNotYetValid));
         assert_eq!((at(10), at(20)), (Ok(()), Ok(())));

@@ -28,7 +28,8 @@
 //! Envoy, before the gate), `reset` (the same over HTTP/2, where Envoy only resets
 //! the stream) and `unanswered`. A step of `then` takes token and request of the step before it
 //! where it has none, and `at` moves the clock (natively only), in seconds; `runs`
-//! in it leaves it out of the other runs.
+//! in it leaves it out of the other runs. `answer` (`status`, `content_type`, `body`)
+//! is what the issuer says when the gate asks it about the token (natively only).
 //!
 //! A step with `"each": ["a", "b"]` is one step for each of these texts, which
 //! stands wherever the step says `{each}`.
@@ -96,9 +97,29 @@ pub(crate) struct Step {
     pub(crate) record: Map<String, Value>,
     #[serde(default)]
     pub(crate) at: u64,
+    answer: Option<AnswerSpec>,
     runs: Option<Vec<Run>>,
     /// What stands for `{each}`.
     each: Option<String>,
+}
+
+/// What an issuer says when it is asked about a token.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AnswerSpec {
+    #[serde(default = "ok")]
+    status: u16,
+    #[serde(default = "json_type")]
+    content_type: String,
+    body: Value,
+}
+
+fn ok() -> u16 {
+    200
+}
+
+fn json_type() -> String {
+    "application/json".into()
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -191,6 +212,8 @@ pub(crate) struct Request {
     pub(crate) headers: Vec<(String, Vec<u8>)>,
     pub(crate) body: Option<Vec<u8>>,
     pub(crate) stops_after: Option<usize>,
+    /// What the issuer of the token says, if it is asked.
+    pub(crate) answer: Option<(u16, String, String)>,
 }
 
 /// A token and a request, kept for the next step.
@@ -260,6 +283,10 @@ impl File {
         }
         if steps.iter().any(|step| step.at != 0) && runs != [Run::Native] {
             return Err("`at`: expected `runs: [\"native\"]`; nobody moves Envoy's clock".into());
+        }
+        let is_answered = |step: &Step| step.answer.is_some() && step.runs.as_ref().unwrap_or(&runs) != &[Run::Native];
+        if steps.iter().any(is_answered) {
+            return Err("`answer`: expected `runs: [\"native\"]`; Envoy asks a server".into());
         }
         Ok(Case { given, runs, steps })
     }
@@ -332,7 +359,12 @@ impl Session {
         if let Some(request) = &step.request {
             self.request = request.clone();
         }
-        self.build(authority)
+        let answer = step.answer.as_ref().map(|answer| {
+            let body = answer.body.as_str().map_or_else(|| answer.body.to_string(), str::to_owned);
+            let body = at_text(&body.replace(AUTHORITY, authority), now);
+            (answer.status, answer.content_type.clone(), body)
+        });
+        Request { answer, ..self.build(authority) }
     }
 
     fn build(&self, authority: &str) -> Request {
@@ -356,7 +388,7 @@ impl Session {
         let host = headers.iter().position(|(name, _)| name == "host");
         let authority = host.map(|index| headers.remove(index).1).unwrap_or_default();
         let path = fill(spec.path.as_deref().unwrap_or("/mcp"));
-        Request { method, path, authority, headers, body, stops_after: spec.stops_after }
+        Request { method, path, authority, headers, body, stops_after: spec.stops_after, answer: None }
     }
 }
 

@@ -57,6 +57,12 @@ fn fields_agree() -> Result<(), String> {
     let mut whole = example()?;
     whole["resources"][0]["denials"] = json!({});
     whole["resources"][0]["limits"] = json!({});
+    whole["resources"][0]["metadata"] = json!({});
+    whole["issuers"][0]["claims"] = json!({});
+    whole["issuers"][0]["revoked"] = json!({});
+    whole["issuers"][0]["introspection"] =
+        json!({"cluster": "", "url": "", "client_id": "", "client_secret": {"env": ""}});
+    whole["api_keys"] = json!([{"name": "", "digests": [], "subject": ""}]);
     whole["resources"][0]["versions"] = json!({});
     whole["resources"][0]["extensions"] = json!({});
     let objects = [
@@ -64,11 +70,16 @@ fn fields_agree() -> Result<(), String> {
         ("/resources/0", "resources[]."),
         ("/resources/0/denials", "resources[].denials."),
         ("/resources/0/limits", "resources[].limits."),
+        ("/resources/0/metadata", "resources[].metadata."),
         ("/resources/0/versions", "resources[].versions."),
         ("/resources/0/extensions", "resources[].extensions."),
         ("/issuers/0", "issuers[]."),
         ("/issuers/0/jwks", "issuers[].jwks."),
         ("/issuers/0/jwks/inline", "issuers[].jwks.inline."),
+        ("/issuers/0/introspection", "issuers[].introspection."),
+        ("/issuers/0/claims", "issuers[].claims."),
+        ("/issuers/0/revoked", "issuers[].revoked."),
+        ("/api_keys/0", "api_keys[]."),
         ("/policy", "policy."),
     ];
     let mut known = BTreeSet::new();

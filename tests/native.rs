@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use libtest_mimic::{Failed, Trial};
 use mcp_gate::config::{self, Surroundings};
 use mcp_gate::gate::{Exchange, Gate, Step as Next};
-use mcp_gate::http::{Edits, Head};
+use mcp_gate::http::{Answer, Edits, Head};
 use mcp_gate::policy::Peer;
 use mcp_gate::record::Verdict;
 use prost::Message as _;
@@ -118,6 +118,18 @@ pub(crate) fn exchange(
         length.filter(|_| !has_length).map(|length| ("content-length".into(), length.to_string().into_bytes())),
     );
     let mut step = exchange.handle_head(Head::new(head.clone()), request.body.is_none(), Peer::default(), now);
+    if let Next::Ask(outbound) = &step {
+        if format!("{outbound:?}").contains("token=") {
+            return Err("a question shows its token".into());
+        }
+        let answer = request.answer.clone().map(|(status, content_type, body)| Answer {
+            status,
+            content_type,
+            encoded: false,
+            body: body.into_bytes(),
+        });
+        step = exchange.handle_answer(answer.as_ref(), now);
+    }
     if let Next::Hold(Some(edits)) = &step {
         apply(edits, &mut head);
     }
@@ -139,7 +151,7 @@ pub(crate) fn exchange(
         return Err(format!("the record {line} is not one line of code `{code}`"));
     }
     let verdict = match (&step, &record["decision"]) {
-        (Next::Hold(_), _) => None,
+        (Next::Hold(_) | Next::Ask(_), _) => None,
         (Next::Forward(_), _) => Some(Verdict::Permit),
         (Next::Reply(_), Value::String(decision)) if decision == "serve" => Some(Verdict::Serve),
         (Next::Reply(_), _) => Some(Verdict::Deny),
@@ -148,7 +160,7 @@ pub(crate) fn exchange(
         return Err(format!("expected the verdict {verdict:?}, found {:?}", exchange.verdict()));
     }
     let outcome = match step {
-        Next::Hold(_) => Outcome::Unanswered,
+        Next::Hold(_) | Next::Ask(_) => Outcome::Unanswered,
         Next::Reply(reply) => {
             let headers = reply.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes()));
             Outcome::Reply { status: reply.status, headers: headers.collect(), body: reply.body.into_bytes() }

@@ -1,0 +1,207 @@
+//! Tokens that only their issuer can read (RFC 7662).
+//!
+//! A question for the issuer goes out as an [`Outbound`]; what comes back is an
+//! [`Identity`] or a denial. What is not clearly a yes is a no.
+
+use std::fmt;
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use jwt_simple::reexports::ct_codecs::{Base64, Encoder as _};
+
+use super::claims::{self, Claims};
+use super::{Acceptance, Bearer, Identity, Issuer, Vouched, object, seconds};
+use crate::denial::Denial;
+use crate::http::{Answer, Endpoint, Outbound};
+use crate::json::Json;
+
+/// The longest answer that is read, in bytes.
+const LONGEST: usize = 64 * 1024;
+
+/// Where and how an issuer is asked about its tokens.
+pub struct Introspection {
+    endpoint: Endpoint,
+    authorization: String,
+    cache: i64,
+    timeout: Duration,
+}
+
+impl fmt::Debug for Introspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Introspection({:?})", self.endpoint)
+    }
+}
+
+impl Introspection {
+    /// The gate authenticates with a name and a secret (RFC 6749 §2.3.1). An
+    /// answer is believed for `cache` seconds, and waited for no longer than `timeout`.
+    pub fn new(endpoint: Endpoint, client_id: &str, client_secret: &str, cache: i64, timeout: Duration) -> Self {
+        let credentials = format!("{}:{}", form(client_id), form(client_secret));
+        // Base64 of a text that fits into memory has no way to fail; without it the issuer refuses the gate.
+        let credentials = Base64::encode_to_string(credentials).unwrap_or_default();
+        Self { endpoint, authorization: format!("Basic {credentials}"), cache, timeout }
+    }
+
+    /// The question whether a token is active (RFC 7662 §2.1).
+    pub fn ask(&self, bearer: Bearer<'_>) -> Outbound {
+        let mut headers = self.endpoint.head("POST");
+        headers.push(("content-type", "application/x-www-form-urlencoded".into()));
+        headers.push(("accept", "application/json".into()));
+        headers.push(("authorization", self.authorization.clone()));
+        Outbound {
+            cluster: self.endpoint.cluster.clone(),
+            headers,
+            body: format!("token={}&token_type_hint=access_token", form(bearer.text())),
+            timeout: self.timeout,
+        }
+    }
+}
+
+/// One value of a form (WHATWG URL, application/x-www-form-urlencoded).
+fn form(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'*' | b'-' | b'.' | b'_' => text.push(char::from(byte)),
+            _ => text.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    text
+}
+
+impl Issuer {
+    /// Reads the issuer's answer about a token of its own (RFC 7662 §2.2); none
+    /// where it did not answer in time.
+    pub fn vouch(
+        self: &Rc<Self>,
+        answer: Option<&Answer>,
+        acceptance: &Acceptance,
+        now: SystemTime,
+    ) -> Result<Identity, Denial> {
+        let now = seconds(now);
+        let cache = self.introspection.as_ref().map_or(0, |introspection| introspection.cache);
+        let answer = answer.filter(|answer| answer.status == 200 && answer.is_json() && answer.body.len() <= LONGEST);
+        let payload = object(&answer.ok_or(Denial::IntrospectionFailed)?.body);
+        let payload = payload.map_err(|_| Denial::IntrospectionFailed)?;
+        if !matches!(payload.get("active"), Some(Json::Bool(true))) {
+            return Err(Denial::TokenInactive);
+        }
+        // Its own, where it says whose (RFC 7662 §2.2).
+        if let Some(issuer) = payload.get("iss")
+            && claims::text(issuer, "iss")? != self.issuer
+        {
+            return Err(Denial::TokenIssuer);
+        }
+        let claims = Claims::read(&payload, &self.claims)?;
+        self.check(&payload, &claims, &acceptance.audience)?;
+        // Believed until it has to be asked again, or it is over, whatever comes first.
+        let expires = claims.expires.unwrap_or(i64::MAX);
+        let known = now.saturating_add(cache).min(expires);
+        let mut identity =
+            self.identity(&payload, claims, expires.min(now.saturating_add(self.max_lifetime)), Vouched::Issuer, now)?;
+        identity.valid.1 = identity.valid.1.min(known);
+        Ok(identity)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::{ClaimPaths, Revoked};
+
+    const NOW: i64 = 1_000_000;
+
+    fn issuer() -> Rc<Issuer> {
+        let endpoint = Endpoint::read("as", "https://as.example.com/introspect").unwrap();
+        Rc::new(Issuer {
+            issuer: "https://as.example.com".into(),
+            keys: None,
+            algorithms: Vec::new(),
+            typed: true,
+            requires_client: true,
+            audiences: Vec::new(),
+            leeway: 30,
+            max_lifetime: super::super::LONGEST_LIFE,
+            ignored_headers: Vec::new(),
+            claims: ClaimPaths::default(),
+            revoked: Revoked::default(),
+            introspection: Some(Introspection::new(endpoint, "gate:1", "s=cret", 30, Duration::from_secs(2))),
+        })
+    }
+
+    fn vouch(status: u16, content_type: &str, body: &str) -> Result<Identity, Denial> {
+        let answer =
+            Answer { status, content_type: content_type.into(), encoded: false, body: body.as_bytes().to_vec() };
+        let acceptance = Acceptance { audience: "https://mcp.example.com/mcp".into(), issuers: Vec::new() };
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW.unsigned_abs());
+        issuer().vouch(Some(&answer), &acceptance, now)
+    }
+
+    fn about(members: &str) -> Result<Identity, Denial> {
+        let body = format!(r#"{{"active":true,"sub":"alice","aud":"https://mcp.example.com/mcp"{members}}}"#);
+        vouch(200, "application/json", &body)
+    }
+
+    #[test]
+    fn the_question_is_a_form_and_the_gate_says_who_it_is() {
+        let asked = issuer().introspection.as_ref().unwrap().ask(Bearer::read("a+b/c==").unwrap());
+        assert_eq!(asked.body, "token=a%2Bb%2Fc%3D%3D&token_type_hint=access_token");
+        assert_eq!(asked.cluster, "as");
+        let header = |name| asked.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
+        assert_eq!((header(":method"), header(":path")), (Some("POST"), Some("/introspect")));
+        // gate%3A1:s%3Dcret
+        assert_eq!(header("authorization"), Some("Basic Z2F0ZSUzQTE6cyUzRGNyZXQ="));
+        let shown = format!("{asked:?} {:?}", issuer());
+        assert!(!shown.contains("a%2B") && !shown.contains("Basic"), "{shown}");
+    }
+
+    #[test]
+    fn a_yes_is_believed_for_a_short_time_and_never_beyond_the_token() {
+        let valid = |members: &str| about(members).unwrap().valid.1 - NOW;
+        assert_eq!(valid(""), 30);
+        assert_eq!(valid(r#","exp":2000000"#), 30);
+        assert_eq!(valid(r#","exp":1000010"#), 10);
+        assert_eq!(about(r#","exp":1000"#).err(), Some(Denial::TokenExpired));
+        assert_eq!(about(r#","nbf":2000000"#).err(), Some(Denial::TokenNotYetValid));
+    }
+
+    #[test]
+    fn what_is_no_clear_yes_is_a_no() {
+        let json = "application/json";
+        for body in [
+            "{}",
+            r#"{"active":false}"#,
+            r#"{"active":"true"}"#,
+            r#"{"active":1,"sub":"alice"}"#,
+            r#"{"sub":"alice","aud":"https://mcp.example.com/mcp"}"#,
+        ] {
+            assert_eq!(vouch(200, json, body).err(), Some(Denial::TokenInactive), "{body}");
+        }
+        for (status, content_type, body) in [
+            (500, json, r#"{"active":true}"#),
+            (201, json, r#"{"active":true}"#),
+            (302, json, ""),
+            (200, "text/html", r#"{"active":true}"#),
+            (200, json, ""),
+            (200, json, "[]"),
+            (200, json, r#"{"active":true,"active":true}"#),
+            (200, json, r#"{"active":true,"Active":false}"#),
+        ] {
+            assert_eq!(vouch(status, content_type, body).err(), Some(Denial::IntrospectionFailed), "{status} {body}");
+        }
+        let large = format!(r#"{{"active":true,"x":"{}"}}"#, "x".repeat(LONGEST));
+        assert_eq!(vouch(200, json, &large).err(), Some(Denial::IntrospectionFailed));
+        let acceptance = Acceptance { audience: String::new(), issuers: Vec::new() };
+        assert_eq!(issuer().vouch(None, &acceptance, SystemTime::UNIX_EPOCH).err(), Some(Denial::IntrospectionFailed));
+    }
+
+    #[test]
+    fn an_active_token_for_somebody_else_is_refused() {
+        let other = r#"{"active":true,"sub":"alice","aud":"https://other.example.com/"}"#;
+        assert_eq!(vouch(200, "application/json", other).err(), Some(Denial::TokenAudience));
+        let none = r#"{"active":true,"sub":"alice"}"#;
+        assert_eq!(vouch(200, "application/json", none).err(), Some(Denial::TokenAudience));
+        assert_eq!(about(r#","iss":"https://as.example.com""#).map(|identity| identity.subject), Ok("alice".into()));
+        assert_eq!(about(r#","iss":"https://other.example.com""#).err(), Some(Denial::TokenIssuer));
+    }
+}
