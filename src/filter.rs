@@ -132,6 +132,10 @@ struct Stream {
 
 impl Context for Stream {
     fn on_http_call_response(&mut self, _token: u32, _headers: usize, body_size: usize, _trailers: usize) {
+        // The request may have been refused meanwhile, for its size.
+        if self.exchange.verdict().is_some() {
+            return;
+        }
         // Without a head the call failed, whatever else there is.
         let step = self.exchange.handle_answer(answer(body_size).as_ref(), now());
         // The body may have arrived meanwhile.

@@ -8,6 +8,9 @@ same kind of token:
     gate.known       envoy/envoy.yaml as it is; one token, seen before
     gate.new_rs256   the same; every token seen for the first time, signed with RS256
     gate.new_es256   the same, signed with ES256
+    gate.bad_rs256   the same as new_rs256, but each token has the signature of another: all are refused
+    gate.bad_es256   the same, signed with ES256
+    gate.many        gate.known with 50 issuers, of which the token's own has 100 keys
     *.4k, *.100k     bare and gate.known with a message of that size
 
 The gate writes its record through Envoy's access log to a file in target/bench;
@@ -48,7 +51,8 @@ MODULE = ROOT / "target" / "wasm32-wasip1" / "release" / "mcp_gate.wasm"
 sys.path.insert(0, str(ROOT / "envoy" / "demo"))
 import lay_out  # noqa: E402
 
-SIDES = ["bare", "envoy_chain", "gate.known", "gate.new_rs256", "gate.new_es256"]
+SIDES = ["bare", "envoy_chain", "gate.known", "gate.many", "gate.new_rs256", "gate.new_es256"]
+SIDES += ["gate.bad_rs256", "gate.bad_es256"]
 SIDES += ["bare.4k", "gate.known.4k", "bare.100k", "gate.known.100k"]
 SIZES = {"4k": 4 * 1024, "100k": 100 * 1024}
 METRICS = ["cpu_us", "p50_us", "p99_us", "rss_mb"]
@@ -57,6 +61,7 @@ DISTURBED = 0.06
 # What Envoy's memory may vary by over a soak that leaks nothing, in MB.
 GROWTH = 2
 NEW = {"gate.new_rs256": "RS256", "gate.new_es256": "ES256"}
+BAD = {"gate.bad_rs256": "RS256", "gate.bad_es256": "ES256"}
 
 META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -263,6 +268,38 @@ def mint(keys: dict[str, dict[str, str]], algorithm: str, count: int) -> Path:
     return file
 
 
+def spoiled(tokens: Path) -> Path:
+    """The same tokens, each with the signature of the one before it."""
+    file = tokens.with_suffix(tokens.suffix + ".bad")
+    if not file.exists() or file.stat().st_mtime < tokens.stat().st_mtime:
+        lines = tokens.read_text().split()
+        signatures = [line.rpartition(".")[2] for line in [lines[-1], *lines]]
+        bad = (f"{line.rpartition('.')[0]}.{signature}\n" for line, signature in zip(lines, signatures))
+        lay_out.write(file, "".join(bad), mode=0o600)
+    return file
+
+
+def many(filter_text: str) -> str:
+    """A filter with 49 more issuers, and 99 more keys for the first."""
+    document = yaml.safe_load(filter_text)
+    value = document["resources"][0]["typed_config"]["config"]["configuration"]["value"]
+    [issuer] = value["issuers"]
+
+    def stranger(number: int) -> dict[str, str]:
+        jwk = lay_out.MAKE_KEY["ES256"]()
+        return {name: text for name, text in jwk.items() if name in lay_out.PUBLIC} | {"kid": f"stranger-{number}"}
+
+    own = issuer["jwks"]["inline"]["keys"]
+    others = [
+        issuer | {"name": f"other-{number}", "issuer": f"https://as-{number}.example.com", "jwks": {"inline": {"keys": [stranger(0)]}}}
+        for number in range(49)
+    ]
+    issuer["jwks"] = {"inline": {"keys": [stranger(number) for number in range(100 - len(own))] + own}}
+    value["issuers"] = [*others, issuer]
+    value["resources"][0]["issuers"] = [each["name"] for each in value["issuers"]]
+    return yaml.safe_dump(document)
+
+
 def render(name: str, keys: dict[str, dict[str, str]], module: Path, port: int, admin: int, upstream: int) -> Path:
     """Writes the side's Envoy configuration and returns its path."""
     directory = WORK / name
@@ -270,7 +307,8 @@ def render(name: str, keys: dict[str, dict[str, str]], module: Path, port: int, 
     records.unlink(missing_ok=True)
     text = lay_out.envoy_yaml(directory, port, admin, upstream, str(records))
     if name.startswith("gate."):
-        lay_out.swap(directory / "gate", lay_out.filter_yaml(keys, 10000, lay_out.shown(module)))
+        text_of_filter = lay_out.filter_yaml(keys, 10000, lay_out.shown(module))
+        lay_out.swap(directory / "gate", many(text_of_filter) if name == "gate.many" else text_of_filter)
     else:
         # The same file but for the gate and the log that writes its record, so that nothing else differs.
         envoy = yaml.safe_load(text)
@@ -358,9 +396,10 @@ def load(
     if process.returncode or not last.startswith("{"):
         fail(f"wrk failed on `{side.name}`: {output.strip()}")
     result = json.loads(last)
-    bad = sum(value for name, value in counted.items() if name.endswith("xx") and name != "downstream_rq_2xx")
-    if result["refused"] or result["broken"] or bad or not result["requests"]:
-        fail(f"`{side.name}` did not answer every request with 200: wrk says {result}, Envoy {counted}")
+    answer = "4xx" if side.name in BAD else "2xx"
+    bad = sum(value for name, value in counted.items() if name.endswith("xx") and name != f"downstream_rq_{answer}")
+    if (result["refused"] and side.name not in BAD) or result["broken"] or bad or not result["requests"]:
+        fail(f"`{side.name}` did not answer every request with {answer}: wrk says {result}, Envoy {counted}")
     completed = counted["downstream_rq_completed"]
     measured = {"completed": completed, "cpu_us": worked * 1e6 / completed, "rss_mb": rss(side.pid), "others": others}
     return result | measured
@@ -454,7 +493,11 @@ def start_all(group: contextlib.ExitStack, envoy: str, chosen: argparse.Namespac
     sides = []
     for name in chosen.sides:
         port, admin = lay_out.free_ports(2)
-        tokens = mint(keys, NEW[name], chosen.tokens) if name in NEW else known
+        tokens = known
+        if name in NEW:
+            tokens = mint(keys, NEW[name], chosen.tokens)
+        if name in BAD:
+            tokens = spoiled(mint(keys, BAD[name], chosen.tokens))
         config = render(name, keys, chosen.module, port, admin, upstream.port)
         side = start_side(group, name, envoy, config, port, admin, tokens)
         verify(side, keys)
