@@ -92,6 +92,17 @@ pub enum Denial {
     IntrospectionFailed,
     /// The metadata of the authorization server is not there (yet).
     MetadataUnavailable,
+    /// A token that is bound to a key came without a proof of it, or the resource
+    /// takes no other.
+    ProofMissing,
+    /// The proof is not one of this token and this request.
+    ProofInvalid(&'static str),
+    /// The proof was used before.
+    ProofReplayed,
+    /// The proof holds no nonce that the gate gave lately.
+    NonceRequired,
+    /// There is no place left to remember that a proof was used.
+    ReplayStoreFull,
 
     // The message.
     /// Not strict JSON.
@@ -197,6 +208,11 @@ impl Denial {
             Self::KeysUnavailable => "keys_unavailable",
             Self::IntrospectionFailed => "introspection_failed",
             Self::MetadataUnavailable => "metadata_unavailable",
+            Self::ProofMissing => "proof_missing",
+            Self::ProofInvalid(_) => "proof_invalid",
+            Self::ProofReplayed => "proof_replayed",
+            Self::NonceRequired => "nonce_required",
+            Self::ReplayStoreFull => "replay_store_full",
             Self::JsonInvalid(_) => "json_invalid",
             Self::JsonAmbiguous(_) => "json_ambiguous",
             Self::JsonTooLarge(_) => "json_too_large",
@@ -257,6 +273,10 @@ impl Denial {
             | Self::TokenNotYetValid
             | Self::TokenSignature
             | Self::TokenType
+            | Self::ProofMissing
+            | Self::ProofInvalid(_)
+            | Self::ProofReplayed
+            | Self::NonceRequired
             | Self::StepUpRequired { .. } => 401,
             Self::HostRefused
             | Self::OriginRefused
@@ -274,6 +294,7 @@ impl Denial {
             Self::KeysUnavailable
             | Self::IntrospectionFailed
             | Self::MetadataUnavailable
+            | Self::ReplayStoreFull
             | Self::HostFailed
             | Self::NotConfigured => 503,
         }
@@ -365,6 +386,7 @@ impl Denial {
             }
             Self::IntrospectionFailed => "the issuer of the token did not answer; try again later".into(),
             Self::KeysUnavailable => "the keys that verify tokens are not available; try again later".into(),
+            Self::ReplayStoreFull => "proofs of possession come faster than they expire; try again later".into(),
             Self::JsonInvalid(reason) => format!("expected strict JSON (RFC 8259, RFC 7493): {reason}"),
             Self::JsonAmbiguous(reason) => format!("expected JSON that all readers read alike (RFC 7493): {reason}"),
             Self::JsonTooLarge(reason) => format!("expected a smaller message: {reason}"),
@@ -402,7 +424,11 @@ impl Denial {
             | Self::TokenKeyUnknown
             | Self::TokenNotYetValid
             | Self::TokenSignature
-            | Self::TokenType => "a valid access token is required".into(),
+            | Self::TokenType
+            | Self::ProofMissing
+            | Self::ProofInvalid(_)
+            | Self::ProofReplayed
+            | Self::NonceRequired => "a valid access token is required".into(),
         }
     }
 
@@ -412,6 +438,7 @@ impl Denial {
         match self {
             Self::TokenClaim(claim) => Some(format!("claim `{claim}`")),
             Self::CredentialKind(kind) => Some((*kind).into()),
+            Self::ProofInvalid(reason) => Some((*reason).into()),
             Self::HeaderRefused { name, .. } => Some(format!("header `{name}`")),
             Self::JsonInvalid(reason)
             | Self::JsonAmbiguous(reason)
