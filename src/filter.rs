@@ -23,6 +23,8 @@ use crate::http::{Answer, Edits, Head, Outbound, Reply};
 use crate::keys::Crypto;
 use crate::policy::Peer;
 use crate::record::Verdict;
+use crate::replay::{self, Replay, Spend};
+use crate::token::seconds;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
@@ -338,6 +340,28 @@ fn proxy_key() -> [u8; 32] {
     let _ = hostcalls::set_shared_data(NAME, Some(&own), Some(u32::MAX));
     let shared = hostcalls::get_shared_data(NAME).ok().and_then(|(value, _)| value);
     shared.and_then(|value| value.try_into().ok()).unwrap_or(own)
+}
+
+/// Spends a proof in the store that all workers of this proxy share.
+#[expect(dead_code, reason = "no exchange asks for it yet")]
+fn spend(spend: &Spend, now: SystemTime) -> Result<(), Replay> {
+    /// How often it is tried where other workers write, too.
+    const TRIES: usize = 16;
+    /// A number that no write has: it writes what is not there, and is refused else.
+    const ABSENT: u32 = u32::MAX;
+    // The 1 is the encoding: a module that has another one must not read this.
+    let shard = format!("mcp_gate.replay.1.{}", replay::shard_of(spend));
+    for _ in 0..TRIES {
+        let Ok((bytes, number)) = hostcalls::get_shared_data(&shard) else { break };
+        // What is there and empty, the SDK gives as nothing with a number.
+        let bytes = bytes.or(number.map(|_| Vec::new()));
+        let next = replay::spend(bytes.as_deref(), spend, seconds(now))?;
+        // Without a number the host would write over what came in between.
+        if hostcalls::set_shared_data(&shard, Some(&next), Some(number.unwrap_or(ABSENT))).is_ok() {
+            return Ok(());
+        }
+    }
+    Err(Replay::Full)
 }
 
 /// Starts a call of the gate's own; its token, if the host takes it.

@@ -12,6 +12,7 @@ pub mod config;
 pub mod gate;
 pub mod resource;
 pub mod token;
+pub mod replay;
 pub mod keys;
 pub mod mcp;
 pub mod json;
