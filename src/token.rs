@@ -11,6 +11,7 @@
 //! beyond a change of the keys that verified them.
 
 pub mod api_key;
+pub mod certificate;
 mod claims;
 mod credential;
 pub mod introspection;
