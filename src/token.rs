@@ -16,13 +16,15 @@ mod claims;
 mod credential;
 pub mod introspection;
 mod issuer;
+pub mod nonce;
+pub mod thumbprint;
 
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder as _};
+use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder as _, Encoder as _};
 
 pub use claims::{Confirmation, is_scope};
 pub use credential::{Bearer, Credential, LONGEST, Scheme};
@@ -258,6 +260,11 @@ impl Issuer {
 /// base64url without padding, canonical (RFC 7515 §2): one text for one value.
 fn decode(part: &str) -> Result<Vec<u8>, Denial> {
     Base64UrlSafeNoPadding::decode_to_vec(part, None).map_err(|_| Denial::CredentialMalformed)
+}
+
+/// The same, the other way. Only what is too long for memory has no text.
+fn encode(bytes: &[u8]) -> String {
+    Base64UrlSafeNoPadding::encode_to_string(bytes).unwrap_or_default()
 }
 
 fn object(json: &[u8]) -> Result<Object<'_>, Denial> {
