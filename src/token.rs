@@ -14,6 +14,7 @@ pub mod api_key;
 pub mod certificate;
 mod claims;
 mod credential;
+pub mod dpop;
 pub mod introspection;
 mod issuer;
 pub mod nonce;
