@@ -7,7 +7,11 @@
 //!   "token": {"sub": "bob", "exp": "now+300"},     a merge patch over alice's claims; null: no token;
 //!                                                  {"raw": "..."}: this text; {"payload": "..."}: this JSON, signed
 //!   "token_header": {"typ": "JWT"},                a merge patch over the token's header
-//!   "sign_with": "es256",                          or rs256, eddsa, other (a key that nobody knows), none
+//!   "sign_with": "es256",                          or rs256, eddsa, other (a key that nobody knows), client, none
+//!   "dpop": {"htm": "GET"},                        a merge patch over the claims of a good proof of possession (RFC
+//!                                                  9449) for this token and request; null: no proof; {"raw": "..."}
+//!   "dpop_header": {"typ": "JWT"},                 a merge patch over the proof's header
+//!   "dpop_with": "client",                         the key of the proof, as `sign_with`
 //!   "request": {"method", "path", "headers", "body"},
 //!   "expect": {"forward": {"headers": {...}, "absent": [...]}},
 //!   "record": {"code": "permitted"},               members of the record; null: not there
@@ -19,15 +23,19 @@
 //! `request.headers` is a list of pairs over the usual headers: a name given
 //! takes the usual one's place, null takes it away; each character of a value is
 //! one byte, and a value may be a `body_repeat`. `more_headers` is how many others
-//! come with them. `{token}` in a value or in the path is the token. Instead of `body`
+//! come with them. `{token}` in a value or in the path is the token, `{proof}` the proof,
+//! and `{jkt}` in a token the thumbprint of `client`, which signs proofs: `"cnf": {"jkt":
+//! "{jkt}"}` binds a token to it. `{nonce}` in the claim of that name is the `DPoP-Nonce` of
+//! the last answer that had one. A token that comes with a proof is presented as
+//! `DPoP`, else as `Bearer`. Instead of `body`
 //! (JSON) stands `raw_body` (text), `raw_bytes` (each character is one byte),
 //! `raw_body_base64`, or `body_repeat` (`before`, `text` as often as `times` says,
 //! `after`; or a list of these); `stops_after` cuts the connection after so many
 //! bytes of it. `expect` is one of `forward`, `reply`, `refused` (the
 //! configuration, with what each of its findings begins with), `edge` (refused by
 //! Envoy, before the gate), `reset` (the same over HTTP/2, where Envoy only resets
-//! the stream) and `unanswered`. A step of `then` takes token and request of the step before it
-//! where it has none, and `at` moves the clock (natively only), in seconds; `runs`
+//! the stream) and `unanswered`. A step of `then` takes token, proof and request of the step before it
+//! where it has none (`"dpop": {}` makes a proof anew), and `at` moves the clock (natively only), in seconds; `runs`
 //! in it leaves it out of the other runs. `answer` (`status`, `content_type`, `body`)
 //! is what the issuer says when the gate asks it about the token (natively only).
 //!
@@ -42,7 +50,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::keys::{Keys, Signer};
+use crate::check::Outcome;
+use crate::keys::{Keys, Proof, Signer};
 
 /// The resource's authority as the files say it; Envoy gets ports of its own.
 pub(crate) const AUTHORITY: &str = "127.0.0.1:10000";
@@ -91,6 +100,10 @@ pub(crate) struct Step {
     token: Option<Value>,
     token_header: Option<Value>,
     sign_with: Option<Signer>,
+    #[serde(default, deserialize_with = "present")]
+    dpop: Option<Value>,
+    dpop_header: Option<Value>,
+    dpop_with: Option<Signer>,
     request: Option<RequestSpec>,
     pub(crate) expect: Expect,
     #[serde(default)]
@@ -216,11 +229,13 @@ pub(crate) struct Request {
     pub(crate) answer: Option<(u16, String, String)>,
 }
 
-/// A token and a request, kept for the next step.
+/// A token, a proof and a request, kept for the next step.
 #[derive(Default)]
 pub(crate) struct Session {
     /// Inside, nothing where the case has no token.
     token: Option<Option<String>>,
+    proof: Option<String>,
+    nonce: Option<String>,
     request: RequestSpec,
 }
 
@@ -359,6 +374,9 @@ impl Session {
         if let Some(request) = &step.request {
             self.request = request.clone();
         }
+        if step.dpop.is_some() || step.dpop_header.is_some() || step.dpop_with.is_some() {
+            self.proof = self.make_proof(step, keys, authority, now);
+        }
         let answer = step.answer.as_ref().map(|answer| {
             let body = answer.body.as_str().map_or_else(|| answer.body.to_string(), str::to_owned);
             let body = at_text(&body.replace(AUTHORITY, authority), now);
@@ -367,17 +385,55 @@ impl Session {
         Request { answer, ..self.build(authority) }
     }
 
+    /// Keeps what an answer asks the next proof to hold.
+    pub(crate) fn learn(&mut self, outcome: &Outcome) {
+        let Outcome::Reply { headers, .. } = outcome else { return };
+        let nonce = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("dpop-nonce"));
+        self.nonce = nonce.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).or(self.nonce.take());
+    }
+
+    fn make_proof(&self, step: &Step, keys: &Keys, authority: &str, now: u64) -> Option<String> {
+        let nothing = json!({});
+        let mut claims = step.dpop.clone().unwrap_or_else(|| nothing.clone());
+        if let (Some(Value::String(claim)), Some(nonce)) = (claims.get_mut("nonce"), &self.nonce) {
+            *claim = claim.replace("{nonce}", nonce);
+        }
+        match &claims {
+            Value::Null => return None,
+            Value::Object(claims) if claims.len() == 1 && claims.contains_key("raw") => {
+                return Some(claims["raw"].as_str().unwrap().to_owned());
+            }
+            _ => {}
+        }
+        let path = self.request.path.as_deref().unwrap_or("/mcp");
+        let path = path.split('?').next().unwrap();
+        let about = Proof {
+            method: self.request.method.as_deref().unwrap_or("POST"),
+            url: &format!("http://{authority}{path}"),
+            token: self.token.as_ref().and_then(Option::as_deref).unwrap_or_default(),
+            now,
+        };
+        let header = step.dpop_header.as_ref().unwrap_or(&nothing);
+        Some(keys.proof(step.dpop_with.unwrap_or(Signer::Client), &about, header, &claims))
+    }
+
     fn build(&self, authority: &str) -> Request {
         let spec = &self.request;
         let method = spec.method.clone().unwrap_or_else(|| "POST".into());
         let token = self.token.as_ref().and_then(Option::as_deref);
-        let fill = |text: &str| text.replace("{token}", token.unwrap_or("{token}"));
+        let proof = self.proof.as_deref();
+        let fill = |text: &str| {
+            let text = text.replace("{token}", token.unwrap_or("{token}"));
+            text.replace("{proof}", proof.unwrap_or("{proof}"))
+        };
         let body = spec.body(&method);
         let mut usual = vec![("host".to_owned(), Some(authority.to_owned()))];
         if body.is_some() {
             usual.push(("content-type".into(), Some("application/json".into())));
         }
-        usual.extend(token.map(|token| ("authorization".to_owned(), Some(format!("Bearer {token}")))));
+        let scheme = if proof.is_some() { "DPoP" } else { "Bearer" };
+        usual.extend(token.map(|token| ("authorization".to_owned(), Some(format!("{scheme} {token}")))));
+        usual.extend(proof.map(|proof| ("dpop".to_owned(), Some(proof.to_owned()))));
         usual.retain(|(name, _)| spec.headers.iter().all(|(given, _)| given != name));
         let given = spec.headers.iter().map(|(name, value)| (name.clone(), value.as_ref().map(HeaderValue::text)));
         let more = (0..spec.more_headers).map(|index| (format!("x-more-{index}"), Some("1".to_owned())));
@@ -416,6 +472,7 @@ fn make_token(step: &Step, keys: &Keys, authority: &str, now: u64) -> Option<Str
             at_text(&claims.to_string(), now)
         }
     };
+    let payload = payload.replace("{jkt}", &keys.thumbprint());
     let signer = step.sign_with.unwrap_or_default();
     let mut header = json!({"typ": "at+jwt", "alg": signer.algorithm(), "kid": signer.kid()});
     if let Some(patch) = &step.token_header {
@@ -498,7 +555,7 @@ pub(crate) fn merge(target: &mut Value, patch: &Value) {
 }
 
 /// Puts seconds in the place of `"now"`, `"now+300"` and `"now-300"`.
-fn at_text(text: &str, now: u64) -> String {
+pub(crate) fn at_text(text: &str, now: u64) -> String {
     let mut parts = text.split("\"now");
     let mut result = parts.next().unwrap().to_owned();
     for part in parts {

@@ -200,6 +200,7 @@ impl World {
                 COUNTS.requests.fetch_add(1, Ordering::Relaxed);
                 sent.extend(request.headers.iter().filter(|(name, _)| name == "authorization").cloned());
                 let result = self.exchange(framing, &request);
+                let result = result.inspect(|(outcome, _)| session.learn(outcome));
                 let result = result.and_then(|(outcome, record)| check(step, &request, &outcome, record.as_ref()));
                 problems.extend(result.err().map(|problem| format!("{framing:?}, {}:\n{problem}", step.label(index))));
             }

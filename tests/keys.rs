@@ -1,6 +1,7 @@
 //! The keys of the tests, made at the start of a run, and the configuration that
 //! holds them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +14,7 @@ use p256::ecdsa::signature::Signer as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::case::{AUTHORITY, merge};
+use crate::case::{AUTHORITY, at_text, merge};
 
 /// Who signs a token.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -25,6 +26,8 @@ pub(crate) enum Signer {
     Eddsa,
     /// An ES256 key that the configuration does not have, under the name of the one it has.
     Other,
+    /// The ES256 key of the client, which signs its proofs.
+    Client,
     /// Nobody: the signature is empty.
     None,
 }
@@ -32,7 +35,7 @@ pub(crate) enum Signer {
 impl Signer {
     pub(crate) fn algorithm(self) -> &'static str {
         match self {
-            Self::Es256 | Self::Other => "ES256",
+            Self::Es256 | Self::Other | Self::Client => "ES256",
             Self::Rs256 => "RS256",
             Self::Eddsa => "EdDSA",
             Self::None => "none",
@@ -41,7 +44,7 @@ impl Signer {
 
     pub(crate) fn kid(self) -> &'static str {
         match self {
-            Self::Es256 | Self::Other | Self::None => "es256",
+            Self::Es256 | Self::Other | Self::Client | Self::None => "es256",
             Self::Rs256 => "rs256",
             Self::Eddsa => "eddsa",
         }
@@ -51,6 +54,7 @@ impl Signer {
 pub(crate) struct Keys {
     es256: ES256KeyPair,
     other: ES256KeyPair,
+    client: ES256KeyPair,
     rs256: RS256KeyPair,
     eddsa: Ed25519KeyPair,
     /// `envoy/filter.yaml`.
@@ -70,6 +74,7 @@ impl Keys {
             Self {
                 es256: ES256KeyPair::generate(),
                 other: ES256KeyPair::generate(),
+                client: ES256KeyPair::generate(),
                 rs256: rs256(),
                 eddsa: Ed25519KeyPair::generate(),
                 filter: yaml_serde::from_str(&text).expect("envoy/filter.yaml"),
@@ -94,6 +99,7 @@ impl Keys {
         let signature = match signer {
             Signer::Es256 => ecdsa(&self.es256),
             Signer::Other => ecdsa(&self.other),
+            Signer::Client => ecdsa(&self.client),
             Signer::Rs256 => {
                 let key = superboring::pkey::PKey::from_rsa(self.rs256.key_pair().as_ref().clone()).unwrap();
                 let mut signer =
@@ -106,6 +112,25 @@ impl Keys {
             Signer::None => Vec::new(),
         };
         format!("{signed}.{}", encode(&signature))
+    }
+
+    /// What stands for `{jkt}`: the thumbprint of the client's key (RFC 7638), told
+    /// otherwise than the gate does.
+    pub(crate) fn thumbprint(&self) -> String {
+        let jwk = self.public(Signer::Client);
+        let members: BTreeMap<_, _> = ["crv", "kty", "x", "y"].into_iter().map(|name| (name, &jwk[name])).collect();
+        digest(&serde_json::to_string(&members).unwrap())
+    }
+
+    /// A DPoP proof (RFC 9449 §4.2) for a request with this token, with a merge patch
+    /// over its header and one over its claims.
+    pub(crate) fn proof(&self, signer: Signer, about: &Proof<'_>, header: &Value, claims: &Value) -> String {
+        let Proof { method, url, token, now } = about;
+        let mut all = json!({"typ": "dpop+jwt", "alg": signer.algorithm(), "jwk": self.public(signer)});
+        merge(&mut all, header);
+        let mut payload = json!({"jti": self.unique(), "htm": method, "htu": url, "iat": now, "ath": digest(token)});
+        merge(&mut payload, claims);
+        self.sign(signer, &all.to_string(), &at_text(&payload.to_string(), *now))
     }
 
     /// The plugin configuration of `envoy/filter.yaml` for a resource at
@@ -139,6 +164,18 @@ impl Keys {
         filter
     }
 
+    /// The public key of a signer, without its name.
+    fn public(&self, signer: Signer) -> Value {
+        let jwk = match signer {
+            Signer::Es256 | Signer::None => self.es256.public_key().to_jwk(),
+            Signer::Other => self.other.public_key().to_jwk(),
+            Signer::Client => self.client.public_key().to_jwk(),
+            Signer::Rs256 => self.rs256.public_key().to_jwk(),
+            Signer::Eddsa => self.eddsa.public_key().to_jwk(),
+        };
+        serde_json::from_str(&jwk).unwrap()
+    }
+
     fn jwk(&self, name: &str) -> Value {
         let (jwk, kid) = match name {
             "es256" => (self.es256.public_key().to_jwk(), name),
@@ -152,6 +189,19 @@ impl Keys {
         jwk["kid"] = json!(kid);
         jwk
     }
+}
+
+/// What a proof is about.
+pub(crate) struct Proof<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) url: &'a str,
+    pub(crate) token: &'a str,
+    pub(crate) now: u64,
+}
+
+/// base64url of a SHA-256.
+fn digest(text: &str) -> String {
+    Base64UrlSafeNoPadding::encode_to_string(hmac_sha256::Hash::hash(text.as_bytes())).unwrap()
 }
 
 /// RSA keys take seconds to make, so this one is kept.

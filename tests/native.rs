@@ -96,6 +96,7 @@ fn steps(case: &Case, gate: Option<&Rc<Gate>>, pieces: bool) -> Result<(), Strin
         }
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW + step.at);
         let result = exchange(gate.cloned(), &request, now, pieces);
+        let result = result.inspect(|(outcome, _)| session.learn(outcome));
         let result = result.and_then(|(outcome, record)| check(step, &request, &outcome, Some(&record)));
         problems.extend(result.err().map(|problem| format!("{}: {problem}", step.label(index))));
     }
