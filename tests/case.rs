@@ -26,7 +26,7 @@
 //! come with them. `{token}` in a value or in the path is the token, `{proof}` the proof,
 //! and `{jkt}` in a token the thumbprint of `client`, which signs proofs: `"cnf": {"jkt":
 //! "{jkt}"}` binds a token to it. `{nonce}` in the claim of that name is the `DPoP-Nonce` of
-//! the last answer that had one. A token that comes with a proof is presented as
+//! the last answer that had one, `{etag}` in a value the `etag`. A token that comes with a proof is presented as
 //! `DPoP`, else as `Bearer`. Instead of `body`
 //! (JSON) stands `raw_body` (text), `raw_bytes` (each character is one byte),
 //! `raw_body_base64`, or `body_repeat` (`before`, `text` as often as `times` says,
@@ -38,6 +38,8 @@
 //! where it has none (`"dpop": {}` makes a proof anew), and `at` moves the clock (natively only), in seconds; `runs`
 //! in it leaves it out of the other runs. `answer` (`status`, `content_type`, `body`)
 //! is what the issuer says when the gate asks it about the token (natively only).
+//! The variables that a configuration names by `{env: NAME}` are those of
+//! `keys::ENVIRONMENT`, natively and through Envoy.
 //!
 //! A step with `"each": ["a", "b"]` is one step for each of these texts, which
 //! stands wherever the step says `{each}`.
@@ -237,6 +239,7 @@ pub(crate) struct Session {
     proof: Option<String>,
     nonce: Option<String>,
     request: RequestSpec,
+    etag: Option<String>,
 }
 
 fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
@@ -385,11 +388,14 @@ impl Session {
         Request { answer, ..self.build(authority) }
     }
 
-    /// Keeps what an answer asks the next proof to hold.
+    /// Keeps what later requests repeat: the nonce and the `etag` of an answer.
     pub(crate) fn learn(&mut self, outcome: &Outcome) {
         let Outcome::Reply { headers, .. } = outcome else { return };
-        let nonce = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("dpop-nonce"));
-        self.nonce = nonce.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).or(self.nonce.take());
+        for (header, kept) in [("dpop-nonce", &mut self.nonce), ("etag", &mut self.etag)] {
+            if let Some((_, value)) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(header)) {
+                *kept = Some(String::from_utf8_lossy(value).into_owned());
+            }
+        }
     }
 
     fn make_proof(&self, step: &Step, keys: &Keys, authority: &str, now: u64) -> Option<String> {
@@ -422,8 +428,9 @@ impl Session {
         let method = spec.method.clone().unwrap_or_else(|| "POST".into());
         let token = self.token.as_ref().and_then(Option::as_deref);
         let proof = self.proof.as_deref();
+        let etag = self.etag.as_deref().unwrap_or("{etag}");
         let fill = |text: &str| {
-            let text = text.replace("{token}", token.unwrap_or("{token}"));
+            let text = text.replace("{token}", token.unwrap_or("{token}")).replace("{etag}", etag);
             text.replace("{proof}", proof.unwrap_or("{proof}"))
         };
         let body = spec.body(&method);

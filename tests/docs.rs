@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use libtest_mimic::{Failed, Trial};
-use mcp_gate::config::{self, Surroundings};
+use mcp_gate::config;
 use serde_json::{Value, json};
+
+use crate::keys::surroundings;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let trial = |name: &str, check: fn() -> Result<(), String>| {
@@ -41,7 +43,7 @@ fn example() -> Result<Value, String> {
 }
 
 fn configuration_loads() -> Result<(), String> {
-    config::load_document(example()?, &Surroundings::offline()).map(drop).map_err(|findings| format!("{findings:?}"))
+    config::load_document(example()?, &surroundings()).map(drop).map_err(|findings| format!("{findings:?}"))
 }
 
 /// The names in backticks of each first cell of a section's table.
@@ -86,7 +88,7 @@ fn fields_agree() -> Result<(), String> {
     for (pointer, prefix) in objects {
         let mut document = whole.clone();
         document.pointer_mut(pointer).ok_or_else(|| format!("no {pointer}"))?["no_such_field"] = Value::Null;
-        let findings = config::load_document(document, &Surroundings::offline())
+        let findings = config::load_document(document, &surroundings())
             .err()
             .ok_or_else(|| format!("{pointer}: an unknown field was taken"))?;
         let problem = &findings[0].problem;

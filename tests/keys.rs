@@ -10,6 +10,7 @@ use jwt_simple::prelude::{
     ECDSAP256KeyPairLike as _, ES256KeyPair, Ed25519KeyPair, EdDSAKeyPairLike as _, RS256KeyPair, RSAKeyPairLike as _,
 };
 use jwt_simple::reexports::ct_codecs::{Base64, Base64UrlSafeNoPadding, Decoder as _, Encoder as _};
+use mcp_gate::config::Surroundings;
 use p256::ecdsa::signature::Signer as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -60,6 +61,22 @@ pub(crate) struct Keys {
     /// `envoy/filter.yaml`.
     filter: Value,
     count: AtomicU64,
+}
+
+/// The variables that a configuration may name: what the operator sets for Envoy.
+pub(crate) const ENVIRONMENT: [(&str, &str); 3] = [
+    ("MCP_GATE_CLIENT_SECRET", "do-not-record: 100%"),
+    ("MCP_GATE_SESSION_KEY", "bmV2ZXIgdXNlIHRoaXMga2V5LCBpdCBpcyBwdWJsaWM"),
+    ("MCP_GATE_SESSION_KEY_OLD", "dGhlIG9uZSBiZWZvcmUgaXQgaXMgcHVibGljLCB0b28"),
+];
+
+fn variable(name: &str) -> Option<String> {
+    ENVIRONMENT.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+}
+
+/// What every configuration of the tests is loaded with.
+pub(crate) fn surroundings() -> Surroundings<'static> {
+    Surroundings { environment: &variable, ..Surroundings::offline() }
 }
 
 /// Where the plugin configuration stands in `envoy/filter.yaml`.
@@ -155,12 +172,16 @@ impl Keys {
         configuration
     }
 
-    /// `envoy/filter.yaml` with another configuration and the module's place.
+    /// `envoy/filter.yaml` with another configuration, the module's place, and the
+    /// variables of the tests.
     pub(crate) fn filter(&self, configuration: &Value, module: &str) -> Value {
         let mut filter = self.filter.clone();
         *filter.pointer_mut(CONFIGURATION).unwrap() = configuration.clone();
         let place = "/resources/0/typed_config/config/vm_config/code/local/filename";
         *filter.pointer_mut(place).expect(place) = json!(module);
+        let variables = ENVIRONMENT.into_iter().map(|(name, value)| (name.to_owned(), Value::from(value)));
+        filter["resources"][0]["typed_config"]["config"]["vm_config"]["environment_variables"] =
+            json!({"key_values": variables.collect::<serde_json::Map<_, _>>()});
         filter
     }
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use libtest_mimic::{Failed, Trial};
-use mcp_gate::config::{self, Surroundings};
+use mcp_gate::config;
 use mcp_gate::gate::{Exchange, Gate, Step as Next};
 use mcp_gate::http::{Answer, Edits, Head};
 use mcp_gate::policy::Peer;
@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::case::{AUTHORITY, Case, Expect, File, Request, Run, Session, Step};
 use crate::check::{Outcome, check};
-use crate::keys::Keys;
+use crate::keys::{Keys, surroundings};
 
 /// 2026-11-23.
 pub(crate) const NOW: u64 = 1_795_392_000;
@@ -44,9 +44,7 @@ fn run(file: &File) -> Result<(), String> {
     for (form, pieces) in forms.iter().zip([false, true]) {
         let gate = match configuration {
             Value::Null => None,
-            _ => {
-                Some(Rc::new(config::load(form, &Surroundings::offline()).map_err(|findings| format!("{findings:?}"))?))
-            }
+            _ => Some(Rc::new(config::load(form, &surroundings()).map_err(|findings| format!("{findings:?}"))?)),
         };
         steps(&case, gate.as_ref(), pieces)?;
     }
@@ -54,7 +52,7 @@ fn run(file: &File) -> Result<(), String> {
 }
 
 fn refused(configuration: &[u8], expected: &[String]) -> Result<(), String> {
-    let found = match config::load(configuration, &Surroundings::offline()) {
+    let found = match config::load(configuration, &surroundings()) {
         Ok(_) => return Err("expected findings, found a good configuration".into()),
         Err(findings) => findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
     };

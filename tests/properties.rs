@@ -6,14 +6,14 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use libtest_mimic::{Failed, Trial};
-use mcp_gate::config::{self, Surroundings};
+use mcp_gate::config;
 use mcp_gate::gate::Gate;
 use mcp_gate::json::{Json, Limits};
 use serde_json::{Value, json};
 
 use crate::case::{AUTHORITY, Expect, FRAMINGS, File, Request, Session, merge};
 use crate::check::Outcome;
-use crate::keys::Keys;
+use crate::keys::{Keys, surroundings};
 use crate::native::{NOW, exchange};
 
 pub(crate) fn trials(files: &[File]) -> Vec<Trial> {
@@ -62,9 +62,7 @@ impl Dice {
 
 fn gate(given: &Value) -> Result<Rc<Gate>, String> {
     let configuration = Keys::shared().configuration(given, AUTHORITY);
-    config::load_document(configuration, &Surroundings::offline())
-        .map(Rc::new)
-        .map_err(|findings| format!("{findings:?}"))
+    config::load_document(configuration, &surroundings()).map(Rc::new).map_err(|findings| format!("{findings:?}"))
 }
 
 /// A request as a case says it.
@@ -149,9 +147,8 @@ fn any_bytes() -> Result<(), String> {
     }
     // Bytes as a configuration, its keys and its Rego included.
     let configuration = Keys::shared().configuration(&json!({}), AUTHORITY).to_string();
-    let loaded = (0..600)
-        .filter(|_| config::load(&dice.spoil(configuration.as_bytes()), &Surroundings::offline()).is_ok())
-        .count();
+    let loaded =
+        (0..600).filter(|_| config::load(&dice.spoil(configuration.as_bytes()), &surroundings()).is_ok()).count();
     match forwarded > 600 && refused > 1000 && (1..300).contains(&loaded) {
         true => Ok(()),
         false => Err(format!("these tests are too easy: {forwarded} forwarded, {refused} refused, {loaded} loaded")),
