@@ -197,7 +197,7 @@ impl Keys {
         serde_json::from_str(&jwk).unwrap()
     }
 
-    fn jwk(&self, name: &str) -> Value {
+    pub(crate) fn jwk(&self, name: &str) -> Value {
         let (jwk, kid) = match name {
             "es256" => (self.es256.public_key().to_jwk(), name),
             "rs256" => (self.rs256.public_key().to_jwk(), name),

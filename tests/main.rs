@@ -25,6 +25,7 @@ mod docs;
 mod envoy;
 mod frames;
 mod framing;
+mod issuers;
 mod json_suite;
 mod keys;
 mod native;
@@ -52,6 +53,7 @@ fn main() {
     trials.extend(json_suite::trials());
     trials.extend(rego::trials());
     trials.extend(docs::trials());
+    trials.extend(issuers::trials());
     trials.extend(command::trials());
     trials.extend(envoy::trials(&cases));
     trials.extend(framing::trials());
