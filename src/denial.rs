@@ -333,17 +333,20 @@ impl Denial {
         self.status() == 401 && !matches!(self, Self::StepUpRequired { .. })
     }
 
-    /// The `error` of a challenge: none where there was no credential (RFC 6750 §3.1).
+    /// The `error` of a challenge: none where there was no credential (RFC 6750 §3.1,
+    /// RFC 9449 §7.1 and §9).
     pub fn challenge_error(&self) -> Option<&'static str> {
         match self {
             Self::CredentialMissing => None,
+            Self::ProofMissing | Self::ProofInvalid(_) | Self::ProofReplayed => Some("invalid_dpop_proof"),
+            Self::NonceRequired => Some("use_dpop_nonce"),
             _ => Some("invalid_token"),
         }
     }
 
     /// Is it about the proof that comes with a token (RFC 9449)?
     pub fn is_proof(&self) -> bool {
-        false
+        matches!(self, Self::ProofMissing | Self::ProofInvalid(_) | Self::ProofReplayed | Self::NonceRequired)
     }
 
     /// Can policy's shadow mode turn it into a permit?
