@@ -21,8 +21,9 @@ use crate::json::Limits;
 use crate::keys::{Algorithm, Crypto};
 use crate::mcp::{Dialect, ParamHeaders, VERSIONS, Versions, is_known_method, is_param_name};
 use crate::policy::{Options, Policy};
-use crate::resource::{Credentials, Metadata, Resource};
+use crate::resource::{Credentials, Dpop, Metadata, Resource};
 use crate::token::api_key::ApiKeys;
+use crate::token::nonce::NonceKeys;
 use crate::token::{self, Acceptance, Issuer, Tokens};
 use document::document;
 use issuers::{ApiKeyConfig, IssuerConfig, Machine};
@@ -115,6 +116,8 @@ struct ResourceConfig {
     api_keys: Vec<String>,
     api_key_header: Option<String>,
     #[serde(default)]
+    dpop: DpopConfig,
+    #[serde(default)]
     metadata: MetadataConfig,
     #[serde(default)]
     denials: DenialsConfig,
@@ -173,6 +176,23 @@ struct ExtensionsConfig {
     #[serde(default)]
     tools: Vec<String>,
 }
+
+/// What is asked of a proof of possession.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "an object")]
+struct DpopConfig {
+    nonce: bool,
+    max_age: i64,
+}
+
+impl Default for DpopConfig {
+    fn default() -> Self {
+        Self { nonce: false, max_age: MOST_PROOF_AGE }
+    }
+}
+
+/// What MCP says a proof may be old, in seconds; older ones would fill the store, too.
+const MOST_PROOF_AGE: i64 = 300;
 
 /// How denials look to the caller.
 #[derive(Debug, Default, Deserialize)]
@@ -284,6 +304,7 @@ pub fn load_document(document: serde_json::Value, surroundings: &Surroundings<'_
                 ElsewhereConfig::Pass => Elsewhere::Pass,
             },
             crypto: surroundings.crypto.clone(),
+            nonces: NonceKeys::derive(surroundings.proxy_key, []),
         }),
         _ => Err(findings.0),
     }
@@ -410,6 +431,10 @@ impl Findings {
                 return None;
             }
         };
+        if !(1..=MOST_PROOF_AGE).contains(&config.dpop.max_age) {
+            let found = config.dpop.max_age;
+            self.add(format!("{path}.dpop.max_age"), format!("expected 1 to {MOST_PROOF_AGE} seconds, found {found}"));
+        }
         Some(Resource {
             path: url.path.to_owned(),
             metadata: Metadata {
@@ -427,6 +452,7 @@ impl Findings {
             reasons: config.denials.reasons,
             body_limit: body,
             header_limit: headers,
+            dpop: Dpop { nonce: config.dpop.nonce, max_age: config.dpop.max_age },
             dialect,
             tokens: Tokens::default(),
             acceptance: Acceptance { audience: config.url, issuers: accepted },

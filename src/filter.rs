@@ -256,6 +256,11 @@ impl Stream {
                     self.perform(step)
                 }
             },
+            Step::Spend(proof) => {
+                let spent = spend(&proof, now());
+                let step = self.exchange.handle_spent(spent, now());
+                self.perform(step)
+            }
             Step::Hold(Some(edits)) => match apply(MapType::HttpRequestHeaders, &edits) {
                 true => Action::Continue,
                 false => self.fail(),
@@ -283,7 +288,7 @@ impl Stream {
                 self.report();
                 send(&reply);
             }
-            Step::Hold(_) | Step::Ask(_) | Step::Forward(_) => {}
+            Step::Hold(_) | Step::Ask(_) | Step::Spend(_) | Step::Forward(_) => {}
         }
         Action::Pause
     }
@@ -343,7 +348,6 @@ fn proxy_key() -> [u8; 32] {
 }
 
 /// Spends a proof in the store that all workers of this proxy share.
-#[expect(dead_code, reason = "no exchange asks for it yet")]
 fn spend(spend: &Spend, now: SystemTime) -> Result<(), Replay> {
     /// How often it is tried where other workers write, too.
     const TRIES: usize = 16;

@@ -20,8 +20,10 @@ use crate::keys::Crypto;
 use crate::mcp::{Call, Kind, Refused};
 use crate::policy::{Peer, Permit, Policy, Question};
 use crate::record::{Record, Verdict};
+use crate::replay::{Replay, Spend};
 use crate::resource::{AUTHORIZATION_SERVER_PATH, Metadata, Resource};
-use crate::token::{Credential, Identity, Issuer, Scheme, Verified};
+use crate::token::nonce::NonceKeys;
+use crate::token::{Confirmation, Credential, Identity, Issuer, Scheme, Verified, certificate, dpop, seconds};
 use head::{check_media_type, claimed, has_token, is_alike, is_modern, is_session, visible};
 
 const DECISION_HEADER: &str = "x-mcp-gate-decision";
@@ -62,6 +64,8 @@ pub struct Gate {
     pub elsewhere: Elsewhere,
     /// Who verifies signatures.
     pub crypto: Crypto,
+    /// The keys of the nonces that proofs hold.
+    pub nonces: NonceKeys,
 }
 
 impl Gate {
@@ -89,6 +93,9 @@ pub enum Step {
     /// Hold the request, ask this, and hand what comes back to
     /// [`Exchange::handle_answer`].
     Ask(Outbound),
+    /// Hold the request, spend this proof in the store that all workers share, and
+    /// hand what comes of it to [`Exchange::handle_spent`].
+    Spend(Spend),
     /// Answer here. Upstream never sees the request.
     Reply(Reply),
     /// Change the head and let the request go.
@@ -130,6 +137,8 @@ enum State {
     New,
     /// The issuer was asked about the token.
     Asking(Box<Arrival>, Rc<Issuer>),
+    /// A proof of possession is being spent.
+    Spending(Box<Held>),
     /// The head was accepted; the body decides.
     Held(Box<Held>),
     /// Decided, with the verdict and its code.
@@ -163,7 +172,7 @@ impl Exchange {
     pub fn verdict(&self) -> Option<Verdict> {
         match self.state {
             State::Decided(verdict, _) => Some(verdict),
-            State::New | State::Asking(..) | State::Held(_) => None,
+            State::New | State::Asking(..) | State::Spending(_) | State::Held(_) => None,
         }
     }
 
@@ -300,7 +309,43 @@ impl Exchange {
         self.record.client.clone_from(&identity.client_id);
         let credential = Credential::from_head(&arrival.head, resource.api_key_header.as_deref())?;
         resource.credentials.check(credential.scheme, &identity)?;
-        self.accept(gate, resource, Held { arrival, identity }, now)
+        let Confirmation { jkt, certificate } = &identity.confirmation;
+        if let Some(thumbprint) = certificate
+            && !certificate::is_bound(thumbprint, arrival.peer.certificate.as_deref())
+        {
+            return Err(Denial::TokenConfirmation);
+        }
+        let Some(jkt) = jkt else {
+            return self.accept(gate, resource, Held { arrival, identity }, now);
+        };
+        let expected = dpop::Expected {
+            // `authenticate` lets three through.
+            method: std::str::from_utf8(arrival.head.method()).unwrap_or_default(),
+            url: resource.url(),
+            token: credential.token,
+            now: seconds(now),
+            max_age: resource.dpop.max_age,
+            nonce: resource.dpop.nonce.then_some(&gate.nonces),
+        };
+        let proven = dpop::verify(dpop::from_head(&arrival.head)?, &expected, &gate.crypto)?;
+        if proven.thumbprint != *jkt {
+            return Err(Denial::ProofInvalid("the key of the proof is not that of the token"));
+        }
+        self.state = State::Spending(Box::new(Held { arrival, identity }));
+        Ok(Step::Spend(proven.spend))
+    }
+
+    /// What came of [`Step::Spend`].
+    pub fn handle_spent(&mut self, spent: Result<(), Replay>, now: SystemTime) -> Step {
+        let (Some(gate), State::Spending(held)) = (self.gate.clone(), std::mem::replace(&mut self.state, State::New))
+        else {
+            return self.refuse(Denial::Incomplete, None, None);
+        };
+        let Some(resource) = gate.resources.get(held.arrival.resource) else {
+            return self.refuse(Denial::ResourceUnknown, None, None);
+        };
+        let step = spent.map_err(Denial::from).and_then(|()| self.accept(&gate, resource, *held, now));
+        step.unwrap_or_else(|denial| self.refuse(denial, None, Some(resource)))
     }
 
     /// It is known who asks; what they ask is in the body, if there is to be one.

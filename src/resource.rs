@@ -42,10 +42,21 @@ pub struct Resource {
     pub body_limit: usize,
     /// The largest size of all headers, names and values, in bytes.
     pub header_limit: usize,
+    /// What is asked of a proof of possession.
+    pub dpop: Dpop,
     /// The protocol that it speaks.
     pub dialect: Dialect,
     /// Verified tokens.
     pub tokens: Tokens,
+}
+
+/// What a resource asks of proofs (RFC 9449).
+#[derive(Debug, Clone, Copy)]
+pub struct Dpop {
+    /// Must they hold a nonce of the gate's?
+    pub nonce: bool,
+    /// How old one may be, in seconds.
+    pub max_age: i64,
 }
 
 /// The kinds of credentials that a resource takes.

@@ -1,6 +1,8 @@
 //! Cases through the core as it is: no Envoy, no module, a fixed clock.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use libtest_mimic::{Failed, Trial};
@@ -9,6 +11,8 @@ use mcp_gate::gate::{Exchange, Gate, Step as Next};
 use mcp_gate::http::{Answer, Edits, Head};
 use mcp_gate::policy::Peer;
 use mcp_gate::record::Verdict;
+use mcp_gate::replay::{self, Replay, Spend};
+use mcp_gate::token::seconds;
 use prost::Message as _;
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct};
@@ -129,6 +133,9 @@ pub(crate) fn exchange(
         });
         step = exchange.handle_answer(answer.as_ref(), now);
     }
+    if let Next::Spend(proof) = &step {
+        step = exchange.handle_spent(spend(proof, now), now);
+    }
     if let Next::Hold(Some(edits)) = &step {
         apply(edits, &mut head);
     }
@@ -150,7 +157,7 @@ pub(crate) fn exchange(
         return Err(format!("the record {line} is not one line of code `{code}`"));
     }
     let verdict = match (&step, &record["decision"]) {
-        (Next::Hold(_) | Next::Ask(_), _) => None,
+        (Next::Hold(_) | Next::Ask(_) | Next::Spend(_), _) => None,
         (Next::Forward(_), _) => Some(Verdict::Permit),
         (Next::Reply(_), Value::String(decision)) if decision == "serve" => Some(Verdict::Serve),
         (Next::Reply(_), _) => Some(Verdict::Deny),
@@ -159,7 +166,7 @@ pub(crate) fn exchange(
         return Err(format!("expected the verdict {verdict:?}, found {:?}", exchange.verdict()));
     }
     let outcome = match step {
-        Next::Hold(_) | Next::Ask(_) => Outcome::Unanswered,
+        Next::Hold(_) | Next::Ask(_) | Next::Spend(_) => Outcome::Unanswered,
         Next::Reply(reply) => {
             let headers = reply.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes()));
             Outcome::Reply { status: reply.status, headers: headers.collect(), body: reply.body.into_bytes() }
@@ -170,6 +177,16 @@ pub(crate) fn exchange(
         }
     };
     Ok((outcome, record))
+}
+
+/// What the workers of a proxy share; no two proofs of a run are one.
+fn spend(proof: &Spend, now: SystemTime) -> Result<(), Replay> {
+    static SHARDS: Mutex<BTreeMap<usize, Vec<u8>>> = Mutex::new(BTreeMap::new());
+    let mut shards = SHARDS.lock().unwrap();
+    let shard = replay::shard_of(proof);
+    let next = replay::spend(shards.get(&shard).map(Vec::as_slice), proof, seconds(now))?;
+    shards.insert(shard, next);
+    Ok(())
 }
 
 fn apply(edits: &Edits, head: &mut Vec<(String, Vec<u8>)>) {

@@ -7,10 +7,10 @@ use crate::http::{Edits, Head};
 use crate::mcp::is_param_name;
 
 /// What MCP clients send that a browser asks about.
-const ALLOWED: &str = "accept, authorization, content-type, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id, traceparent, tracestate";
+const ALLOWED: &str = "accept, authorization, content-type, dpop, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id, traceparent, tracestate";
 
 /// What they read beside the body.
-const EXPOSED: &str = "mcp-protocol-version, mcp-session-id, www-authenticate, x-mcp-gate-decision";
+const EXPOSED: &str = "dpop-nonce, mcp-protocol-version, mcp-session-id, www-authenticate, x-mcp-gate-decision";
 
 /// Asks this for permission to ask?
 pub(super) fn is_preflight(head: &Head) -> bool {

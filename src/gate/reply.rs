@@ -8,6 +8,7 @@ use crate::http::Reply;
 use crate::mcp::Id;
 use crate::record::Verdict;
 use crate::resource::Resource;
+use crate::token::seconds;
 
 impl Exchange {
     pub(super) fn serve(
@@ -48,6 +49,9 @@ impl Exchange {
             (Denial::MethodRefused { allow }, _) => headers.push(("allow", (*allow).into())),
             (denial, Some(resource)) if denial.is_credential() => {
                 headers.push(("www-authenticate", resource.challenge(denial)));
+                if let (Denial::NonceRequired, Some(gate)) = (denial, &self.gate) {
+                    headers.push(("dpop-nonce", gate.nonces.make(seconds(self.started))));
+                }
             }
             (denial, _) if denial.status() == 503 => headers.push(("retry-after", "5".into())),
             _ => {}
