@@ -6,6 +6,9 @@
 //! traits would unwrap: what the host refuses is a denial. A status that the SDK
 //! does not know is a trap, and a trap is a 503.
 
+#[cfg(mcp_gate_trap)]
+mod probe;
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -20,7 +23,7 @@ use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType, Metr
 use crate::config::{self, Surroundings};
 use crate::gate::{Exchange, Gate, Step};
 use crate::http::{Answer, Edits, Head, Outbound, Reply};
-use crate::keys::Crypto;
+use crate::keys::{Algorithm, Crypto};
 use crate::policy::Peer;
 use crate::record::Verdict;
 use crate::replay::{self, Replay, Spend};
@@ -39,7 +42,6 @@ const RECORD: &str = "mcp_gate.record";
 struct Root {
     gate: Option<Rc<Gate>>,
     shared: Rc<Shared>,
-    crypto: Crypto,
 }
 
 /// What all requests of a worker share.
@@ -48,12 +50,16 @@ struct Shared {
     seed: u64,
     count: Cell<u64>,
     counters: RefCell<HashMap<&'static str, u32>>,
+    crypto: Crypto,
 }
 
 impl Root {
     fn new() -> Self {
-        let shared = Shared { seed: rand::random(), count: Cell::new(rand::random()), counters: RefCell::default() };
-        Self { gate: None, shared: Rc::new(shared), crypto: Crypto::new(None) }
+        let crypto = Crypto::new(Some(host_verify));
+        report_crypto(&crypto);
+        let count = Cell::new(rand::random());
+        let shared = Shared { seed: rand::random(), count, counters: RefCell::default(), crypto };
+        Self { gate: None, shared: Rc::new(shared) }
     }
 }
 
@@ -66,7 +72,7 @@ impl RootContext for Root {
             return false;
         };
         let surroundings =
-            Surroundings { crypto: self.crypto.clone(), environment: &environment, proxy_key: proxy_key() };
+            Surroundings { crypto: self.shared.crypto.clone(), environment: &environment, proxy_key: proxy_key() };
         match config::load(&configuration, &surroundings) {
             Ok(gate) => {
                 info!("mcp-gate: policy {} in force", gate.policy.revision());
@@ -155,6 +161,10 @@ impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         #[cfg(mcp_gate_trap)]
         trap("headers");
+        #[cfg(mcp_gate_trap)]
+        if probe::is_asked() {
+            return Action::Pause;
+        }
         let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) else {
             return self.fail();
         };
@@ -169,6 +179,13 @@ impl HttpContext for Stream {
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         #[cfg(mcp_gate_trap)]
         trap("body");
+        #[cfg(mcp_gate_trap)]
+        if probe::is_asked() {
+            if end_of_stream {
+                probe::answer(size, &self.shared.crypto);
+            }
+            return Action::Pause;
+        }
         match self.exchange.verdict() {
             Some(Verdict::Permit) => return Action::Continue,
             Some(Verdict::Deny | Verdict::Serve) => return Action::Pause,
@@ -329,6 +346,36 @@ fn send(reply: &Reply) {
 fn now() -> SystemTime {
     // Without a time every token has yet to become valid.
     hostcalls::get_current_time().unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// Envoy's own verification of a signature. What it takes is a message of four fields
+/// (`VerifySignatureArguments` in its `verify_signature.proto`), what it gives is
+/// `result: true` or anything else.
+fn host_verify(hash: &str, spki: &[u8], signature: &[u8], text: &[u8]) -> Option<bool> {
+    // Tags of fields 1 to 4, which are as long as they say.
+    let fields = [(0x0a, hash.as_bytes()), (0x12, spki), (0x1a, signature), (0x22, text)];
+    let mut arguments = Vec::with_capacity(hash.len() + spki.len() + signature.len() + text.len() + 16);
+    for (tag, field) in fields {
+        arguments.push(tag);
+        prost::encode_length_delimiter(field.len(), &mut arguments).ok()?;
+        arguments.extend_from_slice(field);
+    }
+    let answer = hostcalls::call_foreign_function("verify_signature", Some(&arguments)).ok()?;
+    Some(answer.is_some_and(|answer| answer == [0x08, 1]))
+}
+
+/// Says who verifies which signatures, once in the life of a worker's module.
+fn report_crypto(crypto: &Crypto) {
+    let (host, module): (Vec<_>, Vec<_>) =
+        Algorithm::ALL.into_iter().partition(|algorithm| crypto.proven().any(|proven| proven == *algorithm));
+    let names = |algorithms: &[Algorithm]| match algorithms {
+        [] => "none".to_owned(),
+        algorithms => algorithms.iter().map(|algorithm| algorithm.name()).collect::<Vec<_>>().join(", "),
+    };
+    info!("mcp-gate: signatures: the host verifies {}; the module {}", names(&host), names(&module));
+    if let Ok(gauge) = hostcalls::define_metric(MetricType::Gauge, "mcp_gate_crypto_host") {
+        let _ = hostcalls::record_metric(gauge, host.len() as u64);
+    }
 }
 
 /// A variable that `vm_config.environment_variables` hands to the module.
