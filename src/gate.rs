@@ -392,7 +392,7 @@ impl Exchange {
         let resource = match &self.state {
             State::Held(held) => held.arrival.resource,
             State::Asking(arrival, _) => arrival.resource,
-            State::New | State::Decided(..) => return None,
+            State::New | State::Spending(_) | State::Decided(..) => return None,
         };
         let gate = self.gate.clone()?;
         let resource = gate.resources.get(resource)?;
@@ -545,7 +545,9 @@ impl Exchange {
     pub fn record(&self, now: SystemTime) -> (&'static str, String) {
         let (verdict, code) = match self.state {
             State::Decided(verdict, code) => (verdict, code),
-            State::New | State::Asking(..) | State::Held(_) => (Verdict::Deny, Denial::Incomplete.code()),
+            State::New | State::Asking(..) | State::Spending(_) | State::Held(_) => {
+                (Verdict::Deny, Denial::Incomplete.code())
+            }
         };
         let revision = self.gate.as_ref().map_or("", |gate| gate.policy.revision());
         (code, self.record.line(&self.decision_id, verdict, code, revision, self.started, now))

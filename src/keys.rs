@@ -57,15 +57,6 @@ impl Algorithm {
         Self::PS512,
     ];
 
-    /// Its `alg`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ES256 => "ES256",
-            Self::EdDSA => "EdDSA",
-            Self::RS256 => "RS256",
-        }
-    }
-
     /// The algorithm of this `alg`; byte-exact.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
