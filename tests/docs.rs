@@ -18,6 +18,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("the_table_of_readme_has_every_field_and_no_other", fields_agree),
         trial("the_answers_of_readme_are_those_of_the_code", answers_agree),
         trial("the_code_map_of_architecture_is_src", code_map),
+        trial("the_examples_of_readme_for_identity_providers_are_the_tested_ones", examples_agree),
         trial("imports_go_one_way", imports_go_one_way),
         trial("the_edge_of_envoy_yaml_is_closed", edge_is_closed),
         trial("architecture_is_short", architecture_is_short),
@@ -118,6 +119,59 @@ fn answers_agree() -> Result<(), String> {
     let codes = between(&source, "pub fn code(&self)", "\n    }\n")?;
     let known = codes.split('"').skip(1).step_by(2).map(str::to_owned).collect();
     same("codes", &documented, &known)
+}
+
+/// "Connect your identity provider": one page, whose examples are those that
+/// `issuers.rs` tests, with the pages that they are from.
+fn examples_agree() -> Result<(), String> {
+    let readme = read("README.md");
+    let section = between(&readme, "\n## Connect your identity provider\n", "\n## ")?;
+    let lines = section.lines().count();
+    if lines > 80 {
+        return Err(format!("expected one page, of at most 80 lines, found {lines}"));
+    }
+    let keycloak = read("envoy/issuers/keycloak.yaml");
+    if between(section, "```yaml\n", "```")? != keycloak {
+        return Err("expected envoy/issuers/keycloak.yaml as it is".into());
+    }
+    let mut documented = BTreeSet::new();
+    for row in section.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| product")) {
+        let file = between(row, "`", "`")?;
+        let example = read(&format!("envoy/issuers/{file}"));
+        let pages: Vec<&str> = row.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect();
+        if pages.is_empty() || pages.iter().any(|page| !example.contains(page)) {
+            return Err(format!("{file}: expected the pages that it names, found {pages:?}"));
+        }
+        documented.insert(file.to_owned());
+    }
+    let entries = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("envoy/issuers")).expect("examples");
+    let known = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+    same("files of envoy/issuers", &documented, &known)?;
+    cluster_is_held_to_its_name(section.rsplit_once("```yaml\n").ok_or("expected a cluster")?.1, &keycloak)
+}
+
+/// A cluster over which keys come: whoever answers in its place would be believed.
+fn cluster_is_held_to_its_name(text: &str, issuer: &str) -> Result<(), String> {
+    let cluster: Value =
+        yaml_serde::from_str(text.split("```").next().unwrap_or_default()).map_err(|e| e.to_string())?;
+    let issuer: Value = yaml_serde::from_str(issuer).map_err(|error| error.to_string())?;
+    let cluster = &cluster[0];
+    let issuer = &issuer["issuers"][0];
+    let address = &cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"];
+    let host = &address["socket_address"]["address"];
+    let tls = &cluster["transport_socket"]["typed_config"];
+    let validation = &tls["common_tls_context"]["validation_context"];
+    let url = format!("https://{}/", host.as_str().unwrap_or_default());
+    let is_held = cluster["name"] == issuer["jwks"]["discover"]["cluster"]
+        && issuer["issuer"].as_str().is_some_and(|issuer| issuer.starts_with(&url))
+        && tls["sni"] == *host
+        && validation["trusted_ca"]["filename"].is_string()
+        && validation["match_typed_subject_alt_names"][0]["matcher"]["exact"] == *host;
+    if is_held {
+        Ok(())
+    } else {
+        Err(format!("expected the issuer's cluster, held to the issuer's name; found {cluster}"))
+    }
 }
 
 /// The modules of `src/`, by their files.
