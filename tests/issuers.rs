@@ -7,6 +7,7 @@
 //! ```json
 //! {
 //!   "documented": [{"title", "address", "date", "gives"}],
+//!   "jwks_uri": "https://...",                     where the product's metadata says that its keys are
 //!   "changed": "what differs from the documentation",
 //!   "replaced": {"TENANT-ID": "72f988bf-..."},     what an operator replaces in envoy/issuers/PRODUCT.yaml
 //!   "resource": "https://mcp.example.com/mcp",
@@ -44,6 +45,7 @@ const PRODUCTS: [&str; 8] = ["auth0", "cognito", "entra", "google", "keycloak", 
 #[serde(deny_unknown_fields)]
 struct Product {
     documented: Vec<Page>,
+    jwks_uri: String,
     changed: String,
     #[serde(default)]
     replaced: Map<String, Value>,
@@ -109,6 +111,7 @@ fn tokens(name: &str) -> Result<(), String> {
         return Err("`documented`, `changed`: expected where the tokens are from, and what was changed".into());
     }
     let issuer = issuer(name, &product)?;
+    keys_are_found(&issuer, &product.jwks_uri)?;
     let mut known: Vec<Token> = Vec::new();
     let mut problems = Vec::new();
     for token in &product.tokens {
@@ -139,6 +142,23 @@ fn issuer(name: &str, product: &Product) -> Result<Value, String> {
         Some([issuer]) if document.as_object().is_some_and(|document| document.len() == 1) => Ok(issuer.clone()),
         _ => Err(format!("{path}: expected `issuers` with one issuer, and nothing else")),
     }
+}
+
+/// Does the example let the keys be where they are: at this URL, or on the issuer's
+/// own origin or one that it lists?
+fn keys_are_found(issuer: &Value, jwks_uri: &str) -> Result<(), String> {
+    let jwks = &issuer["jwks"];
+    let origin = |url: &str| url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+    let own = issuer["issuer"].as_str().map(origin);
+    let is_found = match (jwks.get("url"), jwks.get("discover")) {
+        (Some(url), None) => url["url"] == jwks_uri && url["cluster"].is_string(),
+        (None, Some(discover)) => {
+            let listed = discover["origins"].as_object().is_some_and(|origins| origins.contains_key(&origin(jwks_uri)));
+            discover["cluster"].is_string() && (listed || own == Some(origin(jwks_uri)))
+        }
+        _ => false,
+    };
+    if is_found { Ok(()) } else { Err(format!("`jwks`: expected it to lead to {jwks_uri}, found {jwks}")) }
 }
 
 impl Token {
