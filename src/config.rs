@@ -7,6 +7,7 @@
 
 mod document;
 mod issuers;
+mod secrets;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -22,11 +23,14 @@ use crate::keys::{Algorithm, Crypto};
 use crate::mcp::{Dialect, ParamHeaders, VERSIONS, Versions, is_known_method, is_param_name};
 use crate::policy::{Options, Policy};
 use crate::resource::{Credentials, Dpop, Metadata, Resource};
+use crate::secret::Secret;
+use crate::session::SessionKeys;
 use crate::token::api_key::ApiKeys;
 use crate::token::nonce::NonceKeys;
 use crate::token::{self, Acceptance, Issuer, Tokens};
 use document::document;
 use issuers::{ApiKeyConfig, IssuerConfig, Machine};
+use secrets::SecretConfig;
 
 /// What the host gives when a configuration is loaded. The core has no other way
 /// to it.
@@ -78,6 +82,8 @@ struct Config {
     /// `refuse` or `pass`.
     #[serde(default)]
     elsewhere: ElsewhereConfig,
+    /// The keys of sessions, the newest first.
+    session_keys: Option<Vec<SecretConfig>>,
     resources: Vec<ResourceConfig>,
     issuers: Vec<IssuerConfig>,
     #[serde(default)]
@@ -290,6 +296,7 @@ pub fn load_document(document: serde_json::Value, surroundings: &Surroundings<'_
     let issuers = findings.issuers(config.issuers, surroundings);
     let machines = findings.api_keys(config.api_keys);
     let resources = findings.resources(config.resources, &Known { issuers, machines });
+    let secrets = findings.session_secrets(config.session_keys.as_deref(), surroundings);
     let policy = findings.policy(config.policy);
     match policy {
         Some(policy) if findings.0.is_empty() => Ok(Gate {
@@ -304,10 +311,18 @@ pub fn load_document(document: serde_json::Value, surroundings: &Surroundings<'_
                 ElsewhereConfig::Pass => Elsewhere::Pass,
             },
             crypto: surroundings.crypto.clone(),
-            nonces: NonceKeys::derive(surroundings.proxy_key, []),
+            nonces: nonces(&secrets, surroundings),
+            sessions: SessionKeys::new(&secrets),
         }),
         _ => Err(findings.0),
     }
+}
+
+/// The keys of nonces come from the secrets that session ids are sealed with.
+fn nonces(secrets: &[Secret], surroundings: &Surroundings<'_>) -> NonceKeys {
+    let mut keys = secrets.iter().map(|secret| secret.key("dpop nonce"));
+    let newest = keys.next().unwrap_or(surroundings.proxy_key);
+    NonceKeys::derive(newest, keys)
 }
 
 /// What resources name.

@@ -7,6 +7,7 @@
 //! another meaning.
 
 use crate::http::MOST_HEADERS;
+use crate::session::LONGEST_UNSEALED;
 
 /// Why a request is not forwarded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,6 +137,13 @@ pub enum Denial {
         modern: bool,
     },
 
+    // The session.
+    /// No session of the caller's: unknown, over, forged or of another owner. Why is
+    /// for the record.
+    SessionUnknown(&'static str),
+    /// The server's session id has no room for what would bind it to its owner.
+    SessionUnbound,
+
     // The policy.
     /// Policy says no.
     PolicyDenied {
@@ -224,6 +232,8 @@ impl Denial {
             Self::HeaderMismatch(_) => "header_mismatch",
             Self::VersionUnsupported { .. } => "version_unsupported",
             Self::MethodUnknown { .. } => "method_unknown",
+            Self::SessionUnknown(_) => "session_unknown",
+            Self::SessionUnbound => "session_unbound",
             Self::PolicyDenied { .. } => "policy_denied",
             Self::PolicyUndefined => "policy_undefined",
             Self::PolicyType(_) => "policy_type",
@@ -286,11 +296,12 @@ impl Denial {
             | Self::PolicyError(_)
             | Self::PolicyTimeout
             | Self::ScopeMissing { .. } => 403,
-            Self::ResourceUnknown | Self::MethodUnknown { modern: true } => 404,
+            Self::ResourceUnknown | Self::MethodUnknown { modern: true } | Self::SessionUnknown(_) => 404,
             Self::MethodRefused { .. } => 405,
             Self::BodyTooLarge { .. } => 413,
             Self::MediaTypeRefused => 415,
             Self::HeadersTooLarge { .. } | Self::CredentialTooLarge => 431,
+            Self::SessionUnbound => 502,
             Self::KeysUnavailable
             | Self::IntrospectionFailed
             | Self::MetadataUnavailable
@@ -301,8 +312,9 @@ impl Denial {
     }
 
     /// The JSON-RPC error code; none where the answer is about HTTP alone.
-    /// −32020 and −32022 are MCP's own (2026-07-28, error codes); 403 is an
-    /// application's, outside the range that JSON-RPC reserves.
+    /// −32020 and −32022 are MCP's own (2026-07-28, error codes), −32001 is what
+    /// servers of the official SDK say of a session; 403 is an application's, outside
+    /// the range that JSON-RPC reserves.
     pub fn rpc_code(&self) -> Option<i32> {
         match self {
             Self::JsonInvalid(_) => Some(-32700),
@@ -316,6 +328,7 @@ impl Denial {
             Self::ParamsInvalid(_) => Some(-32602),
             Self::HeaderMismatch(_) => Some(-32020),
             Self::VersionUnsupported { .. } => Some(-32022),
+            Self::SessionUnknown(_) => Some(-32001),
             Self::PolicyDenied { .. }
             | Self::PolicyUndefined
             | Self::PolicyType(_)
@@ -401,6 +414,11 @@ impl Denial {
             Self::HeaderMismatch(reason) => (*reason).into(),
             Self::VersionUnsupported { .. } => "unsupported protocol version".into(),
             Self::MethodUnknown { .. } => "method not found".into(),
+            // Word for word as those servers say it: some clients read it.
+            Self::SessionUnknown(_) => "Session not found".into(),
+            Self::SessionUnbound => format!(
+                "expected a session id of 1 to {LONGEST_UNSEALED} bytes of visible ASCII without a comma from the server"
+            ),
             Self::PolicyDenied { .. }
             | Self::PolicyUndefined
             | Self::PolicyType(_)
@@ -454,6 +472,7 @@ impl Denial {
                 Some((*reason).into())
             }
             Self::ScopeMissing { needed, .. } => Some(needed.join(" ")),
+            Self::SessionUnknown(why) => Some((*why).into()),
             _ => None,
         }
     }

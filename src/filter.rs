@@ -10,9 +10,9 @@
 mod probe;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use jwt_simple::reexports::rand;
 use log::{error, info};
@@ -21,7 +21,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType, MetricType};
 
 use crate::config::{self, Surroundings};
-use crate::gate::{Exchange, Gate, Step};
+use crate::gate::{Exchange, Flow, Gate, Response, Step};
 use crate::http::{Answer, Edits, Head, Outbound, Reply};
 use crate::keys::{Algorithm, Crypto};
 use crate::policy::Peer;
@@ -38,6 +38,9 @@ proxy_wasm::main! {{
 /// `wasm.mcp_gate.record`.
 const RECORD: &str = "mcp_gate.record";
 
+/// How often streams are looked at in which nothing comes.
+const TICK: Duration = Duration::from_secs(1);
+
 /// One configuration of the plugin on one worker.
 struct Root {
     gate: Option<Rc<Gate>>,
@@ -51,6 +54,8 @@ struct Shared {
     count: Cell<u64>,
     counters: RefCell<HashMap<&'static str, u32>>,
     crypto: Crypto,
+    /// Answers that are streams: when each must end, and its context.
+    streams: RefCell<BTreeSet<(SystemTime, u32)>>,
 }
 
 impl Root {
@@ -58,7 +63,8 @@ impl Root {
         let crypto = Crypto::new(Some(host_verify));
         report_crypto(&crypto);
         let count = Cell::new(rand::random());
-        let shared = Shared { seed: rand::random(), count, counters: RefCell::default(), crypto };
+        let (counters, streams) = (RefCell::default(), RefCell::default());
+        let shared = Shared { seed: rand::random(), count, counters, crypto, streams };
         Self { gate: None, shared: Rc::new(shared) }
     }
 }
@@ -77,7 +83,7 @@ impl RootContext for Root {
             Ok(gate) => {
                 info!("mcp-gate: policy {} in force", gate.policy.revision());
                 self.gate = Some(Rc::new(gate));
-                true
+                hostcalls::set_tick_period(TICK).is_ok()
             }
             Err(findings) => {
                 for finding in findings {
@@ -88,12 +94,25 @@ impl RootContext for Root {
         }
     }
 
-    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
+    fn on_tick(&mut self) {
+        self.shared.end_streams(now());
+    }
+
+    fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
         let shared = Rc::clone(&self.shared);
         let exchange = Exchange::new(self.gate.clone(), shared.decision_id(), now());
         let wants_peer = self.gate.as_ref().is_some_and(|gate| gate.policy.wants_peer());
         let wants_certificate = self.gate.as_ref().is_some_and(|gate| gate.wants_certificate());
-        Some(Box::new(Stream { exchange, shared, wants_peer, wants_certificate, size: 0, ended: false }))
+        Some(Box::new(Stream {
+            context_id,
+            exchange,
+            shared,
+            wants_peer,
+            wants_certificate,
+            size: 0,
+            ended: false,
+            listed: None,
+        }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -114,20 +133,38 @@ impl Shared {
 
     /// Counts one decision, by its code.
     fn count(&self, code: &'static str) {
+        self.increment(code, || format!("mcp_gate_decisions_{code}"));
+    }
+
+    fn increment(&self, key: &'static str, name: impl Fn() -> String) {
         let mut counters = self.counters.borrow_mut();
-        let counter = match counters.get(code) {
+        let counter = match counters.get(key) {
             Some(counter) => *counter,
-            None => match hostcalls::define_metric(MetricType::Counter, &format!("mcp_gate_decisions_{code}")) {
-                Ok(counter) => *counters.entry(code).or_insert(counter),
+            None => match hostcalls::define_metric(MetricType::Counter, &name()) {
+                Ok(counter) => *counters.entry(key).or_insert(counter),
                 Err(_) => return,
             },
         };
         let _ = hostcalls::increment_metric(counter, 1);
     }
+
+    /// Ends the streams whose time is over and in which nothing comes. Each gets its
+    /// own last callback when this one is over.
+    fn end_streams(&self, now: SystemTime) {
+        loop {
+            let first = self.streams.borrow().first().copied().filter(|(ends, _)| *ends <= now);
+            let Some((ends, context_id)) = first else { return };
+            self.streams.borrow_mut().remove(&(ends, context_id));
+            if hostcalls::set_effective_context(context_id).is_ok() {
+                let _ = hostcalls::reset_http_response();
+            }
+        }
+    }
 }
 
 /// One request.
 struct Stream {
+    context_id: u32,
     exchange: Exchange,
     shared: Rc<Shared>,
     wants_peer: bool,
@@ -136,6 +173,8 @@ struct Stream {
     size: usize,
     /// Has all of it arrived?
     ended: bool,
+    /// Under which time its answer is among the streams, until it has ended.
+    listed: Option<SystemTime>,
 }
 
 impl Context for Stream {
@@ -224,23 +263,47 @@ impl HttpContext for Stream {
         }
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        match self.exchange.handle_response() {
-            // A page must not read what it was not let to. The request was permitted and
-            // recorded; this is about its answer alone.
-            Some(edits) if !apply(MapType::HttpResponseHeaders, &edits) => {
-                let _ = hostcalls::send_http_response(503, vec![("retry-after", "5")], None);
-                Action::Pause
+    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        let header = |name: &str| hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, name).ok().flatten();
+        match self.exchange.handle_response(header, end_of_stream) {
+            Response::Untouched => {}
+            Response::Changed(edits) => {
+                // A page must not read what it was not let to, and nobody gets a session that is
+                // anybody's. The request was permitted and recorded; this is about its answer alone.
+                if !apply(MapType::HttpResponseHeaders, &edits) {
+                    let _ = hostcalls::send_http_response(503, vec![("retry-after", "5")], None);
+                    return Action::Pause;
+                }
             }
-            _ => Action::Continue,
+            Response::Refused(reply) => {
+                self.leave_record();
+                self.shared.increment("answers_refused", || "mcp_gate_answers_refused".into());
+                send(&reply);
+                return Action::Pause;
+            }
         }
+        self.listed = self.exchange.ends();
+        if let Some(ends) = self.listed {
+            self.shared.streams.borrow_mut().insert((ends, self.context_id));
+        }
+        Action::Continue
     }
 
-    fn on_http_response_body(&mut self, _size: usize, _end_of_stream: bool) -> Action {
+    fn on_http_response_body(&mut self, _size: usize, end_of_stream: bool) -> Action {
+        if end_of_stream {
+            self.unlist();
+            return Action::Continue;
+        }
+        if self.listed.is_some() && self.exchange.handle_stream(now()) == Flow::Ends {
+            let _ = hostcalls::reset_http_response();
+            // Nothing more of it goes on; the record is left when it is over.
+            return Action::Pause;
+        }
         Action::Continue
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        self.unlist();
         Action::Continue
     }
 
@@ -249,6 +312,16 @@ impl HttpContext for Stream {
         trap("log");
         if self.exchange.verdict().is_none() {
             self.report();
+        }
+        if let Some(ends) = self.listed.take() {
+            let was_listed = self.shared.streams.borrow_mut().remove(&(ends, self.context_id));
+            // Ended here: by a piece that came too late, or by the tick, which took it off the list.
+            if !was_listed || self.exchange.ends().is_none() {
+                // The tick may have been a moment later than this clock says.
+                let _ = self.exchange.handle_stream(ends);
+                self.leave_record();
+                self.shared.increment("streams_ended", || "mcp_gate_streams_ended".into());
+            }
         }
     }
 }
@@ -312,9 +385,22 @@ impl Stream {
 
     /// Leaves the record where Envoy's access log finds it, and counts.
     fn report(&self) {
+        let code = self.leave_record();
+        self.shared.count(code);
+    }
+
+    /// Leaves the record, in the place of what it said before.
+    fn leave_record(&self) -> &'static str {
         let (code, record) = self.exchange.record(now());
         let _ = hostcalls::set_property(vec![RECORD], Some(record.as_bytes()));
-        self.shared.count(code);
+        code
+    }
+
+    /// Its answer has ended by itself.
+    fn unlist(&mut self) {
+        if let Some(ends) = self.listed.take() {
+            self.shared.streams.borrow_mut().remove(&(ends, self.context_id));
+        }
     }
 }
 

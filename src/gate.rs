@@ -10,6 +10,8 @@
 mod cors;
 mod head;
 mod reply;
+mod response;
+mod session;
 
 use std::rc::Rc;
 use std::time::SystemTime;
@@ -22,9 +24,13 @@ use crate::policy::{Peer, Permit, Policy, Question};
 use crate::record::{Record, Verdict};
 use crate::replay::{Replay, Spend};
 use crate::resource::{AUTHORIZATION_SERVER_PATH, Metadata, Resource};
+use crate::session::SessionKeys;
 use crate::token::nonce::NonceKeys;
 use crate::token::{Confirmation, Credential, Identity, Issuer, Scheme, Verified, certificate, dpop, seconds};
 use head::{check_media_type, claimed, has_token, is_alike, is_modern, is_session, visible};
+use response::Asked;
+pub use response::{Flow, Response};
+use session::Session;
 
 const DECISION_HEADER: &str = "x-mcp-gate-decision";
 
@@ -66,6 +72,8 @@ pub struct Gate {
     pub crypto: Crypto,
     /// The keys of the nonces that proofs hold.
     pub nonces: NonceKeys,
+    /// The keys that bind sessions to who opened them.
+    pub sessions: SessionKeys,
 }
 
 impl Gate {
@@ -129,6 +137,10 @@ pub struct Exchange {
     /// The page that asks, once it was found on the list.
     origin: Option<String>,
     state: State,
+    /// Who asked, once it was permitted.
+    asked: Option<Asked>,
+    /// When the answer must end, once that is known.
+    ends: Option<SystemTime>,
 }
 
 #[derive(Debug)]
@@ -159,13 +171,23 @@ struct Arrival {
 struct Held {
     arrival: Arrival,
     identity: Rc<Identity>,
+    session: Session,
 }
 
 impl Exchange {
     /// A new request, under the configuration of this moment, if there is one.
     /// `decision_id` names the request everywhere; `now` is the host's time.
     pub fn new(gate: Option<Rc<Gate>>, decision_id: String, now: SystemTime) -> Self {
-        Self { gate, decision_id, started: now, record: Record::default(), origin: None, state: State::New }
+        Self {
+            gate,
+            decision_id,
+            started: now,
+            record: Record::default(),
+            origin: None,
+            state: State::New,
+            asked: None,
+            ends: None,
+        }
     }
 
     /// Was it decided, and how?
@@ -236,7 +258,14 @@ impl Exchange {
                 name => refused(ONE, name),
             });
         }
-        match is_modern(head) || is_session(head) {
+        if is_modern(head) {
+            return Ok(());
+        }
+        // A stream is taken up again within a session alone: nothing else says whose it was.
+        if head.has("last-event-id") && !head.has("mcp-session-id") {
+            return Err(refused("`mcp-session-id` beside a", "last-event-id"));
+        }
+        match is_session(head) {
             true => Ok(()),
             false => Err(refused(ONE, "mcp-session-id")),
         }
@@ -315,8 +344,9 @@ impl Exchange {
         {
             return Err(Denial::TokenConfirmation);
         }
+        let session = Session::present(&arrival.head, &gate.sessions, &identity, resource);
         let Some(jkt) = jkt else {
-            return self.accept(gate, resource, Held { arrival, identity }, now);
+            return self.accept(gate, resource, Held { arrival, identity, session }, now);
         };
         let expected = dpop::Expected {
             // `authenticate` lets three through.
@@ -331,7 +361,7 @@ impl Exchange {
         if proven.thumbprint != *jkt {
             return Err(Denial::ProofInvalid("the key of the proof is not that of the token"));
         }
-        self.state = State::Spending(Box::new(Held { arrival, identity }));
+        self.state = State::Spending(Box::new(Held { arrival, identity, session }));
         Ok(Step::Spend(proven.spend))
     }
 
@@ -362,7 +392,7 @@ impl Exchange {
                 return Err(Denial::BodyTooLarge { limit: resource.body_limit });
             }
             if !end {
-                let edits = (gate.hold == Hold::Body).then(|| self.introduce(resource, head, &held.identity));
+                let edits = (gate.hold == Hold::Body).then(|| self.introduce(resource, &held));
                 self.state = State::Held(Box::new(held));
                 return Ok(Step::Hold(edits));
             }
@@ -420,8 +450,8 @@ impl Exchange {
 
     /// The end of every request to a protected resource: policy, then the answer.
     fn decide(&mut self, gate: &Gate, held: &Held, call: Result<Call<'_>, Refused>, now: SystemTime) -> Step {
-        let Held { arrival: Arrival { resource, head, peer, .. }, identity } = held;
-        let Some(resource) = gate.resources.get(*resource) else {
+        let Held { arrival: Arrival { resource: index, head, peer, .. }, identity, session } = held;
+        let Some(resource) = gate.resources.get(*index) else {
             return self.refuse(Denial::ResourceUnknown, None, None);
         };
         let call = match call {
@@ -433,12 +463,16 @@ impl Exchange {
         };
         self.record.method = Some(call.label().to_owned());
         self.record.name = call.about().map(str::to_owned);
+        if let Err(denial) = session.check() {
+            return self.refuse(denial, call.id, Some(resource));
+        }
         let question = Question { resource: resource.url(), identity, call: &call, head, peer, now };
         match gate.policy.decide(question) {
             Err(denial) => self.refuse(denial, call.id, Some(resource)),
             Ok(permit) => {
                 let is_changed = gate.hold == Hold::Body && head.method() == b"POST";
-                let edits = if is_changed { Edits::default() } else { self.introduce(resource, head, identity) };
+                let edits = if is_changed { Edits::default() } else { self.introduce(resource, held) };
+                self.asked = Some(Asked { resource: *index, identity: Rc::clone(identity), session: session.clone() });
                 self.forward(&permit, edits, "permitted")
             }
         }
@@ -498,14 +532,16 @@ impl Exchange {
     /// Puts the verified identity in the place of the credential. A server must
     /// never get the token: it was not meant for anything behind the gate (MCP
     /// Authorization, Token Passthrough).
-    fn introduce(&self, resource: &Resource, head: &Head, identity: &Identity) -> Edits {
+    fn introduce(&self, resource: &Resource, held: &Held) -> Edits {
+        let Held { arrival: Arrival { head, .. }, identity, session } = held;
         let mut edits = Edits { remove: claimed(head), set: Vec::with_capacity(6), add: Vec::new() };
         edits.remove.push("authorization".to_owned());
         edits.remove.extend(head.has("dpop").then(|| "dpop".to_owned()));
         edits.remove.extend(resource.api_key_header.clone());
-        // The answer must be readable, and there are no sessions in the modern era.
+        session.unseal(&mut edits);
+        // The answer must be readable, and no stream is taken up again in the modern era.
         let gone: &[&str] = match is_modern(head) {
-            true => &["accept-encoding", "content-encoding", "mcp-session-id", "last-event-id"],
+            true => &["accept-encoding", "content-encoding", "last-event-id"],
             false => &["accept-encoding", "content-encoding"],
         };
         edits.remove.extend(gone.iter().filter(|name| head.has(name)).map(|name| (*name).to_owned()));
@@ -529,15 +565,6 @@ impl Exchange {
         }
         self.state = State::Decided(Verdict::Permit, code);
         Step::Forward(Forward::new(permit, edits))
-    }
-
-    /// Changes to the head of upstream's response: a page learns from the gate,
-    /// and from nobody else, that it may read the answer.
-    pub fn handle_response(&self) -> Option<Edits> {
-        match (self.verdict(), &self.origin) {
-            (Some(Verdict::Permit), Some(origin)) => Some(cors::response(origin)),
-            _ => None,
-        }
     }
 
     /// The record of this request, and the code by which it is counted. Before

@@ -4,10 +4,13 @@
 //! `on_configure`, so that a ConfigMap is known to be good before it is pushed.
 //! `key` makes an API key, of which the configuration gets the digest alone.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Encoder as _};
 use jwt_simple::reexports::rand;
 use mcp_gate::config::{self, Finding, Surroundings};
 use mcp_gate::gate::Hold;
@@ -82,9 +85,6 @@ fn report(config: &Path) -> ExitCode {
     }
 }
 
-/// Stands in for the value of a variable that is not here: 32 bytes in base64url.
-const STAND_IN: &str = "c3RhbmRzLWluLWZvci13aGF0LWlzLW5vdC1oZXJlLXk";
-
 /// Checks every plugin configuration in a file.
 #[expect(clippy::disallowed_methods, reason = "a command has an environment; the core gets it as an argument")]
 fn check(file: &Path) -> Result<String, Vec<Finding>> {
@@ -93,15 +93,21 @@ fn check(file: &Path) -> Result<String, Vec<Finding>> {
     let document: Value =
         yaml_serde::from_str(&text).map_err(|error| problem(format!("expected YAML or JSON: {error}")))?;
 
-    // A variable is Envoy's to have. Where this shell has it, its value is checked, too.
-    let variable = |name: &str| Some(std::env::var(name).unwrap_or_else(|_| STAND_IN.to_owned()));
-    let surroundings = Surroundings { environment: &variable, ..Surroundings::offline() };
     let mut summary = Vec::new();
     let mut findings = Vec::new();
+    let variables = RefCell::new(BTreeMap::new());
+    let environment = |name: &str| {
+        let found = std::env::var(name).ok();
+        variables.borrow_mut().insert(name.to_owned(), found.is_some());
+        // A variable is Envoy's to have. Where this shell has it, its value is checked, too.
+        found.or_else(|| Base64UrlSafeNoPadding::encode_to_string(hmac_sha256::Hash::hash(name.as_bytes())).ok())
+    };
+    let surroundings = Surroundings { environment: &environment, ..Surroundings::offline() };
     for Plugin { place, around, configuration } in plugins(document).map_err(problem)? {
         match config::load_document(configuration, &surroundings) {
             Ok(gate) => {
-                findings.extend(around.iter().flat_map(|around| check_plugin(around, &place, gate.hold)));
+                let names: Vec<String> = variables.borrow().keys().cloned().collect();
+                findings.extend(around.iter().flat_map(|around| check_plugin(around, &place, gate.hold, &names)));
                 let resources: Vec<_> = gate.resources.iter().map(|resource| resource.url()).collect();
                 summary.push(format!("ok: policy {} for {}", gate.policy.revision(), resources.join(", ")));
             }
@@ -109,6 +115,9 @@ fn check(file: &Path) -> Result<String, Vec<Finding>> {
                 found.into_iter().map(|finding| Finding { path: format!("{place}{}", finding.path), ..finding }),
             ),
         }
+    }
+    for (name, _) in variables.borrow().iter().filter(|(_, is_here)| !**is_here) {
+        summary.push(format!("not checked: `{name}` is no variable here; Envoy must hand it to the module"));
     }
     if findings.is_empty() { Ok(summary.join("\n")) } else { Err(findings) }
 }
@@ -121,7 +130,7 @@ struct Plugin {
 }
 
 /// What the module cannot see from inside, and relies on.
-fn check_plugin(plugin: &Value, place: &str, hold: Hold) -> Vec<Finding> {
+fn check_plugin(plugin: &Value, place: &str, hold: Hold, variables: &[String]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut add = |field: &str, problem: String| {
         let place = place.trim_end_matches("configuration.value: ");
@@ -135,6 +144,16 @@ fn check_plugin(plugin: &Value, place: &str, hold: Hold) -> Vec<Finding> {
     let policy = plugin.get("failure_policy").and_then(Value::as_str).unwrap_or("FAIL_CLOSED");
     if !["FAIL_RELOAD", "FAIL_CLOSED"].contains(&policy) {
         add("failure_policy", format!("expected FAIL_RELOAD or FAIL_CLOSED, found `{policy}`"));
+    }
+    let field = "vm_config.environment_variables";
+    let handed = plugin.pointer("/vm_config/environment_variables");
+    let from_host = handed.and_then(|handed| handed.get("host_env_keys")).and_then(Value::as_array);
+    for name in variables {
+        let is_handed = from_host.is_some_and(|names| names.iter().any(|known| known == name))
+            || handed.and_then(|handed| handed.get("key_values")).is_some_and(|values| values.get(name).is_some());
+        if !is_handed {
+            add(field, format!("expected `{name}` among `host_env_keys`, for the configuration asks for it"));
+        }
     }
     if plugin.get("fail_open").is_some() {
         add("fail_open", "expected it not to be there: it lets requests around a gate that failed".into());

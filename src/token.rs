@@ -67,6 +67,8 @@ pub struct Identity {
     /// First and last second at which it is valid, leeway included. Private, so
     /// that only what verifies makes an identity.
     valid: (i64, i64),
+    /// When it is over, however long its issuer is believed without being asked again.
+    last: i64,
 }
 
 /// Who says that an identity is what it says.
@@ -81,6 +83,12 @@ enum Vouched {
 }
 
 impl Identity {
+    /// The last second of the credential itself, leeway included, however long it is
+    /// believed without asking again.
+    pub fn last(&self) -> i64 {
+        self.last
+    }
+
     /// Does it come from an API key?
     pub fn is_api_key(&self) -> bool {
         matches!(self.vouched, Vouched::Operator)
@@ -110,6 +118,7 @@ impl Identity {
             input: regorus::Value::from_json_str(&input).unwrap(),
             vouched: Vouched::Operator,
             valid: (10, 20),
+            last: 20,
         }
     }
 }
@@ -252,6 +261,7 @@ impl Issuer {
             confirmation: claims.confirmation,
             vouched,
             valid: (first, last),
+            last,
         };
         identity.check(now)?;
         Ok(identity)

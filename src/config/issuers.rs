@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
+use super::secrets::SecretConfig;
 use super::{Findings, Surroundings};
 use crate::http::Endpoint;
 use crate::keys::{Algorithm, Keys};
@@ -82,7 +83,7 @@ struct IntrospectionConfig {
     cluster: String,
     url: String,
     client_id: String,
-    client_secret: Secret,
+    client_secret: SecretConfig,
     #[serde(default = "default_cache")]
     cache: i64,
     #[serde(default = "default_timeout")]
@@ -95,13 +96,6 @@ fn default_cache() -> i64 {
 
 fn default_timeout() -> u64 {
     2000
-}
-
-/// A secret, which is not here: the name of a variable that Envoy hands to the module.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object with the name of a variable, `{env: NAME}`")]
-pub(super) struct Secret {
-    env: String,
 }
 
 /// Where claims are; the names of RFC 9068 where nothing is said.
@@ -285,19 +279,6 @@ impl Findings {
                 None
             }
         }
-    }
-
-    /// The value of a variable that must be there.
-    pub(super) fn secret(&mut self, path: &str, secret: &Secret, surroundings: &Surroundings<'_>) -> Option<String> {
-        let value = (surroundings.environment)(&secret.env).filter(|value| !value.is_empty());
-        if value.is_none() {
-            let problem = format!(
-                "expected the variable `{}`, found none; name it in `vm_config.environment_variables.host_env_keys`, and set it for Envoy",
-                secret.env
-            );
-            self.add(format!("{path}.env"), problem);
-        }
-        value
     }
 
     fn claims(&mut self, path: &str, config: ClaimsConfig) -> ClaimPaths {

@@ -3,6 +3,7 @@
 use crate::denial::Denial;
 use crate::http::Head;
 use crate::mcp::Versions;
+use crate::session::is_session_id;
 
 /// What all headers begin with that tell upstream what was verified. Taken away
 /// from every request first, so that none of them is ever the caller's.
@@ -60,14 +61,9 @@ pub(super) fn is_modern(head: &Head) -> bool {
     head.text("mcp-protocol-version").is_some_and(Versions::is_modern)
 }
 
-/// Is its session id, if there is one, of the form that MCP gives it: visible ASCII
-/// (2025-11-25, Session Management)?
+/// Is its session id one, if it is there?
 pub(super) fn is_session(head: &Head) -> bool {
-    match head.get("mcp-session-id") {
-        Ok(None) => true,
-        Ok(Some(id)) => (1..=1024).contains(&id.len()) && id.iter().all(|byte| matches!(byte, 0x21..=0x7e)),
-        Err(_) => false,
-    }
+    head.get("mcp-session-id").is_ok_and(|id| id.is_none_or(is_session_id))
 }
 
 /// `application/json`, in UTF-8 if it says, and not encoded.

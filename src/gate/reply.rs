@@ -34,12 +34,17 @@ impl Exchange {
     pub(super) fn refuse(&mut self, denial: Denial, id: Option<Id>, resource: Option<&Resource>) -> Step {
         self.note(&denial);
         self.state = State::Decided(Verdict::Deny, denial.code());
+        Step::Reply(self.reply(&denial, id, resource))
+    }
+
+    /// How a denial looks to the caller.
+    pub(super) fn reply(&self, denial: &Denial, id: Option<Id>, resource: Option<&Resource>) -> Reply {
         let mut headers = vec![
             ("content-type", JSON.into()),
             ("cache-control", "no-store".into()),
             (DECISION_HEADER, self.decision_id.clone()),
         ];
-        match (&denial, resource) {
+        match (denial, resource) {
             (Denial::ScopeMissing { needed, granted }, Some(resource)) => {
                 headers.push(("www-authenticate", resource.scope_challenge(needed, granted)));
             }
@@ -58,8 +63,8 @@ impl Exchange {
         }
         self.share(&mut headers);
         let reasons = resource.is_some_and(|resource| resource.reasons);
-        let body = self.body(&denial, id, reasons);
-        Step::Reply(Reply { status: denial.status(), headers, body })
+        let body = self.body(denial, id, reasons);
+        Reply { status: denial.status(), headers, body }
     }
 
     /// The body of a denial: a JSON-RPC error where the message was at fault or

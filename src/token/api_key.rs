@@ -95,6 +95,7 @@ impl Holder {
             ("confirmation", "none".into()),
         ];
         members.extend(self.tenant.as_deref().map(|tenant| ("tenant", tenant.into())));
+        let last = self.expires.map_or(i64::MAX, |expires| expires.saturating_sub(1));
         Identity {
             issuer: ISSUER.to_owned(),
             subject: self.subject.clone(),
@@ -105,7 +106,8 @@ impl Holder {
             confirmation: Confirmation::default(),
             input: object_of(members),
             vouched: Vouched::Operator,
-            valid: (i64::MIN, self.expires.map_or(i64::MAX, |expires| expires.saturating_sub(1))),
+            valid: (i64::MIN, last),
+            last,
         }
     }
 }

@@ -1,0 +1,111 @@
+//! What becomes of the server's answer to a permitted request.
+//!
+//! A page hears from the gate that it may read it, a session id is sealed, and a
+//! stream of events ends with the token that opened it. The rest passes untouched.
+
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use super::session::{HEADER, Session};
+use super::{Exchange, Gate, cors};
+use crate::denial::Denial;
+use crate::http::{Edits, Reply};
+use crate::record::Verdict;
+use crate::token::Identity;
+
+/// What the host must do with the head of the server's answer.
+#[derive(Debug)]
+#[must_use]
+pub enum Response {
+    /// Let it go as it is.
+    Untouched,
+    /// Change it and let it go.
+    Changed(Edits),
+    /// Response in its place.
+    Refused(Reply),
+}
+
+/// What the host must do with a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Flow {
+    /// Let it go on.
+    Goes,
+    /// End it: its token is over.
+    Ends,
+}
+
+impl Exchange {
+    /// The head of upstream's answer: `header` gives the value of one of its headers,
+    /// and is asked only for what matters; `end` says that no body follows.
+    pub fn handle_response(&mut self, header: impl Fn(&str) -> Option<Vec<u8>>, end: bool) -> Response {
+        let (Some(Verdict::Permit), Some(asked), Some(gate)) = (self.verdict(), &self.asked, &self.gate) else {
+            // What was passed on elsewhere, or is the gate's own answer.
+            return Response::Untouched;
+        };
+        match asked.edits(gate, self.origin.as_deref(), &header) {
+            Ok(edits) => {
+                self.ends = if end { None } else { asked.ends(&header) };
+                if edits == Edits::default() { Response::Untouched } else { Response::Changed(edits) }
+            }
+            Err(denial) => {
+                // Upstream has acted; what is refused is its answer.
+                self.record.detail = Some(format!("{}: {}", denial.code(), denial.message()));
+                self.asked = None;
+                Response::Refused(self.reply(&denial, None, None))
+            }
+        }
+    }
+
+    /// When the answer must end, if it goes on so long. Known once
+    /// its head was handled.
+    pub fn ends(&self) -> Option<SystemTime> {
+        self.ends
+    }
+
+    /// A piece of the answer, or time that has passed without one.
+    pub fn handle_stream(&mut self, now: SystemTime) -> Flow {
+        match self.ends {
+            Some(ends) if now >= ends => {
+                self.ends = None;
+                self.record.detail = Some("stream_ended: its token is over".into());
+                Flow::Ends
+            }
+            _ => Flow::Goes,
+        }
+    }
+}
+
+/// Who asked, for the answer that is still to come.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) resource: usize,
+    pub(super) identity: Rc<Identity>,
+    pub(super) session: Session,
+}
+
+impl Asked {
+    /// The changes to the head of the answer; `header` gives the value of one of its headers.
+    fn edits(
+        &self,
+        gate: &Gate,
+        origin: Option<&str>,
+        header: impl Fn(&str) -> Option<Vec<u8>>,
+    ) -> Result<Edits, Denial> {
+        let mut edits = origin.map_or_else(Edits::default, cors::response);
+        let Some(resource) = gate.resources.get(self.resource) else { return Err(Denial::ResourceUnknown) };
+        let id = if self.session.is_legacy() { header(HEADER) } else { None };
+        self.session.seal(id.as_deref(), &gate.sessions, &self.identity, resource, &mut edits)?;
+        Ok(edits)
+    }
+
+    /// When the token is over, for an answer that may take longer than that: one
+    /// message is what was permitted, a stream is whatever comes.
+    fn ends(&self, header: impl Fn(&str) -> Option<Vec<u8>>) -> Option<SystemTime> {
+        let last = u64::try_from(self.identity.last()).ok()?;
+        let ends = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(last.checked_add(1)?))?;
+        let media_type = header("content-type").unwrap_or_default();
+        let essence = media_type.split(|byte| *byte == b';').next().unwrap_or_default();
+        (!essence.trim_ascii().eq_ignore_ascii_case(b"application/json")).then_some(ends)
+    }
+}
