@@ -26,7 +26,8 @@
 //! come with them. `{token}` in a value or in the path is the token, `{proof}` the proof,
 //! and `{jkt}` in a token the thumbprint of `client`, which signs proofs: `"cnf": {"jkt":
 //! "{jkt}"}` binds a token to it. `{nonce}` in the claim of that name is the `DPoP-Nonce` of
-//! the last answer that had one, `{etag}` in a value the `etag`. A token that comes with a proof is presented as
+//! the last answer that had one, `{etag}` in a value the `etag`, `{session}` the session id
+//! of `SESSION` that alice has under `MCP_GATE_SESSION_KEY`. A token that comes with a proof is presented as
 //! `DPoP`, else as `Bearer`. Instead of `body`
 //! (JSON) stands `raw_body` (text), `raw_bytes` (each character is one byte),
 //! `raw_body_base64`, or `body_repeat` (`before`, `text` as often as `times` says,
@@ -49,14 +50,18 @@
 
 use std::path::{Path, PathBuf};
 
+use mcp_gate::session::Owner;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::check::Outcome;
-use crate::keys::{Keys, Proof, Signer};
+use crate::keys::{Keys, Proof, Signer, sealed};
 
 /// The resource's authority as the files say it; Envoy gets ports of its own.
 pub(crate) const AUTHORITY: &str = "127.0.0.1:10000";
+
+/// A server's session id.
+pub(crate) const SESSION: &str = "0123456789abcdef0123456789abcdef";
 
 /// A file of `tests/cases` or `tests/threats`, still as text.
 #[derive(Clone)]
@@ -429,9 +434,14 @@ impl Session {
         let token = self.token.as_ref().and_then(Option::as_deref);
         let proof = self.proof.as_deref();
         let etag = self.etag.as_deref().unwrap_or("{etag}");
+        let resource = format!("http://{authority}/mcp");
         let fill = |text: &str| {
             let text = text.replace("{token}", token.unwrap_or("{token}")).replace("{etag}", etag);
-            text.replace("{proof}", proof.unwrap_or("{proof}"))
+            let text = text.replace("{proof}", proof.unwrap_or("{proof}"));
+            match text.contains("{session}") {
+                true => text.replace("{session}", &sealed(1, SESSION, &alice(&resource))),
+                false => text,
+            }
         };
         let body = spec.body(&method);
         let mut usual = vec![("host".to_owned(), Some(authority.to_owned()))];
@@ -453,6 +463,11 @@ impl Session {
         let path = fill(spec.path.as_deref().unwrap_or("/mcp"));
         Request { method, path, authority, headers, body, stops_after: spec.stops_after, answer: None }
     }
+}
+
+/// Whose the usual token is, at a resource.
+pub(crate) fn alice(resource: &str) -> Owner<'_> {
+    Owner { issuer: "https://as.example.com", subject: "alice", client_id: Some("client-1"), resource }
 }
 
 /// Each character as one byte.

@@ -12,6 +12,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_good_file_is_ok_and_names_its_policy", good),
         trial("every_finding_is_reported_with_its_path", findings),
         trial("what_the_module_relies_on_is_checked_around_it", around),
+        trial("a_variable_is_one_that_envoy_hands_over", variable),
         trial("a_configmap_is_read", configmap),
         trial("what_is_no_file_and_no_yaml_is_said", unreadable),
     ]
@@ -87,6 +88,19 @@ fn around() -> Result<(), String> {
             "3 findings",
         ],
     )
+}
+
+/// Whether it is there is known only where Envoy runs.
+fn variable() -> Result<(), String> {
+    let keys =
+        ("          resources:\n", "          session_keys: [{env: MCP_GATE_NO_SUCH_KEY}]\n          resources:\n");
+    let field = "resources[0].typed_config.config.vm_config.environment_variables: ";
+    let finding = format!("{field}expected `MCP_GATE_NO_SUCH_KEY` among `host_env_keys`");
+    expect(check("variable", &changed(&[keys])), false, &[&finding, "1 finding;"])?;
+    let runtime = "        runtime: envoy.wasm.runtime.v8\n";
+    let handed = format!("{runtime}        environment_variables: {{host_env_keys: [MCP_GATE_NO_SUCH_KEY]}}\n");
+    let said = "not checked: `MCP_GATE_NO_SUCH_KEY` is no variable here";
+    expect(check("handed", &changed(&[keys, (runtime, &handed)])), true, &["ok: policy ", said])
 }
 
 fn configmap() -> Result<(), String> {

@@ -58,6 +58,7 @@ fn rows(readme: &str, section: &str) -> Result<Vec<Vec<String>>, String> {
 /// answer names those that it does know.
 fn fields_agree() -> Result<(), String> {
     let mut whole = example()?;
+    whole["session_keys"] = json!([{"env": "MCP_GATE_SESSION_KEY"}]);
     whole["resources"][0]["denials"] = json!({});
     whole["resources"][0]["limits"] = json!({});
     whole["resources"][0]["metadata"] = json!({});
@@ -70,6 +71,7 @@ fn fields_agree() -> Result<(), String> {
     whole["resources"][0]["extensions"] = json!({});
     let objects = [
         ("", ""),
+        ("/session_keys/0", "session_keys[]."),
         ("/resources/0", "resources[]."),
         ("/resources/0/denials", "resources[].denials."),
         ("/resources/0/limits", "resources[].limits."),

@@ -11,6 +11,8 @@ use jwt_simple::prelude::{
 };
 use jwt_simple::reexports::ct_codecs::{Base64, Base64UrlSafeNoPadding, Decoder as _, Encoder as _};
 use mcp_gate::config::Surroundings;
+use mcp_gate::secret::Secret;
+use mcp_gate::session::{Owner, SessionKeys};
 use p256::ecdsa::signature::Signer as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -52,6 +54,12 @@ impl Signer {
     }
 }
 
+/// The session id that somebody has, for one of the server's: under key 1, or 2, the old one.
+pub(crate) fn sealed(key: usize, id: &str, owner: &Owner<'_>) -> String {
+    let secret = Secret::read(ENVIRONMENT[key].1).unwrap();
+    SessionKeys::new(&[secret]).seal(id.as_bytes(), owner).unwrap()
+}
+
 pub(crate) struct Keys {
     es256: ES256KeyPair,
     other: ES256KeyPair,
@@ -64,10 +72,11 @@ pub(crate) struct Keys {
 }
 
 /// The variables that a configuration may name: what the operator sets for Envoy.
-pub(crate) const ENVIRONMENT: [(&str, &str); 3] = [
+pub(crate) const ENVIRONMENT: [(&str, &str); 4] = [
     ("MCP_GATE_CLIENT_SECRET", "do-not-record: 100%"),
     ("MCP_GATE_SESSION_KEY", "bmV2ZXIgdXNlIHRoaXMga2V5LCBpdCBpcyBwdWJsaWM"),
     ("MCP_GATE_SESSION_KEY_OLD", "dGhlIG9uZSBiZWZvcmUgaXQgaXMgcHVibGljLCB0b28"),
+    ("MCP_GATE_SHORT_KEY", "c2hvcnQgYnV0IHNlY3JldA"),
 ];
 
 fn variable(name: &str) -> Option<String> {

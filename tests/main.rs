@@ -33,7 +33,9 @@ mod process;
 mod properties;
 mod rego;
 mod reload;
+mod sessions;
 mod shipped;
+mod stateful;
 mod streams;
 mod trap;
 mod upstream;
@@ -58,6 +60,7 @@ fn main() {
     trials.extend(envoy::trials(&cases));
     trials.extend(framing::trials());
     trials.extend(streams::trials());
+    trials.extend(sessions::trials());
     trials.extend(frames::trials());
     trials.extend(cors::trials());
     trials.extend(reload::trials());
