@@ -65,7 +65,7 @@ fn fields_agree() -> Result<(), String> {
     whole["issuers"][0]["claims"] = json!({});
     whole["issuers"][0]["revoked"] = json!({});
     whole["issuers"][0]["introspection"] =
-        json!({"cluster": "", "url": "", "client_id": "", "client_secret": {"env": ""}});
+        json!({"cluster": "", "url": "", "client_id": "", "client_secret": {"env": "NAME"}});
     whole["api_keys"] = json!([{"name": "", "digests": [], "subject": ""}]);
     whole["resources"][0]["versions"] = json!({});
     whole["resources"][0]["extensions"] = json!({});

@@ -61,9 +61,9 @@ pub(super) fn hash(algorithm: Algorithm) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::known::tests::verify;
+    use super::super::{Keys, Mismatch};
     use super::*;
-    use crate::keys::known::tests::verify;
-    use crate::keys::{Keys, Mismatch};
     use jwt_simple::prelude::{Claims, Duration, ECDSAP256KeyPairLike as _, ES256KeyPair};
 
     fn proven(host: HostVerify) -> Vec<Algorithm> {

@@ -110,8 +110,8 @@ const ES384: &str = "\
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::material::Material;
     use super::*;
-    use crate::keys::material::Material;
     use jwt_simple::algorithms::{ES256PublicKey, ES384PublicKey, RSAPublicKey};
 
     impl Known {
