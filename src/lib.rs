@@ -13,6 +13,7 @@ pub mod gate;
 pub mod resource;
 pub mod token;
 pub mod replay;
+pub mod source;
 pub mod keys;
 pub mod session;
 pub mod mcp;
