@@ -7,6 +7,7 @@
 
 mod document;
 mod issuers;
+mod jwks;
 mod secrets;
 
 use std::collections::{BTreeMap, HashSet};

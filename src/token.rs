@@ -141,9 +141,10 @@ pub enum Verified {
     Opaque(Rc<Issuer>),
 }
 
-/// Verifies a token for a resource, one check after the other. `now` is the
-/// host's time.
-fn verify(bearer: Bearer<'_>, acceptance: &Acceptance, crypto: &Crypto, now: i64) -> Result<Verified, Denial> {
+/// Verifies a token for a resource, one check after the other. `time` is the
+/// host's.
+fn verify(bearer: Bearer<'_>, acceptance: &Acceptance, crypto: &Crypto, time: SystemTime) -> Result<Verified, Denial> {
+    let now = seconds(time);
     let mut parts = bearer.text().split('.');
     let (Some(header), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         // Not a JWS. If one issuer can be asked, it may know what this is.
@@ -159,7 +160,8 @@ fn verify(bearer: Bearer<'_>, acceptance: &Acceptance, crypto: &Crypto, now: i64
     let issuer = payload.get("iss").ok_or(Denial::TokenClaim("iss"))?;
     let issuer = claims::text(issuer, "iss")?;
     let issuer = acceptance.issuers.iter().find(|known| known.issuer == issuer).ok_or(Denial::TokenIssuer)?;
-    let Some(keys) = &issuer.keys else { return Ok(Verified::Opaque(Rc::clone(issuer))) };
+    let Some(source) = &issuer.source else { return Ok(Verified::Opaque(Rc::clone(issuer))) };
+    let keys = source.keys();
 
     // Header (RFC 7515 §4.1). What changes how a token is to be read is refused,
     // and so is what points to keys elsewhere, unless its issuer is known to send
@@ -190,7 +192,10 @@ fn verify(bearer: Bearer<'_>, acceptance: &Acceptance, crypto: &Crypto, now: i64
     if keys.is_empty() {
         return Err(Denial::KeysUnavailable);
     }
-    let key = keys.find(kid, algorithm).ok_or(Denial::TokenKeyUnknown)?;
+    let key = keys.find(kid, algorithm).ok_or_else(|| {
+        source.miss(time);
+        Denial::TokenKeyUnknown
+    })?;
     key.verify(bearer.text(), crypto).map_err(|_| Denial::TokenSignature)?;
 
     // From here on the claims are the issuer's.
@@ -360,11 +365,11 @@ impl Tokens {
         bearer: Bearer<'_>,
         acceptance: &Acceptance,
         crypto: &Crypto,
-        now: SystemTime,
+        time: SystemTime,
     ) -> Result<Verified, Denial> {
         // The whole token is the key, its signature included: a hit is the very
         // text that was verified. Only the time is still to be asked.
-        let now = seconds(now);
+        let now = seconds(time);
         let known = self.0.borrow_mut().get(bearer.text());
         if let Some(identity) = known {
             match &identity.vouched {
@@ -374,7 +379,7 @@ impl Tokens {
                 _ => return identity.check(now).map(|()| Verified::Known(identity)),
             }
         }
-        let verified = verify(bearer, acceptance, crypto, now)?;
+        let verified = verify(bearer, acceptance, crypto, time)?;
         if let Verified::Known(identity) = &verified {
             self.keep(bearer, identity);
         }

@@ -69,6 +69,9 @@ fn fields_agree() -> Result<(), String> {
     whole["api_keys"] = json!([{"name": "", "digests": [], "subject": ""}]);
     whole["resources"][0]["versions"] = json!({});
     whole["resources"][0]["extensions"] = json!({});
+    let url = json!({"name": "u", "issuer": "https://u.example.com", "jwks": {"url": {"cluster": "c", "url": "https://u.example.com/"}}});
+    let discover = json!({"name": "d", "issuer": "https://d.example.com", "jwks": {"discover": {"cluster": "c"}}});
+    whole["issuers"].as_array_mut().ok_or("no issuers")?.extend([url, discover]);
     let objects = [
         ("", ""),
         ("/session_keys/0", "session_keys[]."),
@@ -85,6 +88,8 @@ fn fields_agree() -> Result<(), String> {
         ("/issuers/0/claims", "issuers[].claims."),
         ("/issuers/0/revoked", "issuers[].revoked."),
         ("/api_keys/0", "api_keys[]."),
+        ("/issuers/1/jwks/url", "issuers[].jwks.url."),
+        ("/issuers/2/jwks/discover", "issuers[].jwks.discover."),
         ("/policy", "policy."),
     ];
     let mut known = BTreeSet::new();

@@ -8,10 +8,12 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
+use super::jwks::JwksConfig;
 use super::secrets::SecretConfig;
 use super::{Findings, Surroundings};
 use crate::http::Endpoint;
 use crate::keys::{Algorithm, Keys};
+use crate::source::Source;
 use crate::token::api_key::{Digest, Holder};
 use crate::token::introspection::Introspection;
 use crate::token::{self, ClaimPaths, Issuer, LONGEST_LIFE, Revoked};
@@ -61,19 +63,6 @@ enum TokenTypeConfig {
     AtJwt,
     #[serde(rename = "any")]
     Any,
-}
-
-/// Where an issuer's keys are.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
-struct JwksConfig {
-    inline: JwkSet,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
-struct JwkSet {
-    keys: Vec<serde_json::Value>,
 }
 
 /// How an issuer is asked about its tokens.
@@ -220,18 +209,14 @@ impl Findings {
         if config.jwks.is_none() && config.introspection.is_none() {
             self.add(format!("{path}.jwks"), "expected its keys, or `introspection`; found neither");
         }
-        let keys = config.jwks.map(|jwks| {
-            let (keys, unusable) = Keys::read(&jwks.inline.keys);
-            for (key, problem) in unusable {
-                self.add(format!("{path}.jwks.inline.keys[{key}]"), problem);
-            }
-            Rc::new(keys)
-        });
+        let source = config.jwks.map(|jwks| self.source(path, &config.issuer, jwks));
+        // After a finding it does not matter what stands there.
+        let source = source.map(|source| source.unwrap_or_else(|| Source::inline(Keys::default())));
         let revoked = config.revoked;
         let typed = matches!(config.token_type, TokenTypeConfig::AtJwt);
         Issuer {
             issuer: config.issuer,
-            keys,
+            source,
             introspection: config.introspection.and_then(|config| self.introspection(path, config, surroundings)),
             algorithms: config.algorithms,
             typed,

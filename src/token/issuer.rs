@@ -8,16 +8,17 @@ use std::rc::Rc;
 
 use super::introspection::Introspection;
 use crate::json::{Json, Object};
-use crate::keys::{Algorithm, Keys};
+use crate::keys::Algorithm;
+use crate::source::Source;
 
 /// What is expected of the tokens of one issuer.
 #[derive(Debug)]
 pub struct Issuer {
     /// `iss`, byte by byte.
     pub issuer: String,
-    /// The issuer's keys; no other issuer's are ever tried. None where the issuer
-    /// is asked about each of its tokens.
-    pub keys: Option<Rc<Keys>>,
+    /// Where the issuer's keys live; no other issuer's are ever tried. None where the
+    /// issuer is asked about each of its tokens.
+    pub source: Option<Source>,
     /// How it is asked about a token that the gate cannot read.
     pub introspection: Option<Introspection>,
     /// The algorithms that it signs with.
@@ -44,12 +45,12 @@ pub struct Issuer {
 impl Issuer {
     /// Changes whenever its keys do.
     pub(super) fn generation(&self) -> u64 {
-        0
+        self.source.as_ref().map_or(0, Source::generation)
     }
 
     /// The metadata of the authorization server, once it was discovered (RFC 8414).
     pub fn server_metadata(&self) -> Option<Rc<str>> {
-        None
+        self.source.as_ref().and_then(Source::metadata)
     }
 }
 

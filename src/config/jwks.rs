@@ -1,0 +1,134 @@
+//! Where an issuer's keys live, as an operator writes it.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use serde::Deserialize;
+
+use super::Findings;
+use crate::keys::Keys;
+use crate::source::{Endpoint, Location, Schedule, Source};
+
+/// Where an issuer's keys are: one of three places, and how often to look there.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+pub(super) struct JwksConfig {
+    inline: Option<JwkSet>,
+    url: Option<UrlConfig>,
+    discover: Option<DiscoverConfig>,
+    /// Seconds from one fetch to the next.
+    refresh: Option<u64>,
+    /// Seconds for which the last good keys stay.
+    keep: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+struct JwkSet {
+    keys: Vec<serde_json::Value>,
+}
+
+/// A JWK Set behind a cluster of Envoy's.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+struct UrlConfig {
+    cluster: String,
+    url: String,
+}
+
+/// The issuer's metadata behind a cluster of Envoy's.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+struct DiscoverConfig {
+    cluster: String,
+    /// Other origins on which its keys may live, and the cluster of each.
+    #[serde(default)]
+    origins: BTreeMap<String, String>,
+}
+
+/// Seconds between two fetches that can be asked for; what is usual.
+const REFRESH: RangeInclusive<u64> = 10..=86_400;
+const DEFAULT_REFRESH: u64 = 300;
+
+/// The longest that last good keys can be kept, in seconds; what is usual.
+const MOST_KEEP: u64 = 604_800;
+const DEFAULT_KEEP: u64 = 86_400;
+
+impl Findings {
+    /// Where the keys live; nothing, after a finding.
+    pub(super) fn source(&mut self, issuer_path: &str, issuer: &str, config: JwksConfig) -> Option<Source> {
+        let path = format!("{issuer_path}.jwks");
+        let JwksConfig { inline, url, discover, refresh, keep } = config;
+        let schedule = match &inline {
+            None => self.schedule(&path, refresh, keep),
+            Some(_) => {
+                for (field, _) in [("refresh", refresh), ("keep", keep)].iter().filter(|(_, found)| found.is_some()) {
+                    self.add(format!("{path}.{field}"), "expected it beside `url` or `discover` alone");
+                }
+                None
+            }
+        };
+        match (inline, url, discover) {
+            (Some(inline), None, None) => {
+                let (keys, unusable) = Keys::read(&inline.keys);
+                for (key, problem) in unusable {
+                    self.add(format!("{path}.inline.keys[{key}]"), problem);
+                }
+                Some(Source::inline(keys))
+            }
+            (None, Some(config), None) => {
+                self.cluster(format!("{path}.url.cluster"), &config.cluster);
+                match Location::read(&config.url) {
+                    Ok(location) => {
+                        let endpoint = Endpoint { cluster: config.cluster, location };
+                        schedule.map(|schedule| Source::url(endpoint, schedule))
+                    }
+                    Err(expected) => {
+                        self.add(format!("{path}.url.url"), format!("{expected}, found `{}`", config.url));
+                        None
+                    }
+                }
+            }
+            (None, None, Some(config)) => {
+                self.cluster(format!("{path}.discover.cluster"), &config.cluster);
+                for (origin, cluster) in &config.origins {
+                    self.cluster(format!("{path}.discover.origins.{origin}"), cluster);
+                    if let Err(expected) = Location::read_origin(origin) {
+                        self.add(format!("{path}.discover.origins"), format!("{expected}, found `{origin}`"));
+                    }
+                }
+                if let Err(expected) = Location::read_issuer(issuer) {
+                    let problem = format!("{expected}, because `jwks.discover` looks there; found `{issuer}`");
+                    self.add(format!("{issuer_path}.issuer"), problem);
+                }
+                Source::discover(issuer, &config.cluster, config.origins, schedule?).ok()
+            }
+            _ => {
+                self.add(path, "expected one of `inline`, `url` and `discover`");
+                None
+            }
+        }
+    }
+
+    fn schedule(&mut self, path: &str, refresh: Option<u64>, keep: Option<u64>) -> Option<Schedule> {
+        let refresh = refresh.unwrap_or(DEFAULT_REFRESH);
+        let keep = keep.unwrap_or(DEFAULT_KEEP.max(refresh));
+        let (least, most) = (REFRESH.start(), REFRESH.end());
+        if !REFRESH.contains(&refresh) {
+            self.add(format!("{path}.refresh"), format!("expected {least} to {most} seconds, found {refresh}"));
+            return None;
+        }
+        if !(refresh..=MOST_KEEP).contains(&keep) {
+            let problem = format!("expected {refresh} (`refresh`) to {MOST_KEEP} seconds, found {keep}");
+            self.add(format!("{path}.keep"), problem);
+            return None;
+        }
+        Some(Schedule { refresh, keep })
+    }
+
+    fn cluster(&mut self, path: String, cluster: &str) {
+        if cluster.is_empty() {
+            self.add(path, "expected the name of a cluster of Envoy's, found an empty string");
+        }
+    }
+}
