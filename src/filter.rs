@@ -1,4 +1,4 @@
-//! Envoy's side: the one file that speaks `proxy_wasm`.
+//! Envoy's side: with what is under it, all that speaks `proxy_wasm`.
 //!
 //! It hands what the host has to an [`Exchange`] and does what the [`Step`]
 //! says; it decides nothing. Every callback in which the SDK would continue by
@@ -6,13 +6,14 @@
 //! traits would unwrap: what the host refuses is a denial. A status that the SDK
 //! does not know is a trap, and a trap is a 503.
 
+mod fetcher;
 #[cfg(mcp_gate_trap)]
 mod probe;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use jwt_simple::reexports::rand;
 use log::{error, info};
@@ -28,6 +29,7 @@ use crate::policy::Peer;
 use crate::record::Verdict;
 use crate::replay::{self, Replay, Spend};
 use crate::token::seconds;
+use fetcher::Fetcher;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
@@ -38,13 +40,11 @@ proxy_wasm::main! {{
 /// `wasm.mcp_gate.record`.
 const RECORD: &str = "mcp_gate.record";
 
-/// How often streams are looked at in which nothing comes.
-const TICK: Duration = Duration::from_secs(1);
-
 /// One configuration of the plugin on one worker.
 struct Root {
     gate: Option<Rc<Gate>>,
     shared: Rc<Shared>,
+    fetcher: Fetcher,
 }
 
 /// What all requests of a worker share.
@@ -52,7 +52,7 @@ struct Shared {
     /// Makes decision ids unlike those of other workers.
     seed: u64,
     count: Cell<u64>,
-    counters: RefCell<HashMap<&'static str, u32>>,
+    counters: RefCell<HashMap<(&'static str, &'static str), u32>>,
     crypto: Crypto,
     /// Answers that are streams: when each must end, and its context.
     streams: RefCell<BTreeSet<(SystemTime, u32)>>,
@@ -64,12 +64,22 @@ impl Root {
         report_crypto(&crypto);
         let count = Cell::new(rand::random());
         let (counters, streams) = (RefCell::default(), RefCell::default());
-        let shared = Shared { seed: rand::random(), count, counters, crypto, streams };
-        Self { gate: None, shared: Rc::new(shared) }
+        let shared = Rc::new(Shared { seed: rand::random(), count, counters, crypto, streams });
+        let fetcher = Fetcher::new(Rc::clone(&shared));
+        Self { gate: None, shared, fetcher }
     }
 }
 
-impl Context for Root {}
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, size: usize, _trailers: usize) {
+        self.fetcher.handle_response(token, headers, size);
+    }
+
+    fn on_done(&mut self) -> bool {
+        self.fetcher.stop();
+        true
+    }
+}
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
@@ -82,8 +92,9 @@ impl RootContext for Root {
         match config::load(&configuration, &surroundings) {
             Ok(gate) => {
                 info!("mcp-gate: policy {} in force", gate.policy.revision());
+                let has_timer = self.fetcher.install(&gate);
                 self.gate = Some(Rc::new(gate));
-                hostcalls::set_tick_period(TICK).is_ok()
+                has_timer
             }
             Err(findings) => {
                 for finding in findings {
@@ -96,6 +107,7 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         self.shared.end_streams(now());
+        self.fetcher.handle_tick();
     }
 
     fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
@@ -133,15 +145,16 @@ impl Shared {
 
     /// Counts one decision, by its code.
     fn count(&self, code: &'static str) {
-        self.increment(code, || format!("mcp_gate_decisions_{code}"));
+        self.increment("mcp_gate_decisions_", code);
     }
 
-    fn increment(&self, key: &'static str, name: impl Fn() -> String) {
+    /// Counts one more, under a name of two parts.
+    fn increment(&self, family: &'static str, member: &'static str) {
         let mut counters = self.counters.borrow_mut();
-        let counter = match counters.get(key) {
+        let counter = match counters.get(&(family, member)) {
             Some(counter) => *counter,
-            None => match hostcalls::define_metric(MetricType::Counter, &name()) {
-                Ok(counter) => *counters.entry(key).or_insert(counter),
+            None => match hostcalls::define_metric(MetricType::Counter, &format!("{family}{member}")) {
+                Ok(counter) => *counters.entry((family, member)).or_insert(counter),
                 Err(_) => return,
             },
         };
@@ -277,7 +290,7 @@ impl HttpContext for Stream {
             }
             Response::Refused(reply) => {
                 self.leave_record();
-                self.shared.increment("answers_refused", || "mcp_gate_answers_refused".into());
+                self.shared.increment("mcp_gate_answers_", "refused");
                 send(&reply);
                 return Action::Pause;
             }
@@ -320,7 +333,7 @@ impl HttpContext for Stream {
                 // The tick may have been a moment later than this clock says.
                 let _ = self.exchange.handle_stream(ends);
                 self.leave_record();
-                self.shared.increment("streams_ended", || "mcp_gate_streams_ended".into());
+                self.shared.increment("mcp_gate_streams_", "ended");
             }
         }
     }
