@@ -25,7 +25,7 @@ fn shared() -> Result<(), String> {
         {"url": url, "issuers": ["demo"], "scopes": ["mcp:read"], "origins": ["https://app.example"]},
     ]});
     let configuration = Keys::shared().configuration(&given, &authority);
-    let setting = Setting { port, upstream: upstream.port(), configuration: &configuration, workers: 1 };
+    let setting = Setting { port, upstream: upstream.port(), configuration: &configuration, workers: 1, clusters: &[] };
     let envoy = Envoy::start(&setting)?;
     for framing in FRAMINGS {
         for origin in [Some("https://app.example"), None] {

@@ -132,7 +132,8 @@ impl World {
         let authority = format!("127.0.0.1:{port}");
         let upstream = Upstream::start();
         let configuration = configuration(given, &authority);
-        let setting = Setting { port, upstream: upstream.port(), configuration: &configuration, workers: 1 };
+        let setting =
+            Setting { port, upstream: upstream.port(), configuration: &configuration, workers: 1, clusters: &[] };
         let envoy = Envoy::start(&setting)?;
         if COUNTS.version.get().is_none() {
             let _ = COUNTS.version.set(envoy.version().unwrap_or_default());

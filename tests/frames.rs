@@ -26,7 +26,7 @@ fn envoy(upstream: &Upstream) -> Result<(Envoy, String), String> {
     let rego = "package mcp.authz\n\ndefault allow := false\n\nallow if input.identity.subject != \"mallory\"\n";
     let given = json!({"policy": {"modules": {"authz.rego": rego}}});
     let configuration = Keys::shared().configuration(&given, &authority);
-    let setting = Setting { port, upstream: upstream.port(), configuration: &configuration, workers: 1 };
+    let setting = Setting { port, upstream: upstream.port(), configuration: &configuration, workers: 1, clusters: &[] };
     Ok((Envoy::start(&setting)?, authority))
 }
 

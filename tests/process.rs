@@ -35,6 +35,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) upstream: u16,
     pub(crate) configuration: &'a Value,
     pub(crate) workers: usize,
+    /// Further clusters: the name of each, and the port on loopback that it leads to.
+    pub(crate) clusters: &'a [(&'a str, u16)],
 }
 
 fn root() -> &'static Path {
@@ -94,6 +96,14 @@ fn render(setting: &Setting<'_>, admin: u16, directory: &Path) -> String {
             \"@type\": type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer\n              \
             max_request_bytes: 1048576\n";
         replace(router, &format!("{buffer}{router}"));
+    }
+    // The clusters stand last.
+    for (name, port) in setting.clusters {
+        text.push_str(&format!(
+            "  - name: {name}\n    type: STATIC\n    connect_timeout: 1s\n    load_assignment:\n      cluster_name: {name}\n      \
+            endpoints:\n      - lb_endpoints:\n        - endpoint:\n            \
+            address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}\n"
+        ));
     }
     text
 }

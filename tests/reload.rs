@@ -43,7 +43,8 @@ impl World {
         let (port, upstream) = (free_port(), Upstream::start_quiet());
         let authority = format!("127.0.0.1:{port}");
         let configuration = Keys::shared().configuration(given, &authority);
-        let setting = Setting { port, upstream: upstream.port(), configuration: &configuration, workers };
+        let setting =
+            Setting { port, upstream: upstream.port(), configuration: &configuration, workers, clusters: &[] };
         Ok(Self { envoy: Envoy::launch(&setting)?, authority, _upstream: upstream })
     }
 
@@ -62,17 +63,17 @@ impl World {
 }
 
 /// A connection that stays open.
-struct Connection(TcpStream);
+pub(crate) struct Connection(TcpStream);
 
 impl Connection {
-    fn open(port: u16) -> Result<Self, String> {
+    pub(crate) fn open(port: u16) -> Result<Self, String> {
         let stream = TcpStream::connect(("127.0.0.1", port)).map_err(|error| error.to_string())?;
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(crate::process::PATIENCE)).unwrap();
         Ok(Self(stream))
     }
 
-    fn send(&mut self, request: &[u8]) -> Result<Message, String> {
+    pub(crate) fn send(&mut self, request: &[u8]) -> Result<Message, String> {
         self.0.write_all(request).map_err(|error| error.to_string())?;
         let (mut answer, mut buffer) = (Vec::new(), [0; 4096]);
         loop {
@@ -88,7 +89,7 @@ impl Connection {
     }
 }
 
-fn bytes(request: &Request) -> Vec<u8> {
+pub(crate) fn bytes(request: &Request) -> Vec<u8> {
     crate::client::writes(crate::case::Run::H1, request).concat()
 }
 

@@ -78,7 +78,8 @@ impl World {
             &serde_json::from_str(&given.to_string().replace(AUTHORITY, &authority)).unwrap(),
         );
         let configuration = Keys::shared().configuration(&patch, &authority);
-        let setting = Setting { port, upstream: upstream.port(), configuration: &configuration, workers: 1 };
+        let setting =
+            Setting { port, upstream: upstream.port(), configuration: &configuration, workers: 1, clusters: &[] };
         let mut envoy = Envoy::launch_changed(&setting, change)?;
         envoy.wait_ready()?;
         let step = json!({"token": {"exp": 4_102_444_800_u64, "iat": 1_700_000_000}, "expect": {"unanswered": {}}});
