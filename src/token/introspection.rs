@@ -115,7 +115,7 @@ mod tests {
         let endpoint = Endpoint::read("as", "https://as.example.com/introspect").unwrap();
         Rc::new(Issuer {
             issuer: "https://as.example.com".into(),
-            keys: None,
+            source: None,
             algorithms: Vec::new(),
             typed: true,
             requires_client: true,
