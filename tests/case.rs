@@ -38,7 +38,8 @@
 //! the stream) and `unanswered`. A step of `then` takes token, proof and request of the step before it
 //! where it has none (`"dpop": {}` makes a proof anew), and `at` moves the clock (natively only), in seconds; `runs`
 //! in it leaves it out of the other runs. `answer` (`status`, `content_type`, `body`)
-//! is what the issuer says when the gate asks it about the token (natively only).
+//! is what the issuer says when the gate asks it about the token (natively only);
+//! `certificate` the digest that the host has of the client's (natively only).
 //! The variables that a configuration names by `{env: NAME}` are those of
 //! `keys::ENVIRONMENT`, natively and through Envoy.
 //!
@@ -118,6 +119,7 @@ pub(crate) struct Step {
     #[serde(default)]
     pub(crate) at: u64,
     answer: Option<AnswerSpec>,
+    certificate: Option<String>,
     runs: Option<Vec<Run>>,
     /// What stands for `{each}`.
     each: Option<String>,
@@ -234,6 +236,8 @@ pub(crate) struct Request {
     pub(crate) stops_after: Option<usize>,
     /// What the issuer of the token says, if it is asked.
     pub(crate) answer: Option<(u16, String, String)>,
+    /// The digest of the client's certificate, as the host says it.
+    pub(crate) certificate: Option<String>,
 }
 
 /// A token, a proof and a request, kept for the next step.
@@ -307,9 +311,12 @@ impl File {
         if steps.iter().any(|step| step.at != 0) && runs != [Run::Native] {
             return Err("`at`: expected `runs: [\"native\"]`; nobody moves Envoy's clock".into());
         }
-        let is_answered = |step: &Step| step.answer.is_some() && step.runs.as_ref().unwrap_or(&runs) != &[Run::Native];
+        let is_answered = |step: &Step| {
+            (step.answer.is_some() || step.certificate.is_some())
+                && step.runs.as_ref().unwrap_or(&runs) != &[Run::Native]
+        };
         if steps.iter().any(is_answered) {
-            return Err("`answer`: expected `runs: [\"native\"]`; Envoy asks a server".into());
+            return Err("`answer`, `certificate`: expected `runs: [\"native\"]`; Envoy asks for itself".into());
         }
         Ok(Case { given, runs, steps })
     }
@@ -390,7 +397,7 @@ impl Session {
             let body = at_text(&body.replace(AUTHORITY, authority), now);
             (answer.status, answer.content_type.clone(), body)
         });
-        Request { answer, ..self.build(authority) }
+        Request { answer, certificate: step.certificate.clone(), ..self.build(authority) }
     }
 
     /// Keeps what later requests repeat: the nonce and the `etag` of an answer.
@@ -461,7 +468,16 @@ impl Session {
         let host = headers.iter().position(|(name, _)| name == "host");
         let authority = host.map(|index| headers.remove(index).1).unwrap_or_default();
         let path = fill(spec.path.as_deref().unwrap_or("/mcp"));
-        Request { method, path, authority, headers, body, stops_after: spec.stops_after, answer: None }
+        Request {
+            method,
+            path,
+            authority,
+            headers,
+            body,
+            stops_after: spec.stops_after,
+            answer: None,
+            certificate: None,
+        }
     }
 }
 

@@ -250,6 +250,7 @@ fn request(resource: &str, token: &str) -> Request {
         body: Some(body.to_string().into_bytes()),
         stops_after: None,
         answer: None,
+        certificate: None,
     }
 }
 

@@ -120,7 +120,8 @@ pub(crate) fn exchange(
     head.extend(
         length.filter(|_| !has_length).map(|length| ("content-length".into(), length.to_string().into_bytes())),
     );
-    let mut step = exchange.handle_head(Head::new(head.clone()), request.body.is_none(), Peer::default(), now);
+    let peer = Peer { certificate: request.certificate.clone(), ..Peer::default() };
+    let mut step = exchange.handle_head(Head::new(head.clone()), request.body.is_none(), peer, now);
     if let Next::Ask(outbound) = &step {
         if format!("{outbound:?}").contains("token=") {
             return Err("a question shows its token".into());
