@@ -28,7 +28,7 @@ from typing import Iterator, NoReturn, Sequence
 
 VERSIONS = {
     # What is installed. Python packages and Envoy: tests/requirements.txt.
-    # Node packages: tests/clients/package-lock.json. Rust: rust-toolchain.toml.
+    # Node packages: package-lock.json in tests/clients and envoy/demo. Rust: rust-toolchain.toml.
     # The judges in Go and Java: go.sum and pom.xml in tests/differential/judges.
     "cargo-deny": "0.20.2",
     "cargo-fuzz": "0.13.2",
@@ -179,16 +179,25 @@ def node() -> None:
 
 def clients() -> None:
     """the official TypeScript MCP SDK and the conformance suite, in target/clients"""
+    packages("clients", ROOT / "tests" / "clients", CLIENTS, "@modelcontextprotocol")
+
+
+def authorization_server() -> None:
+    """the authorization server of the demo and the tests, in target/authorization-server"""
+    packages("authorization-server", ROOT / "envoy" / "demo", ROOT / "target" / "authorization-server", "oidc-provider")
+
+
+def packages(name: str, source: Path, home: Path, wanted: str) -> None:
     node()
-    files = ["package.json", "package-lock.json", ".npmrc"]
-    with step("clients", [os.readlink(BIN / "node"), *(read(f"tests/clients/{name}") for name in files)]) as made:
+    files = [source / "package.json", source / "package-lock.json", ROOT / "tests" / "clients" / ".npmrc"]
+    with step(name, [os.readlink(BIN / "node"), *(file.read_text() for file in files)]) as made:
         if made is None:
             return
-        CLIENTS.mkdir(parents=True, exist_ok=True)
-        for name in files:
-            shutil.copy(ROOT / "tests" / "clients" / name, CLIENTS)
-        run([str(BIN / "npm"), "ci", "--ignore-scripts"], cwd=CLIENTS)
-        made.append(CLIENTS / "node_modules" / "@modelcontextprotocol")
+        home.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            shutil.copy(file, home)
+        run([str(BIN / "npm"), "ci", "--ignore-scripts"], cwd=home)
+        made.append(home / "node_modules" / wanted)
 
 
 def json_suite() -> None:
@@ -357,6 +366,7 @@ STEPS = {
     "envoy": envoy,
     "envoys": envoys,
     "node": node,
+    "authorization-server": authorization_server,
     "clients": clients,
     "json-suite": json_suite,
     "go": go,
