@@ -1,0 +1,324 @@
+"""The official clients go the whole way of OAuth, from the MCP URL alone, through a real Envoy with the gate.
+
+    flows.py            every flow
+    flows.py WORD...    those whose name has each word
+
+A 401 leads to the resource's metadata, to the authorization server's, to a registration, to a user who says yes in a
+browser, with PKCE, to a token and to the call; then a call that takes another scope leads there again. The
+authorization server is oidc-provider, the one of the demo. What the clients sent is in their steps, what arrived is
+in the logs of the servers, and no token is in any of them.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+from stack import CLIENTS, HERE, ROOT, node
+
+import issuer
+import lay_out
+from tour import MODULE, Failed, Stack, arrived, envoy_command, leave_in_order, require, start, stop, tail, wait_for
+from tour import wait_ready
+
+OUT = ROOT / "target/flows"
+MODERN, LEGACY = "2026-07-28", "2025-11-25"
+V1, V2, PY = "@modelcontextprotocol/sdk 1.32.2", "@modelcontextprotocol/client 2.4.0", f"python mcp {version('mcp')}"
+
+# The resources, each with the tokens that the authorization server gives for it.
+RESOURCES = {
+    "/mcp": "ES256",
+    "/rs256": "RS256",
+    "/brief": "ES256,2",
+}
+
+# Bob may edit, and owns a document, but the authorization server grants him no scope for it.
+USERS = {
+    "alice": {"sub": "alice", "roles": ["editor"], "scope": "mcp:read mcp:write"},
+    "bob": {"sub": "bob", "roles": ["editor"], "scope": "mcp:read"},
+}
+
+
+@dataclasses.dataclass
+class Flows(Stack):
+    """What runs: the authorization server, too."""
+
+    issuer: int = 0
+
+    def at(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    @property
+    def metadata(self) -> str:
+        return self.at("/.well-known/oauth-protected-resource")
+
+
+@contextlib.contextmanager
+def running() -> Iterator[Flows]:
+    require(MODULE, "make build")
+    require(CLIENTS / "node_modules/@modelcontextprotocol/client", "python3 tests/setup.py clients")
+    require(issuer.PACKAGES / "node_modules/oidc-provider", "python3 tests/setup.py authorization-server")
+    shutil.copy(HERE / "flow.mjs", CLIENTS)  # node looks for packages beside the script
+    port, admin, upstream, authorization = lay_out.free_ports(4)
+    OUT.mkdir(parents=True, exist_ok=True)
+    for log in OUT.glob("*.log"):
+        log.unlink()
+    audit = lay_out.shown(OUT / "audit.log")
+    config = lay_out.lay_out(OUT, port=port, admin=admin, upstream=upstream, access_log=audit)
+    write_routes(config)
+    command, environment = envoy_command(OUT, func_e=False)
+    stack = Flows(OUT, port, admin, upstream, None, authorization)
+    resources = {stack.at(path): how for path, how in RESOURCES.items()}
+
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        server = [sys.executable, str(ROOT / "envoy/demo/server.py"), "--port", str(upstream)]
+        started.append(start([*server, "--log", str(stack.log("requests"))], stack.log("server")))
+        asked = issuer.command(authorization, resources, users=USERS, log=stack.log("asked"))
+        started.append(start(asked, stack.log("issuer")))
+        wait_for(lambda: issuer.jwks(authorization), "the authorization server; see its issuer.log", seconds=20)
+        write_filter(stack)
+        options = ["--concurrency", "2", "--disable-hot-restart", "--file-flush-interval-msec", "50"]
+        stack.envoy = start([*command, "-c", lay_out.shown(config), *options], stack.log("envoy"), environment)
+        started.append(stack.envoy)
+        wait_ready(stack, [started[0], stack.envoy])
+        yield stack
+    finally:
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+        for process in reversed(started):
+            stop(process)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def write_routes(config: Path) -> None:
+    """Each resource is the demo server, which knows one path."""
+    document = yaml.safe_load(config.read_text())
+    manager = document["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    host = manager["route_config"]["virtual_hosts"][0]
+    usual = host["routes"][-1]["route"]
+    for path in RESOURCES:
+        host["routes"].insert(0, {"match": {"path": path}, "route": usual | {"prefix_rewrite": "/mcp"}})
+    lay_out.write(config, yaml.safe_dump(document))
+
+
+def write_filter(stack: Flows) -> None:
+    document = yaml.safe_load(stack.filter_yaml.read_text())
+    value = document["resources"][0]["typed_config"]["config"]["configuration"]["value"]
+    value["resources"] = [value["resources"][0] | {"url": stack.at(path), "issuers": ["as"]} for path in RESOURCES]
+    value["issuers"] = [
+        {
+            "name": "as",
+            "issuer": issuer.url(stack.issuer),
+            "jwks": {"inline": issuer.jwks(stack.issuer)},
+            "algorithms": ["ES256", "RS256"],
+            "leeway": 0,
+        }
+    ]
+    lay_out.swap(stack.directory / "gate", yaml.safe_dump(document))
+
+
+# Clients
+
+
+Found = dict[str, Any]
+
+
+def run(stack: Flows, path: str, user: str, language: str, mode: str, *options: str) -> Found:
+    """What one client's user got, and the steps on the way."""
+    if language == "python":
+        return asyncio.run(python(stack.at(path), user, mode, *options))
+    command = [*node("flow.mjs"), stack.at(path), user, mode, *options]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    if done.returncode != 0:
+        raise Failed(f"{' '.join(command[1:])} ended with status {done.returncode}:\n{done.stdout}{done.stderr}")
+    return json.loads(done.stdout)
+
+
+async def python(url: str, user: str, mode: str, *options: str) -> Found:
+    """The same as flow.mjs."""
+    import oauth
+    from mcp import MCPError
+
+    given = dict(zip(options[::2], options[1::2], strict=True))
+    document = given.get("--document", "q3-report")
+    steps: list[Any] = []
+    found: Found = {"client": PY}
+
+    async def call(tool: str, arguments: dict[str, str]) -> Any:
+        try:
+            return (await client.call_tool(tool, arguments)).content[0].text
+        except MCPError as error:
+            return {"error": type(error).__name__, "status": error.code}
+
+    async with asyncio.timeout(60), oauth.connected(url, user, mode, steps) as client:
+        found["version"] = client.protocol_version
+        found["read"] = await call("read_document", {"id": document})
+        await asyncio.sleep(float(given.get("--pause", 0)))
+        found["edit"] = await call("edit_document", {"id": document, "text": f"changed by {mode}"})
+        found["after"] = await call("read_document", {"id": document})
+    return found | {"steps": [dataclasses.asdict(step) for step in steps]}
+
+
+# What is told of the steps
+
+
+KINDS = {
+    "/register": "register",
+    "/token": "token",
+    "/.well-known/oauth-authorization-server": "server metadata",
+}
+
+
+def kind(step: Found) -> str:
+    path = urlsplit(step["url"]).path
+    if step["by"] != "client":
+        return "browser"
+    if path.startswith("/.well-known/oauth-protected-resource"):
+        name = "resource metadata"
+    else:
+        name = KINDS.get(path, "mcp")
+    return f"{name} {step['status']}" if step["status"] >= 300 else name
+
+
+def way(steps: list[Found]) -> list[str]:
+    """The kinds of steps in their order, those in a row as one."""
+    kinds = [kind(step) for step in steps]
+    return [each for index, each in enumerate(kinds) if index == 0 or kinds[index - 1] != each]
+
+
+def told(steps: list[Found], of: str, member: str) -> list[Any]:
+    return [step["told"].get(member) for step in steps if kind(step) == of]
+
+
+def asked(steps: list[Found], of: str, member: str) -> list[Any]:
+    found = [step["asked"].get(member) for step in steps if kind(step) == of]
+    return [value for value in found if value is not None]
+
+
+def challenges(steps: list[Found]) -> list[str]:
+    return [step["challenge"] for step in steps if step["challenge"]]
+
+
+DISCOVERY = ["mcp 401", "resource metadata", "server metadata", "register"]
+CONSENT = ["browser", "token"]
+STEP_UP = ["mcp 403", *CONSENT]
+
+
+# The flows. Each yields what was expected and what was found.
+
+
+Expectations = Iterator[tuple[str, Any, Any]]
+
+
+def whole(language: str, mode: str, client: str, version: str, path: str = "/mcp", *options: str) -> Callable[..., Expectations]:
+    def flow(stack: Flows) -> Expectations:
+        before = len(arrived(stack))
+        found = run(stack, path, "alice", language, mode, *options)
+        steps = found["steps"]
+        metadata = f'resource_metadata="{stack.metadata}{path}"'
+        yield "client", (client, version), (found["client"], found["version"])
+        yield "result of the call that changes", "q3-report saved by alice", found["edit"]
+        yield "result of the call after it", f"changed by {mode}", found["after"]
+        yield "way", [*DISCOVERY, *CONSENT, "mcp", *STEP_UP, "mcp"], way(steps)
+        first, second = challenges(steps)
+        yield "challenge of the 401", f'Bearer {metadata}, scope="mcp:read"', first
+        yield "scopes of the tokens", ["mcp:read", "mcp:read mcp:write"], told(steps, "token", "scope")
+        yield "PKCE of the authorizations", ["S256"] * 2, asked(steps, "browser", "code_challenge_method")
+        yield "resource of authorizations", [stack.at(path)] * 2, asked(steps, "browser", "resource")
+        yield "resource of token requests", [stack.at(path)] * 2, asked(steps, "token", "resource")
+        yield from challenged(second, metadata)
+        yield from reached(stack, before, client_id=told(steps, "register", "client_id")[0])
+
+    return flow
+
+
+def challenged(challenge: str, metadata: str) -> Expectations:
+    yield "challenge of the 403", True, challenge.startswith('Bearer error="insufficient_scope", scope="')
+    yield "scope of the 403", True, "mcp:write" in challenge.split('scope="')[1].split('"')[0].split(" ")
+    yield "metadata in the 403", True, metadata in challenge
+
+
+def reached(stack: Flows, before: int, client_id: str) -> Expectations:
+    """What arrived at the server of a flow with its three calls."""
+    requests = arrived(stack)[before:]
+    calls = [entry for entry in requests if entry["method"] == "tools/call"]
+    yield "calls that reached the server", ["read_document", "edit_document", "read_document"], [
+        entry["name"] for entry in calls
+    ]
+    yield "requests that reached the server with a token", [], [entry for entry in requests if entry["authorization"]]
+    gate = [entry["gate"] for entry in requests]
+    yield "issuers that the server was told", {issuer.url(stack.issuer)}, {each["x-mcp-gate-issuer"] for each in gate}
+    yield "subjects that the server was told", {"alice"}, {each["x-mcp-gate-subject"] for each in gate}
+    yield "clients that the server was told", {client_id}, {each["x-mcp-gate-client"] for each in gate}
+    scopes = [entry["gate"]["x-mcp-gate-scopes"] for entry in calls]
+    yield "scopes that the server was told", ["mcp:read", "mcp:read mcp:write", "mcp:read mcp:write"], scopes
+
+
+FLOWS: dict[str, Callable[[Flows], Expectations]] = {
+    "whole, python, modern": whole("python", "auto", PY, MODERN),
+    "whole, python, legacy": whole("python", "legacy", PY, LEGACY),
+    "whole, typescript 2, modern": whole("node", "auto", V2, MODERN),
+    "whole, typescript 2, legacy": whole("node", "legacy", V2, LEGACY),
+    "whole, typescript 1, legacy": whole("node", "v1", V1, LEGACY, "/mcp", "--online"),
+    "whole, RS256, python": whole("python", "auto", PY, MODERN, "/rs256"),
+    "whole, RS256, typescript 2": whole("node", "auto", V2, MODERN, "/rs256"),
+}
+
+
+def leaks(stack: Flows) -> list[str]:
+    """Logs in which something stands that looks like a JWT."""
+    return [log.name for log in sorted(stack.directory.glob("*.log")) if "eyJ" in log.read_text(errors="replace")]
+
+
+def problems(stack: Flows, flow: Callable[[Flows], Expectations]) -> list[str]:
+    """Goes one way; what is not as expected, in words."""
+    try:
+        return [
+            f"{what}\n    expected  {expected}\n    found     {found}"
+            for what, expected, found in [*flow(stack), ("logs with a token in them", [], leaks(stack))]
+            if expected != found
+        ]
+    except (Failed, TimeoutError, KeyError, ValueError, ExceptionGroup) as error:
+        return [f"{type(error).__name__}: {error}"]
+
+
+def main() -> int:
+    words = sys.argv[1:]
+    flows = {name: flow for name, flow in FLOWS.items() if all(word in name for word in words)}
+    passed = failed = 0
+    leave_in_order()
+    try:
+        begin = time.monotonic()
+        with running() as stack:
+            print(f"Envoy and the authorization server: up in {time.monotonic() - begin:.1f} s", flush=True)
+            for name, flow in flows.items():
+                begin = time.monotonic()
+                found = problems(stack, flow)
+                print(f"{'FAILED' if found else 'ok'}  {name}  {time.monotonic() - begin:.1f} s", flush=True)
+                for problem in found:
+                    print(f"  {problem}")
+                passed, failed = passed + (not found), failed + bool(found)
+            if failed:
+                print(f"{lay_out.shown(stack.log('envoy'))}:\n{tail(stack.log('envoy'))}")
+    except Failed as failure:
+        print(failure)
+        failed = len(flows) - passed
+    except KeyboardInterrupt:
+        return 130
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
