@@ -1,6 +1,7 @@
 """Lays out a demo under target/: keys, tokens, and the two Envoy files with the chosen ports.
 
-    lay_out.py          # into target/demo; PORT=, ADMIN_PORT= and UPSTREAM_PORT= choose others than envoy.yaml's
+    lay_out.py          # into target/demo; PORT=, ADMIN_PORT=, UPSTREAM_PORT= and ISSUER_PORT= choose others than
+                        # envoy.yaml's
 
 It makes
     keys.json           private keys, made once; they never leave this directory
@@ -27,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "target/demo"
 ISSUER = "https://as.example.com"
 VERSION = "2026-07-28"
-PORTS = {"PORT": 10000, "ADMIN_PORT": 9901, "UPSTREAM_PORT": 8000}
+PORTS = {"PORT": 10000, "ADMIN_PORT": 9901, "UPSTREAM_PORT": 8000, "ISSUER_PORT": 9000}
 
 # What the issuer says about each user; one file of headers for each. Nobody has no token.
 USERS: dict[str, dict[str, Any]] = {
@@ -88,13 +89,14 @@ def headers(token: str | None) -> dict[str, str]:
     return ({"authorization": f"Bearer {token}"} if token else {}) | usual
 
 
-def envoy_yaml(directory: Path, port: int, admin: int, upstream: int, access_log: str) -> str:
+def envoy_yaml(directory: Path, port: int, admin: int, upstream: int, access_log: str, issuer: int = 9000) -> str:
     return replace(
         ROOT / "envoy/envoy.yaml",
         {
             "port_value: 10000": f"port_value: {port}",
             "port_value: 9901": f"port_value: {admin}",
             "port_value: 8000": f"port_value: {upstream}",
+            "port_value: 9000": f"port_value: {issuer}",
             "target/demo/gate": f"{shown(directory)}/gate",
             "/dev/stdout": access_log,
         },
@@ -159,6 +161,7 @@ def lay_out(
     port: int = 10000,
     admin: int = 9901,
     upstream: int = 8000,
+    issuer: int = 9000,
     access_log: str = "/dev/stdout",
     module: str | None = None,
 ) -> Path:
@@ -169,7 +172,7 @@ def lay_out(
         lines = "".join(f"{name}: {value}\n" for name, value in of_user.items())
         write(directory / f"{user}.headers", lines, mode=0o600)
     swap(directory / "gate", filter_yaml(demo_keys, port, module))
-    write(directory / "envoy.yaml", envoy_yaml(directory, port, admin, upstream, access_log))
+    write(directory / "envoy.yaml", envoy_yaml(directory, port, admin, upstream, access_log, issuer))
     return directory / "envoy.yaml"
 
 
@@ -194,8 +197,8 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def ports() -> tuple[int, int, int]:
-    """The listener's, the admin's and the server's port, as the environment chooses them; 0 is any free one."""
+def ports() -> tuple[int, int, int, int]:
+    """The ports of PORTS, as the environment chooses them; 0 is any free one."""
     chosen = []
     for (variable, default), free in zip(PORTS.items(), free_ports(len(PORTS)), strict=True):
         text = os.environ.get(variable) or str(default)
@@ -204,7 +207,7 @@ def ports() -> tuple[int, int, int]:
         chosen.append(int(text) or free)
     if len(set(chosen)) < len(chosen):
         raise SystemExit(f"{', '.join(PORTS)}: expected different ports, found {chosen}")
-    return chosen[0], chosen[1], chosen[2]
+    return chosen[0], chosen[1], chosen[2], chosen[3]
 
 
 def demo(port: int) -> Path:
@@ -213,5 +216,5 @@ def demo(port: int) -> Path:
 
 
 if __name__ == "__main__":
-    listener, admin_port, server = ports()
-    lay_out(demo(listener), port=listener, admin=admin_port, upstream=server)
+    listener, admin_port, server, issuer_port = ports()
+    lay_out(demo(listener), port=listener, admin=admin_port, upstream=server, issuer=issuer_port)

@@ -7,6 +7,7 @@ steps, the tests count them.
 
 import contextlib
 import dataclasses
+import itertools
 import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -40,9 +41,17 @@ TOLD = [
 ]
 
 
+KINDS = {
+    "/.well-known/oauth-protected-resource": "resource metadata",
+    "/.well-known/oauth-authorization-server": "server metadata",
+    "/register": "register",
+    "/token": "token",
+}
+
+
 @dataclasses.dataclass
 class Step:
-    by: str
+    by: str  # "client", or the user in front of the browser
     method: str
     url: str
     status: int
@@ -50,7 +59,26 @@ class Step:
     told: dict[str, Any]
     challenge: str | None
     location: str | None
-    scheme: str | None
+    scheme: str | None  # of the credential
+
+    @property
+    def kind(self) -> str:
+        """What it is for, with the status of a refusal."""
+        if self.by != "client":
+            return "browser"
+        path = urlsplit(self.url).path
+        name = next((name for start, name in KINDS.items() if path.startswith(start)), "mcp")
+        return f"{name} {self.status}" if self.status >= 300 else name
+
+
+# The whole way to a first call, and from a call that takes another scope to its result.
+FIRST = ["mcp 401", "resource metadata", "server metadata", "register", "browser", "token", "mcp"]
+STEP_UP = ["mcp 403", "browser", "token", "mcp"]
+
+
+def way(steps: list[Step]) -> list[str]:
+    """The kinds of steps in their order, those in a row as one."""
+    return [kind for kind, _ in itertools.groupby(step.kind for step in steps)]
 
 
 def members(names: list[str], found: Any) -> dict[str, Any]:
@@ -133,7 +161,9 @@ class Storage:
 
 
 @contextlib.asynccontextmanager
-async def connected(url: str, user: str, mode: str, steps: list[Step]) -> AsyncIterator[Client]:
+async def connected(
+    url: str, user: str, mode: str, steps: list[Step], storage: Storage | None = None
+) -> AsyncIterator[Client]:
     """A client of `user`, connected by way of the whole flow; what happens is added to `steps`."""
     browser = Browser(user, steps)
 
@@ -143,7 +173,7 @@ async def connected(url: str, user: str, mode: str, steps: list[Step]) -> AsyncI
     provider = OAuthClientProvider(
         url,
         OAuthClientMetadata(client_name="mcp-gate-demo", redirect_uris=[AnyUrl(REDIRECT)]),
-        Storage(),
+        storage or Storage(),
         redirect_handler=browser.open,
         callback_handler=browser.result,
     )

@@ -1,9 +1,9 @@
 // The official TypeScript clients with OAuth, which are told the MCP URL and nothing else: one line of JSON about what
 // their user gets, and about each HTTP exchange on the way.
 //
-//     node flow.mjs URL USER auto|legacy|v1 [--document ID] [--pause SECONDS] [--online] [--dpop]
+//     node flow.mjs URL USER auto|legacy|v1 [--document ID] [--pause SECONDS] [--only-read] [--online] [--dpop]
 //
-// It reads a document, waits, changes the document, which takes another scope, and reads it again. With --online it
+// It reads a document, waits, changes it, which takes another scope, unless --only-read, and reads it again. With --online it
 // asks for no refresh token. With --dpop the tokens are bound to a key of the client, and the script then tries to use
 // one without the key. `v1` is @modelcontextprotocol/sdk, the others are modes of @modelcontextprotocol/client.
 // flows.py says what to expect, and does the same with the Python client.
@@ -17,6 +17,7 @@ const { positionals, values: options } = parseArgs({
   options: {
     document: { type: 'string', default: 'q3-report' },
     pause: { type: 'string', default: '0' },
+    'only-read': { type: 'boolean', default: false },
     online: { type: 'boolean', default: false },
     dpop: { type: 'boolean', default: false },
   },
@@ -59,8 +60,8 @@ const noting = (by) => async (input, init) => {
     asked: message.method ? { method: message.method, ...members(['name'], message.params) } : members(ASKED, form),
     told: readable ? members(TOLD, await response.clone().json()) : {},
     challenge: response.headers.get('www-authenticate'),
+    location: response.headers.get('location')?.split('?')[0] ?? null,
     scheme: request.headers.get('authorization')?.split(' ')[0] ?? null,
-    proof: request.headers.has('dpop'),
   });
   return response;
 };
@@ -152,7 +153,7 @@ const document = options.document;
 await authorized(connect);
 const found = { read: await call('read_document', { id: document }) };
 await new Promise((done) => setTimeout(done, 1000 * Number(options.pause)));
-found.edit = await call('edit_document', { id: document, text: `changed by ${mode}` });
+if (!options['only-read']) found.edit = await call('edit_document', { id: document, text: `changed by ${mode}` });
 found.after = await call('read_document', { id: document });
 if (session) {
   const stolen = await fetch(url, {

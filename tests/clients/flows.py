@@ -10,8 +10,10 @@ in the logs of the servers, and no token is in any of them.
 """
 
 import asyncio
+import base64
 import contextlib
 import dataclasses
+import hashlib
 import json
 import shutil
 import signal
@@ -22,15 +24,34 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
+import httpx2
 import yaml
+from mcp import MCPError
 from stack import CLIENTS, HERE, ROOT, node
 
 import issuer
 import lay_out
-from tour import MODULE, Failed, Stack, arrived, envoy_command, leave_in_order, require, start, stop, tail, wait_for
-from tour import wait_ready
+import oauth
+from oauth import FIRST, STEP_UP, Step, way
+from tour import (
+    MODULE,
+    Answer,
+    Failed,
+    Stack,
+    arrived,
+    envoy_command,
+    leave_in_order,
+    message,
+    require,
+    send,
+    start,
+    stop,
+    tail,
+    wait_for,
+    wait_ready,
+)
 
 OUT = ROOT / "target/flows"
 MODERN, LEGACY = "2026-07-28", "2025-11-25"
@@ -40,7 +61,7 @@ V1, V2, PY = "@modelcontextprotocol/sdk 1.32.2", "@modelcontextprotocol/client 2
 RESOURCES = {
     "/mcp": "ES256",
     "/rs256": "RS256",
-    "/brief": "ES256,2",
+    "/brief": "ES256,4",
 }
 
 # Bob may edit, and owns a document, but the authorization server grants him no scope for it.
@@ -142,17 +163,15 @@ def run(stack: Flows, path: str, user: str, language: str, mode: str, *options: 
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     if done.returncode != 0:
         raise Failed(f"{' '.join(command[1:])} ended with status {done.returncode}:\n{done.stdout}{done.stderr}")
-    return json.loads(done.stdout)
+    found = json.loads(done.stdout)
+    return found | {"steps": [Step(**step) for step in found["steps"]]}
 
 
 async def python(url: str, user: str, mode: str, *options: str) -> Found:
     """The same as flow.mjs."""
-    import oauth
-    from mcp import MCPError
-
-    given = dict(zip(options[::2], options[1::2], strict=True))
+    given = dict(zip(options, options[1:]))
     document = given.get("--document", "q3-report")
-    steps: list[Any] = []
+    steps: list[Step] = []
     found: Found = {"client": PY}
 
     async def call(tool: str, arguments: dict[str, str]) -> Any:
@@ -165,54 +184,25 @@ async def python(url: str, user: str, mode: str, *options: str) -> Found:
         found["version"] = client.protocol_version
         found["read"] = await call("read_document", {"id": document})
         await asyncio.sleep(float(given.get("--pause", 0)))
-        found["edit"] = await call("edit_document", {"id": document, "text": f"changed by {mode}"})
+        if "--only-read" not in options:
+            found["edit"] = await call("edit_document", {"id": document, "text": f"changed by {mode}"})
         found["after"] = await call("read_document", {"id": document})
-    return found | {"steps": [dataclasses.asdict(step) for step in steps]}
+    return found | {"steps": steps}
 
 
 # What is told of the steps
 
 
-KINDS = {
-    "/register": "register",
-    "/token": "token",
-    "/.well-known/oauth-authorization-server": "server metadata",
-}
+def told(steps: list[Step], of: str, member: str) -> list[Any]:
+    return [step.told.get(member) for step in steps if step.kind == of]
 
 
-def kind(step: Found) -> str:
-    path = urlsplit(step["url"]).path
-    if step["by"] != "client":
-        return "browser"
-    if path.startswith("/.well-known/oauth-protected-resource"):
-        name = "resource metadata"
-    else:
-        name = KINDS.get(path, "mcp")
-    return f"{name} {step['status']}" if step["status"] >= 300 else name
+def asked(steps: list[Step], of: str, member: str) -> list[Any]:
+    return [step.asked[member] for step in steps if step.kind == of and member in step.asked]
 
 
-def way(steps: list[Found]) -> list[str]:
-    """The kinds of steps in their order, those in a row as one."""
-    kinds = [kind(step) for step in steps]
-    return [each for index, each in enumerate(kinds) if index == 0 or kinds[index - 1] != each]
-
-
-def told(steps: list[Found], of: str, member: str) -> list[Any]:
-    return [step["told"].get(member) for step in steps if kind(step) == of]
-
-
-def asked(steps: list[Found], of: str, member: str) -> list[Any]:
-    found = [step["asked"].get(member) for step in steps if kind(step) == of]
-    return [value for value in found if value is not None]
-
-
-def challenges(steps: list[Found]) -> list[str]:
-    return [step["challenge"] for step in steps if step["challenge"]]
-
-
-DISCOVERY = ["mcp 401", "resource metadata", "server metadata", "register"]
-CONSENT = ["browser", "token"]
-STEP_UP = ["mcp 403", *CONSENT]
+def challenges(steps: list[Step]) -> list[str]:
+    return [step.challenge for step in steps if step.challenge]
 
 
 # The flows. Each yields what was expected and what was found.
@@ -230,7 +220,7 @@ def whole(language: str, mode: str, client: str, version: str, path: str = "/mcp
         yield "client", (client, version), (found["client"], found["version"])
         yield "result of the call that changes", "q3-report saved by alice", found["edit"]
         yield "result of the call after it", f"changed by {mode}", found["after"]
-        yield "way", [*DISCOVERY, *CONSENT, "mcp", *STEP_UP, "mcp"], way(steps)
+        yield "way", [*FIRST, *STEP_UP], way(steps)
         first, second = challenges(steps)
         yield "challenge of the 401", f'Bearer {metadata}, scope="mcp:read"', first
         yield "scopes of the tokens", ["mcp:read", "mcp:read mcp:write"], told(steps, "token", "scope")
@@ -265,6 +255,100 @@ def reached(stack: Flows, before: int, client_id: str) -> Expectations:
     yield "scopes that the server was told", ["mcp:read", "mcp:read mcp:write", "mcp:read mcp:write"], scopes
 
 
+def not_granted(language: str, mode: str, error: Any, way_on: list[str]) -> Callable[..., Expectations]:
+    """The authorization server does not grant the scope: the user gets an error, and the client does not go in circles."""
+
+    def flow(stack: Flows) -> Expectations:
+        before = len(arrived(stack))
+        options = ["--online"] if mode == "v1" else []
+        found = run(stack, "/mcp", "bob", language, mode, "--document", "handbook", *options)
+        yield "result of a call that is allowed", True, isinstance(found["read"], str)
+        yield "result of the call that is not", error, found["edit"]
+        yield "the same document after it", found["read"], found["after"]
+        yield "way", [*FIRST, *STEP_UP[:-1], "mcp 403", *way_on, "mcp"], way(found["steps"])
+        yield "scopes of the tokens", {"mcp:read"}, set(told(found["steps"], "token", "scope"))
+        calls = [entry["name"] for entry in arrived(stack)[before:] if entry["method"] == "tools/call"]
+        yield "calls that reached the server", ["read_document", "read_document"], calls
+
+    return flow
+
+
+def refreshed(language: str, mode: str, renewal: list[str]) -> Callable[..., Expectations]:
+    """A token ends, and the client gets another with its refresh token, without its user."""
+
+    def flow(stack: Flows) -> Expectations:
+        before = len(arrived(stack))
+        found = run(stack, "/brief", "bob", language, mode, "--document", "handbook", "--pause", "4.5", "--only-read")
+        steps = found["steps"]
+        yield "result of the call after the token's end", found["read"], found["after"]
+        yield "way", [*FIRST, *renewal, "mcp"], way(steps)
+        yield "grants", ["authorization_code", "refresh_token"], asked(steps, "token", "grant_type")
+        expired = f'Bearer error="invalid_token", resource_metadata="{stack.metadata}/brief", scope="mcp:read"'
+        yield "challenge of the 401", [expired] if "mcp 401" in renewal else [], challenges(steps)[1:]
+        calls = [entry["name"] for entry in arrived(stack)[before:] if entry["method"] == "tools/call"]
+        yield "calls that reached the server", ["read_document", "read_document"], calls
+
+    return flow
+
+
+def foreign(stack: Flows) -> Expectations:
+    """A token for one resource at another."""
+    storage = oauth.Storage()
+
+    async def connect() -> None:
+        async with oauth.connected(stack.at("/rs256"), "alice", "auto", [], storage):
+            pass
+
+    asyncio.run(connect())
+    before = len(arrived(stack))
+    for path, status in [("/rs256", 200), ("/mcp", 401), ("/brief", 401)]:
+        answer = call_with(stack, path, storage.tokens.access_token)
+        yield f"status of the token for /rs256 at {path}", status, answer.status
+    yield "calls that reached the server", 1, len(arrived(stack)) - before
+
+
+def call_with(stack: Flows, path: str, token: str, scheme: str = "Bearer") -> Answer:
+    """A call by hand, for what no client does."""
+    headers = lay_out.headers(token) | {"authorization": f"{scheme} {token}", "mcp-method": "tools/call"}
+    headers |= {"mcp-name": "read_document"}
+    return send(stack.port, "POST", path, headers, message("read_document", {"id": "handbook"}))
+
+
+def without_pkce(stack: Flows) -> Expectations:
+    """The authorization server gives nothing to a client without PKCE, or with another's verifier."""
+    base = issuer.url(stack.issuer)
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(b"v" * 43).digest()).decode().rstrip("=")
+    client = {
+        "redirect_uris": [oauth.REDIRECT],
+        "token_endpoint_auth_method": "none",
+        "application_type": "native",
+    }
+
+    async def attempt(asked: dict[str, str], brought: dict[str, str] | None = None) -> str:
+        async with httpx2.AsyncClient(trust_env=False) as http_client:
+            registered = (await http_client.post(f"{base}/register", json=client)).json()
+            common = {"client_id": registered["client_id"], "redirect_uri": oauth.REDIRECT, "resource": stack.url}
+            browser = oauth.Browser("alice", [])
+            async with browser.http:
+                query = urlencode(common | {"response_type": "code", "scope": "mcp:read"} | asked)
+                await browser.open(f"{base}/auth?{query}")
+            if "error" in browser.arrived:
+                return f"{browser.arrived['error']} at /auth"
+            form = common | {"grant_type": "authorization_code", "code": browser.arrived["code"]} | (brought or {})
+            answer = (await http_client.post(f"{base}/token", data=form)).json()
+            return f"{answer['error']} at /token" if "error" in answer else answer["token_type"]
+
+    s256 = {"code_challenge": challenge, "code_challenge_method": "S256"}
+    for what, expected, asked, brought in [
+        ("no challenge", "invalid_request at /auth", {}, None),
+        ("the plain method", "invalid_request at /auth", {"code_challenge": "v" * 43, "code_challenge_method": "plain"}, None),
+        ("no verifier", "invalid_grant at /token", s256, None),
+        ("another verifier", "invalid_grant at /token", s256, {"code_verifier": "w" * 43}),
+        ("the right verifier", "Bearer", s256, {"code_verifier": "v" * 43}),
+    ]:
+        yield f"answer to {what}", expected, asyncio.run(attempt(asked, brought))
+
+
 FLOWS: dict[str, Callable[[Flows], Expectations]] = {
     "whole, python, modern": whole("python", "auto", PY, MODERN),
     "whole, python, legacy": whole("python", "legacy", PY, LEGACY),
@@ -273,6 +357,19 @@ FLOWS: dict[str, Callable[[Flows], Expectations]] = {
     "whole, typescript 1, legacy": whole("node", "v1", V1, LEGACY, "/mcp", "--online"),
     "whole, RS256, python": whole("python", "auto", PY, MODERN, "/rs256"),
     "whole, RS256, typescript 2": whole("node", "auto", V2, MODERN, "/rs256"),
+    "scope not granted, python": not_granted("python", "auto", {"error": "MCPError", "status": 403}, []),
+    # What an application does that starts over once; the client itself would go on.
+    "scope not granted, typescript 2": not_granted(
+        "node", "auto", {"error": "UnauthorizedError"}, ["browser"]
+    ),
+    "scope not granted, typescript 1": not_granted(
+        "node", "v1", {"error": "StreamableHTTPError", "status": 403}, []
+    ),
+    "refresh, python": refreshed("python", "auto", ["token"]),
+    "refresh, typescript 2": refreshed("node", "auto", ["mcp 401", "token"]),
+    "refresh, typescript 1": refreshed("node", "v1", ["mcp 401", "token"]),
+    "a token for another resource": foreign,
+    "no PKCE": without_pkce,
 }
 
 
