@@ -6,7 +6,7 @@ TOOLS  := target/tools
 PYTHON := $(TOOLS)/venv/bin/python
 
 # ENVOY=path takes another Envoy; FUNC_E=1 starts it through func-e;
-# PORT, ADMIN_PORT and UPSTREAM_PORT move the demo. make hands them on as they are.
+# PORT, ADMIN_PORT, UPSTREAM_PORT and ISSUER_PORT move the demo. make hands them on as they are.
 export MCP_GATE_ENVOY  := $(CURDIR)/$(TOOLS)/bin/$(if $(filter 1,$(FUNC_E)),func-e-envoy,envoy)
 export MCP_GATE_MODULE := $(CURDIR)/target/$(TRIPLE)/release/mcp_gate.wasm
 export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
@@ -36,7 +36,7 @@ SECONDS = 60
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
-	@echo "Variables: ENVOY=path  FUNC_E=1  PORT=10000  ADMIN_PORT=9901  UPSTREAM_PORT=8000"
+	@echo "Variables: ENVOY=path  FUNC_E=1  PORT=10000  ADMIN_PORT=9901  UPSTREAM_PORT=8000  ISSUER_PORT=9000"
 
 build: module ## Build the module and the mcp-gate command, and lay out the demo
 	$(rust) cargo build --locked --bin mcp-gate
@@ -48,7 +48,7 @@ module: ## Build the module alone
 	@wc -c $(MCP_GATE_MODULE)
 
 run: module ## Start Envoy with the gate before a demo MCP server, and give the tour
-	@$(setup) envoy $(if $(filter 1,$(FUNC_E)),func-e)
+	@$(setup) envoy authorization-server $(if $(filter 1,$(FUNC_E)),func-e)
 	@exec $(PYTHON) envoy/demo/tour.py
 
 trap: module
@@ -56,14 +56,15 @@ trap: module
 		--target-dir $(TRAP) -- --cfg mcp_gate_trap
 
 test: module trap policy ## Run every test, natively and through a real Envoy
-	@$(setup) envoy clients func-e go-client rust-client json-suite differential
+	@$(setup) envoy clients authorization-server func-e go-client rust-client json-suite differential
 	$(rust) cargo test --locked
 	$(rust) $(PYTHON) tests/threats.py
 	$(PYTHON) tests/clients/run.py
 	$(PYTHON) tests/clients/run.py --func-e
 	$(PYTHON) tests/clients/repertoire.py
 	$(PYTHON) tests/clients/conformance.py
-	PORT=0 ADMIN_PORT=0 UPSTREAM_PORT=0 $(PYTHON) envoy/demo/tour.py </dev/null >target/tour.log || { cat target/tour.log; exit 1; }
+	$(PYTHON) tests/clients/flows.py
+	PORT=0 ADMIN_PORT=0 UPSTREAM_PORT=0 ISSUER_PORT=0 $(PYTHON) envoy/demo/tour.py </dev/null >target/tour.log || { cat target/tour.log; exit 1; }
 
 differential: ## Hold the reader against other parsers (CASES=100000 SEED=1 LIMIT=seconds)
 	@$(setup) wasm-target differential

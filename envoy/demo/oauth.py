@@ -24,7 +24,7 @@ from pydantic import AnyUrl
 REDIRECT = "http://127.0.0.1:9/callback"
 
 # The members of requests and answers that a step tells.
-ASKED = ["grant_type", "scope", "resource", "code_challenge_method", "application_type"]
+ASKED = ["grant_type", "scope", "resource", "code_challenge_method", "code_verifier", "application_type"]
 TOLD = [
     "resource",
     "authorization_servers",
@@ -104,6 +104,8 @@ async def step(by: str, response: httpx2.Response) -> Step:
     elif "json" in response.headers.get("content-type", ""):
         asked |= message
         told = json.loads(await response.aread() or "{}")
+    if "code_verifier" in asked:
+        asked["code_verifier"] = "..."
     location = response.headers.get("location")
     if location:
         told = dict(parse_qsl(urlsplit(location).query))

@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import issuer
 import lay_out
 from lay_out import ROOT, shown
 
@@ -37,6 +38,8 @@ META = {"io.modelcontextprotocol/protocolVersion": lay_out.VERSION, "io.modelcon
 # What the tour changes in envoy/filter.yaml: each text stands there once. The second does not compile.
 HIGHER_LIMIT = ("limit: {max: 20}", "limit: {max: 1000}")
 BROKEN = ("allow if rbac.granted", "allow if rbac.granted(")
+TRUSTED = "issuers: [demo]"
+ISSUERS = "issuers:\n          - name: demo"
 
 
 class Failed(Exception):
@@ -55,6 +58,7 @@ class Stack:
     admin: int
     upstream: int
     envoy: subprocess.Popen[bytes]
+    issuer: int = 0  # where the authorization server is, if there is one
 
     @property
     def url(self) -> str:
@@ -69,9 +73,12 @@ class Stack:
 
 
 @contextlib.contextmanager
-def running(directory: Path, port: int, admin: int, upstream: int, func_e: bool = False) -> Iterator[Stack]:
-    """Starts the server and Envoy, yields when both answer, and leaves no process behind, however it ends."""
-    for variable, number in {"PORT": port, "ADMIN_PORT": admin, "UPSTREAM_PORT": upstream}.items():
+def running(
+    directory: Path, port: int, admin: int, upstream: int, issuer_port: int = 0, func_e: bool = False
+) -> Iterator[Stack]:
+    """Starts the server and Envoy, and with `issuer_port` the authorization server, yields when they answer, and
+    leaves no process behind, however it ends."""
+    for variable, number in zip(lay_out.PORTS, (port, admin, upstream, issuer_port), strict=True):
         require_free(variable, number)
     require(MODULE, "make build")
     command, environment = envoy_command(directory, func_e)
@@ -79,7 +86,8 @@ def running(directory: Path, port: int, admin: int, upstream: int, func_e: bool 
     for log in directory.glob("*.log"):
         log.unlink()
     access_log = shown(directory / "audit.log")
-    config = lay_out.lay_out(directory, port=port, admin=admin, upstream=upstream, access_log=access_log)
+    ports = {"port": port, "admin": admin, "upstream": upstream, "issuer": issuer_port or 9000}
+    config = lay_out.lay_out(directory, **ports, access_log=access_log)
 
     started: list[subprocess.Popen[bytes]] = []
     try:
@@ -89,10 +97,14 @@ def running(directory: Path, port: int, admin: int, upstream: int, func_e: bool 
         options = ["--concurrency", "2", "--disable-hot-restart", "--file-flush-interval-msec", "50"]
         envoy = start([*command, "-c", shown(config), *options], directory / "envoy.log", environment)
         started.append(envoy)
-        stack = Stack(directory, port, admin, upstream, envoy)
+        stack = Stack(directory, port, admin, upstream, envoy, issuer_port)
+        if issuer_port:
+            require(issuer.PACKAGES / "node_modules", "python3 tests/setup.py authorization-server")
+            asked = issuer.command(issuer_port, {stack.url: "ES256"}, log=stack.log("asked"))
+            started.append(start(asked, stack.log("issuer")))
         import mcp  # noqa: F401  (takes most of a second, which Envoy needs as well)
 
-        wait_ready(stack, started)
+        wait_ready(stack, started[:2])
         yield stack
     finally:
         # A second Ctrl-C waits until everything is stopped.
@@ -472,6 +484,7 @@ def tour(stack: Stack) -> None:
     process = identity(stack)
     change_policy(stack, too_many)
     break_policy(stack, too_many)
+    whole_flow(stack)
     expect("the Envoy that served all of it", process, identity(stack))
 
 
@@ -509,6 +522,64 @@ def break_policy(stack: Stack, too_many: dict[str, Any]) -> None:
         say(f"{same_envoy(stack)}")
     finally:
         lay_out.swap(stack.directory / "gate", good)
+
+
+def whole_flow(stack: Stack) -> None:
+    heading("A client that knows the URL and nothing else, and an authorization server that the gate is told to trust")
+    import oauth
+
+    wait_for(lambda: issuer.jwks(stack.issuer), f"the authorization server; see {shown(stack.log('issuer'))}", 20)
+    url = issuer.url(stack.issuer)
+    good = stack.filter_yaml.read_text()
+    # Clients take the first.
+    trusted = changed(good, (TRUSTED, "issuers: [accounts, demo]"))
+    source = json.dumps({"inline": issuer.jwks(stack.issuer)})
+    more = f"- name: accounts\n            issuer: {url}\n            jwks: {source}\n          "
+    trusted = changed(trusted, (ISSUERS, ISSUERS.replace("- name: demo", f"{more}- name: demo")))
+    swap(stack, good, trusted)
+
+    def told() -> bool:
+        answers = [send(stack.port, "GET", METADATA, {}) for _ in range(12)]
+        return all(answer.json["authorization_servers"][0] == url for answer in answers)
+
+    wait_for(told, f"the gate to name the authorization server; see {shown(stack.log('envoy'))}")
+
+    before = len(arrived(stack))
+    steps: list[oauth.Step] = []
+
+    async def calls() -> list[str]:
+        async with oauth.connected(stack.url, "alice", "auto", steps) as client:
+            read = await client.call_tool("read_document", {"id": "q3-report"})
+            edit = await client.call_tool("edit_document", {"id": "q3-report", "text": "Revenue rose again."})
+            return [result.content[0].text for result in (read, edit)]
+
+    results = asyncio.run(calls())
+    blank()
+    for each in steps:
+        show(each)
+    blank()
+    say(f"SDK: {' / '.join(results)}")
+    reached = [entry for entry in arrived(stack)[before:] if entry["method"] == "tools/call"]
+    scopes = [entry["gate"].get("x-mcp-gate-scopes") for entry in reached]
+    say(f"the server: {len(reached)} calls arrived, with the scopes {' and then '.join(scopes)}, none with a token")
+    expect("the way of the client", [*oauth.FIRST, *oauth.STEP_UP], oauth.way(steps))
+    expect("what the SDK's user gets", ["Revenue rose.", "q3-report saved by alice"], results)
+    expect("scopes of the calls that reached the server", ["mcp:read", "mcp:read mcp:write"], scopes)
+    expect(
+        "subjects, issuers and tokens of these calls",
+        {("alice", url, False)},
+        {(e["gate"].get("x-mcp-gate-subject"), e["gate"].get("x-mcp-gate-issuer"), e["authorization"]) for e in reached},
+    )
+
+
+def show(step: "oauth.Step") -> None:
+    """One exchange, with what it is about."""
+    asked = "".join(f" {name}={json.dumps(value)}" for name, value in step.asked.items())
+    told = f" {json.dumps(step.told)}" if step.told else ""
+    fields = {"www-authenticate": step.challenge, "location": step.location}
+    headers = "".join(f" {name}: {value}" for name, value in fields.items() if value)
+    say(f"{step.by if step.by == 'client' else f'{step.by} in a browser'}: {step.method} {step.url}{asked}")
+    say(f"  {step.status}{headers}{told}", "32" if step.status < 400 else "31")
 
 
 def changed(filter_text: str, change: tuple[str, str]) -> str:
@@ -569,6 +640,8 @@ def stay(stack: Stack) -> None:
         blank()
         say(curl(stack, user, tool, arguments), "2")
     blank()
+    say(f"or give an MCP client of your own {stack.url}, and log in on the page that it opens")
+    blank()
     say(f"tokens, good for a day: {shown(stack.directory)}/*.headers\naudit lines: tail -f {shown(stack.log('audit'))}")
     try:
         status = stack.envoy.wait()
@@ -584,9 +657,13 @@ def main() -> int:
     func_e = "--func-e" in sys.argv[1:] or os.environ.get("FUNC_E", "") not in ("", "0")
     begin = time.monotonic()
     try:
-        port, admin_port, upstream = lay_out.ports()
-        print(f"Starting Envoy on port {port} (admin {admin_port}) and the demo server on {upstream}.\n", flush=True)
-        with running(lay_out.demo(port), port, admin_port, upstream, func_e) as stack:
+        port, admin_port, upstream, issuer_port = lay_out.ports()
+        print(
+            f"Starting Envoy on port {port} (admin {admin_port}), the demo server on {upstream} and its authorization "
+            f"server on {issuer_port}.\n",
+            flush=True,
+        )
+        with running(lay_out.demo(port), port, admin_port, upstream, issuer_port, func_e) as stack:
             try:
                 tour(stack)
                 print(f"\nAll as expected, in {time.monotonic() - begin:.0f} s.", flush=True)
