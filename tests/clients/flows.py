@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import secrets
 import shutil
 import signal
 import subprocess
@@ -62,7 +63,12 @@ RESOURCES = {
     "/mcp": "ES256",
     "/rs256": "RS256",
     "/brief": "ES256,4",
+    "/opaque": "opaque",
 }
+
+# How long the gate takes what it was told of an opaque token for true.
+CACHE = 2
+SECRET = "MCP_GATE_INTROSPECTION_SECRET"
 
 # Bob may edit, and owns a document, but the authorization server grants him no scope for it.
 USERS = {
@@ -96,9 +102,11 @@ def running() -> Iterator[Flows]:
     for log in OUT.glob("*.log"):
         log.unlink()
     audit = lay_out.shown(OUT / "audit.log")
-    config = lay_out.lay_out(OUT, port=port, admin=admin, upstream=upstream, access_log=audit)
+    ports = {"port": port, "admin": admin, "upstream": upstream, "issuer": authorization}
+    config = lay_out.lay_out(OUT, **ports, access_log=audit)
     write_routes(config)
     command, environment = envoy_command(OUT, func_e=False)
+    environment = environment | {SECRET: secrets.token_urlsafe(32)}
     stack = Flows(OUT, port, admin, upstream, None, authorization)
     resources = {stack.at(path): how for path, how in RESOURCES.items()}
 
@@ -107,7 +115,7 @@ def running() -> Iterator[Flows]:
         server = [sys.executable, str(ROOT / "envoy/demo/server.py"), "--port", str(upstream)]
         started.append(start([*server, "--log", str(stack.log("requests"))], stack.log("server")))
         asked = issuer.command(authorization, resources, users=USERS, log=stack.log("asked"))
-        started.append(start(asked, stack.log("issuer")))
+        started.append(start(asked, stack.log("issuer"), environment))
         wait_for(lambda: issuer.jwks(authorization), "the authorization server; see its issuer.log", seconds=20)
         write_filter(stack)
         options = ["--concurrency", "2", "--disable-hot-restart", "--file-flush-interval-msec", "50"]
@@ -135,13 +143,22 @@ def write_routes(config: Path) -> None:
 
 def write_filter(stack: Flows) -> None:
     document = yaml.safe_load(stack.filter_yaml.read_text())
-    value = document["resources"][0]["typed_config"]["config"]["configuration"]["value"]
+    plugin = document["resources"][0]["typed_config"]["config"]
+    plugin["vm_config"]["environment_variables"] = {"host_env_keys": [SECRET]}
+    value = plugin["configuration"]["value"]
     value["resources"] = [value["resources"][0] | {"url": stack.at(path), "issuers": ["as"]} for path in RESOURCES]
     value["issuers"] = [
         {
             "name": "as",
             "issuer": issuer.url(stack.issuer),
             "jwks": {"inline": issuer.jwks(stack.issuer)},
+            "introspection": {
+                "cluster": "authorization-server",
+                "url": f"{issuer.url(stack.issuer)}/introspect",
+                "client_id": "mcp-gate",
+                "client_secret": {"env": SECRET},
+                "cache": CACHE,
+            },
             "algorithms": ["ES256", "RS256"],
             "leeway": 0,
         }
@@ -293,13 +310,7 @@ def refreshed(language: str, mode: str, renewal: list[str]) -> Callable[..., Exp
 
 def foreign(stack: Flows) -> Expectations:
     """A token for one resource at another."""
-    storage = oauth.Storage()
-
-    async def connect() -> None:
-        async with oauth.connected(stack.at("/rs256"), "alice", "auto", [], storage):
-            pass
-
-    asyncio.run(connect())
+    storage = connected_once(stack, "/rs256")
     before = len(arrived(stack))
     for path, status in [("/rs256", 200), ("/mcp", 401), ("/brief", 401)]:
         answer = call_with(stack, path, storage.tokens.access_token)
@@ -307,11 +318,52 @@ def foreign(stack: Flows) -> Expectations:
     yield "calls that reached the server", 1, len(arrived(stack)) - before
 
 
+def connected_once(stack: Flows, path: str) -> oauth.Storage:
+    """What a client keeps after it was connected."""
+    storage = oauth.Storage()
+
+    async def connect() -> None:
+        async with oauth.connected(stack.at(path), "alice", "auto", [], storage):
+            pass
+
+    asyncio.run(connect())
+    return storage
+
+
 def call_with(stack: Flows, path: str, token: str, scheme: str = "Bearer") -> Answer:
     """A call by hand, for what no client does."""
     headers = lay_out.headers(token) | {"authorization": f"{scheme} {token}", "mcp-method": "tools/call"}
     headers |= {"mcp-name": "read_document"}
     return send(stack.port, "POST", path, headers, message("read_document", {"id": "handbook"}))
+
+
+def introspected(stack: Flows) -> Expectations:
+    """What the authorization server says of an opaque token is remembered for a short while, and a revocation counts."""
+    storage = connected_once(stack, "/opaque")
+    time.sleep(CACHE + 0.5)
+    before = len(introspections(stack))
+    statuses = [call_with(stack, "/opaque", storage.tokens.access_token).status for _ in range(20)]
+    yield "statuses of 20 calls in a row", {200}, set(statuses)
+    # One for each worker, and another where the time ended.
+    yield "questions for them", True, 1 <= len(introspections(stack)) - before <= 4
+    yield "status at another resource", 401, call_with(stack, "/mcp", storage.tokens.access_token).status
+
+    form = {"token": storage.tokens.access_token, "client_id": storage.client.client_id}
+    form |= {"client_secret": storage.client.client_secret} if storage.client.client_secret else {}
+    revoked = httpx2.post(f"{issuer.url(stack.issuer)}/token/revocation", data=form, trust_env=False)
+    yield "status of the revocation", 200, revoked.status_code
+    time.sleep(CACHE + 0.5)
+    before = len(arrived(stack))
+    answer = call_with(stack, "/opaque", storage.tokens.access_token)
+    challenge = f'Bearer error="invalid_token", resource_metadata="{stack.metadata}/opaque", scope="mcp:read"'
+    yield "answer to the revoked token", (401, challenge), (answer.status, answer.headers.get("www-authenticate"))
+    yield "status of nobody's token", 401, call_with(stack, "/opaque", "A" * 43).status
+    yield "calls that reached the server", 0, len(arrived(stack)) - before
+
+
+def introspections(stack: Flows) -> list[Found]:
+    lines = [json.loads(line) for line in stack.log("asked").read_text().splitlines()]
+    return [line for line in lines if line["path"] == "/introspect"]
 
 
 def without_pkce(stack: Flows) -> Expectations:
@@ -368,6 +420,9 @@ FLOWS: dict[str, Callable[[Flows], Expectations]] = {
     "refresh, python": refreshed("python", "auto", ["token"]),
     "refresh, typescript 2": refreshed("node", "auto", ["mcp 401", "token"]),
     "refresh, typescript 1": refreshed("node", "v1", ["mcp 401", "token"]),
+    "whole, opaque tokens, python": whole("python", "legacy", PY, LEGACY, "/opaque"),
+    "whole, opaque tokens, typescript 2": whole("node", "auto", V2, MODERN, "/opaque"),
+    "opaque tokens, remembered and revoked": introspected,
     "a token for another resource": foreign,
     "no PKCE": without_pkce,
 }
