@@ -3,10 +3,10 @@
 //
 //     node authorization_server.mjs --port PORT --users JSON --resource URL=FORMAT[,SECONDS]... [--log FILE]
 //
-// FORMAT is ES256 or RS256, for a JWT of RFC 9068 signed so, or `opaque`, for a token that only /introspect can read; who
-// may ask there is `mcp-gate`, with the secret in MCP_GATE_INTROSPECTION_SECRET. SECONDS is how long a token lives (600).
-// A user of --users has a scope and the claims that his tokens carry. Each HTTP request becomes one line of JSON in
-// --log. It runs beside the node_modules of its packages.
+// FORMAT is ES256 or RS256, for a JWT of RFC 9068 signed so, or `opaque`, for a token that only /introspect can read;
+// who may ask there is `mcp-gate`, with the secret in MCP_GATE_INTROSPECTION_SECRET. SECONDS is how long a token lives
+// (600). A user of --users has a scope and the claims that the user's tokens carry. Each HTTP request becomes one line
+// of JSON in --log. It runs beside the node_modules of its packages.
 //
 // Nobody types a password: who logs in is named by the header x-user, by login_hint, or on a page to click on, and
 // consents to every scope that the user has. Keys change when they are told to:

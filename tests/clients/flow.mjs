@@ -3,9 +3,9 @@
 //
 //     node flow.mjs URL USER auto|legacy|v1 [--document ID] [--pause SECONDS] [--only-read] [--online] [--dpop]
 //
-// It reads a document, waits, changes it, which takes another scope, unless --only-read, and reads it again. With --online it
-// asks for no refresh token. With --dpop the tokens are bound to a key of the client, and the script then tries to use
-// one without the key. `v1` is @modelcontextprotocol/sdk, the others are modes of @modelcontextprotocol/client.
+// It reads a document, waits, changes it, which takes another scope, unless --only-read, and reads it again. With
+// --online it asks for no refresh token. With --dpop the tokens are bound to a key of the client, and the script then
+// tries to use one without the key. `v1` is @modelcontextprotocol/sdk, the others are modes of @modelcontextprotocol/client.
 // flows.py says what to expect, and does the same with the Python client.
 
 import { randomUUID } from 'node:crypto';
@@ -48,7 +48,8 @@ const noting = (by) => async (input, init) => {
   const response = await fetch(request);
   const json = request.headers.get('content-type') === 'application/json';
   const message = json && sent ? JSON.parse(sent) : {};
-  const form = json ? message : Object.fromEntries([...new URL(request.url).searchParams, ...new URLSearchParams(sent)]);
+  const query = new URL(request.url).searchParams;
+  const form = json ? message : Object.fromEntries([...query, ...new URLSearchParams(sent)]);
   const [path] = request.url.split('?');
   // The MCP server's own answers may be streams.
   const readable = path !== url && response.headers.get('content-type')?.includes('json');

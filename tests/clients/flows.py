@@ -228,7 +228,10 @@ def challenges(steps: list[Step]) -> list[str]:
 Expectations = Iterator[tuple[str, Any, Any]]
 
 
-def whole(language: str, mode: str, client: str, version: str, path: str = "/mcp", *options: str) -> Callable[..., Expectations]:
+Flow = Callable[[Flows], Expectations]
+
+
+def whole(language: str, mode: str, client: str, version: str, path: str = "/mcp", *options: str) -> Flow:
     def flow(stack: Flows) -> Expectations:
         before = len(arrived(stack))
         found = run(stack, path, "alice", language, mode, *options)
@@ -272,8 +275,8 @@ def reached(stack: Flows, before: int, client_id: str) -> Expectations:
     yield "scopes that the server was told", ["mcp:read", "mcp:read mcp:write", "mcp:read mcp:write"], scopes
 
 
-def not_granted(language: str, mode: str, error: Any, way_on: list[str]) -> Callable[..., Expectations]:
-    """The authorization server does not grant the scope: the user gets an error, and the client does not go in circles."""
+def not_granted(language: str, mode: str, error: Any, way_on: list[str]) -> Flow:
+    """The authorization server does not grant the scope: the user gets an error, and nobody goes in circles."""
 
     def flow(stack: Flows) -> Expectations:
         before = len(arrived(stack))
@@ -290,7 +293,7 @@ def not_granted(language: str, mode: str, error: Any, way_on: list[str]) -> Call
     return flow
 
 
-def refreshed(language: str, mode: str, renewal: list[str]) -> Callable[..., Expectations]:
+def refreshed(language: str, mode: str, renewal: list[str]) -> Flow:
     """A token ends, and the client gets another with its refresh token, without its user."""
 
     def flow(stack: Flows) -> Expectations:
@@ -338,9 +341,9 @@ def call_with(stack: Flows, path: str, token: str, scheme: str = "Bearer") -> An
 
 
 def introspected(stack: Flows) -> Expectations:
-    """What the authorization server says of an opaque token is remembered for a short while, and a revocation counts."""
+    """What the authorization server says of a token is remembered for a short while, and a revocation counts."""
     storage = connected_once(stack, "/opaque")
-    time.sleep(CACHE + 0.5)
+    time.sleep(CACHE + 1)
     before = len(introspections(stack))
     statuses = [call_with(stack, "/opaque", storage.tokens.access_token).status for _ in range(20)]
     yield "statuses of 20 calls in a row", {200}, set(statuses)
@@ -352,7 +355,7 @@ def introspected(stack: Flows) -> Expectations:
     form |= {"client_secret": storage.client.client_secret} if storage.client.client_secret else {}
     revoked = httpx2.post(f"{issuer.url(stack.issuer)}/token/revocation", data=form, trust_env=False)
     yield "status of the revocation", 200, revoked.status_code
-    time.sleep(CACHE + 0.5)
+    time.sleep(CACHE + 1)
     before = len(arrived(stack))
     answer = call_with(stack, "/opaque", storage.tokens.access_token)
     challenge = f'Bearer error="invalid_token", resource_metadata="{stack.metadata}/opaque", scope="mcp:read"'
@@ -391,9 +394,10 @@ def without_pkce(stack: Flows) -> Expectations:
             return f"{answer['error']} at /token" if "error" in answer else answer["token_type"]
 
     s256 = {"code_challenge": challenge, "code_challenge_method": "S256"}
+    plain = {"code_challenge": "v" * 43, "code_challenge_method": "plain"}
     for what, expected, asked, brought in [
         ("no challenge", "invalid_request at /auth", {}, None),
-        ("the plain method", "invalid_request at /auth", {"code_challenge": "v" * 43, "code_challenge_method": "plain"}, None),
+        ("the plain method", "invalid_request at /auth", plain, None),
         ("no verifier", "invalid_grant at /token", s256, None),
         ("another verifier", "invalid_grant at /token", s256, {"code_verifier": "w" * 43}),
         ("the right verifier", "Bearer", s256, {"code_verifier": "v" * 43}),
@@ -401,7 +405,7 @@ def without_pkce(stack: Flows) -> Expectations:
         yield f"answer to {what}", expected, asyncio.run(attempt(asked, brought))
 
 
-FLOWS: dict[str, Callable[[Flows], Expectations]] = {
+FLOWS: dict[str, Flow] = {
     "whole, python, modern": whole("python", "auto", PY, MODERN),
     "whole, python, legacy": whole("python", "legacy", PY, LEGACY),
     "whole, typescript 2, modern": whole("node", "auto", V2, MODERN),
@@ -433,7 +437,7 @@ def leaks(stack: Flows) -> list[str]:
     return [log.name for log in sorted(stack.directory.glob("*.log")) if "eyJ" in log.read_text(errors="replace")]
 
 
-def problems(stack: Flows, flow: Callable[[Flows], Expectations]) -> list[str]:
+def problems(stack: Flows, flow: Flow) -> list[str]:
     """Goes one way; what is not as expected, in words."""
     try:
         return [
