@@ -5,7 +5,8 @@
 //
 // It reads a document, waits, changes it, which takes another scope, unless --only-read, and reads it again. With
 // --online it asks for no refresh token. With --dpop the tokens are bound to a key of the client, and the script then
-// tries to use one without the key. `v1` is @modelcontextprotocol/sdk, the others are modes of @modelcontextprotocol/client.
+// tries to use one without the key. `v1` is @modelcontextprotocol/sdk, the others are modes of
+// @modelcontextprotocol/client.
 // flows.py says what to expect, and does the same with the Python client.
 
 import { randomUUID } from 'node:crypto';

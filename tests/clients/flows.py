@@ -29,7 +29,7 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx2
 import yaml
-from mcp import MCPError
+from mcp import Client, MCPError
 from stack import CLIENTS, HERE, ROOT, node
 
 import issuer
@@ -64,10 +64,16 @@ RESOURCES = {
     "/rs256": "RS256",
     "/brief": "ES256,4",
     "/opaque": "opaque",
+    "/bound": "ES256",
 }
+# What is particular about the gate's side of them.
+PARTICULAR = {"/bound": {"credentials": ["dpop"], "dpop": {"nonce": True}}}
 
 # How long the gate takes what it was told of an opaque token for true.
 CACHE = 2
+# How often it fetches the keys of the authorization server, and how long until it certainly has those of now.
+REFRESH = 2
+FETCHED = 1.1 * REFRESH + 1
 SECRET = "MCP_GATE_INTROSPECTION_SECRET"
 
 # Bob may edit, and owns a document, but the authorization server grants him no scope for it.
@@ -146,12 +152,13 @@ def write_filter(stack: Flows) -> None:
     plugin = document["resources"][0]["typed_config"]["config"]
     plugin["vm_config"]["environment_variables"] = {"host_env_keys": [SECRET]}
     value = plugin["configuration"]["value"]
-    value["resources"] = [value["resources"][0] | {"url": stack.at(path), "issuers": ["as"]} for path in RESOURCES]
+    usual = value["resources"][0] | {"issuers": ["as"]}
+    value["resources"] = [usual | {"url": stack.at(path)} | PARTICULAR.get(path, {}) for path in RESOURCES]
     value["issuers"] = [
         {
             "name": "as",
             "issuer": issuer.url(stack.issuer),
-            "jwks": {"inline": issuer.jwks(stack.issuer)},
+            "jwks": {"discover": {"cluster": "authorization-server"}, "refresh": REFRESH},
             "introspection": {
                 "cluster": "authorization-server",
                 "url": f"{issuer.url(stack.issuer)}/introspect",
@@ -321,6 +328,61 @@ def foreign(stack: Flows) -> Expectations:
     yield "calls that reached the server", 1, len(arrived(stack)) - before
 
 
+def rotation(stack: Flows) -> Expectations:
+    """The keys of the authorization server change as they should, while two clients go on calling."""
+    old, new = oauth.Storage(), oauth.Storage()
+    before: list[Step] = []
+    after: list[Step] = []
+    results: list[str] = []
+
+    async def keep_calling(client: Client, until: asyncio.Event) -> None:
+        while not until.is_set():
+            results.append((await client.call_tool("read_document", {"id": "handbook"})).content[0].text)
+            await asyncio.sleep(0.05)
+
+    async def change(how: str) -> None:
+        await asyncio.to_thread(issuer.change_keys, stack.issuer, how)
+
+    async def go() -> tuple[str, str]:
+        over = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            async with oauth.connected(stack.url, "alice", "auto", before, old) as first:
+                calls = [tasks.create_task(keep_calling(first, over))]
+                first_token = old.tokens.access_token
+                await change("publish")
+                await asyncio.sleep(FETCHED)
+                await change("sign")
+                async with oauth.connected(stack.url, "bob", "legacy", after, new) as second:
+                    calls.append(tasks.create_task(keep_calling(second, over)))
+                    await asyncio.sleep(1)
+                    await change("retire")
+                    await asyncio.sleep(FETCHED)
+                    over.set()
+                    await asyncio.gather(*calls)
+        return first_token, new.tokens.access_token
+
+    began = time.monotonic()
+    asked_before = len(lines_of(stack, "/jwks"))
+    first_token, second_token = asyncio.run(go())
+    seconds = time.monotonic() - began
+    yield "results of the calls", {results[0]}, set(results)
+    yield "as many calls as should have been", True, len(results) > 20 * FETCHED
+    yield "keys of the tokens", [False, True], [kid(first_token) == kid(each) for each in (second_token, first_token)]
+    # The one whose key is gone gets another token, and nobody notices.
+    yield "way of the client from before", [*FIRST, "mcp 401", *FIRST[1:3], *FIRST[-3:]], way(before)
+    yield "way of the client from after", FIRST, way(after)
+    yield "key of the token that it got", kid(second_token), kid(old.tokens.access_token)
+    yield "status of a token whose key is gone", 401, call_with(stack, "/mcp", first_token).status
+    yield "status of a token whose key is there", 200, call_with(stack, "/mcp", second_token).status
+    fetches = len(lines_of(stack, "/jwks")) - asked_before
+    yield "fetches of the keys, by one worker for all", True, fetches <= 2 + seconds / (0.9 * REFRESH)
+
+
+def kid(token: str) -> str:
+    header = token.split(".")[0]
+    return json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))["kid"]
+
+
 def connected_once(stack: Flows, path: str) -> oauth.Storage:
     """What a client keeps after it was connected."""
     storage = oauth.Storage()
@@ -340,15 +402,37 @@ def call_with(stack: Flows, path: str, token: str, scheme: str = "Bearer") -> An
     return send(stack.port, "POST", path, headers, message("read_document", {"id": "handbook"}))
 
 
+def bound(mode: str, version: str, path: str) -> Flow:
+    """Tokens that are bound to a key of the client (DPoP)."""
+
+    def flow(stack: Flows) -> Expectations:
+        before = len(arrived(stack))
+        found = run(stack, path, "alice", "node", mode, "--dpop")
+        steps = found["steps"]
+        yield "client", (V2, version), (found["client"], found["version"])
+        yield "result of the call that changes", "q3-report saved by alice", found["edit"]
+        yield "result of the call after it", f"changed by {mode}", found["after"]
+        # The authorization server wants a nonce in the first proof, and the gate where the resource says so.
+        first = [*FIRST[:-2], "token 400", "token", *(["mcp 401"] if path in PARTICULAR else []), "mcp"]
+        yield "way", [*first, *STEP_UP], way(steps)
+        yield "types of the tokens", ["DPoP"] * 2, told(steps, "token", "token_type")
+        schemes = {step.scheme for step in steps if step.kind.startswith("mcp") and step.scheme}
+        yield "schemes of the credentials", {"DPoP"}, schemes
+        yield "status of the token without its key", 401, found["stolen"]
+        yield from reached(stack, before, client_id=told(steps, "register", "client_id")[0])
+
+    return flow
+
+
 def introspected(stack: Flows) -> Expectations:
     """What the authorization server says of a token is remembered for a short while, and a revocation counts."""
     storage = connected_once(stack, "/opaque")
     time.sleep(CACHE + 1)
-    before = len(introspections(stack))
+    before = len(lines_of(stack, "/introspect"))
     statuses = [call_with(stack, "/opaque", storage.tokens.access_token).status for _ in range(20)]
     yield "statuses of 20 calls in a row", {200}, set(statuses)
     # One for each worker, and another where the time ended.
-    yield "questions for them", True, 1 <= len(introspections(stack)) - before <= 4
+    yield "questions for them", True, 1 <= len(lines_of(stack, "/introspect")) - before <= 4
     yield "status at another resource", 401, call_with(stack, "/mcp", storage.tokens.access_token).status
 
     form = {"token": storage.tokens.access_token, "client_id": storage.client.client_id}
@@ -364,9 +448,10 @@ def introspected(stack: Flows) -> Expectations:
     yield "calls that reached the server", 0, len(arrived(stack)) - before
 
 
-def introspections(stack: Flows) -> list[Found]:
+def lines_of(stack: Flows, path: str) -> list[Found]:
+    """What the authorization server was asked there."""
     lines = [json.loads(line) for line in stack.log("asked").read_text().splitlines()]
-    return [line for line in lines if line["path"] == "/introspect"]
+    return [line for line in lines if line["path"] == path]
 
 
 def without_pkce(stack: Flows) -> Expectations:
@@ -427,8 +512,12 @@ FLOWS: dict[str, Flow] = {
     "whole, opaque tokens, python": whole("python", "legacy", PY, LEGACY, "/opaque"),
     "whole, opaque tokens, typescript 2": whole("node", "auto", V2, MODERN, "/opaque"),
     "opaque tokens, remembered and revoked": introspected,
+    "bound tokens, typescript 2, modern": bound("auto", MODERN, "/mcp"),
+    "bound tokens, typescript 2, legacy": bound("legacy", LEGACY, "/mcp"),
+    "bound tokens with a nonce, typescript 2": bound("auto", MODERN, "/bound"),
     "a token for another resource": foreign,
     "no PKCE": without_pkce,
+    "keys change while clients call": rotation,
 }
 
 
