@@ -20,6 +20,7 @@ import { appendFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { parseArgs } from 'node:util';
 import Provider, { errors } from 'oidc-provider';
+import { createMemoryAdapter } from 'oidc-provider/lib/adapters/memory_adapter.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -64,7 +65,11 @@ const COMMANDS = {
 
 // The server. What it remembers outlives it, as a database would: other keys are a restart.
 
-const kept = { cookies: randomBytes(32).toString('base64url'), nonces: randomBytes(32) };
+const kept = {
+  adapter: createMemoryAdapter(),
+  cookies: randomBytes(32).toString('base64url'),
+  nonces: randomBytes(32),
+};
 const allowed = (user, scopes = []) => {
   const granted = USERS[user].scope.split(' ');
   return [
@@ -77,6 +82,7 @@ let handle;
 
 function configuration() {
   return {
+    adapter: kept.adapter,
     jwks: { keys: made.map(({ age, ...jwk }) => jwk) },
     scopes: ['openid', 'offline_access', ...SCOPES],
     clients: [
