@@ -533,7 +533,7 @@ def whole_flow(stack: Stack) -> None:
     good = stack.filter_yaml.read_text()
     # Clients take the first.
     trusted = changed(good, (TRUSTED, "issuers: [accounts, demo]"))
-    source = json.dumps({"inline": issuer.jwks(stack.issuer)})
+    source = "{discover: {cluster: authorization-server}}"
     more = f"- name: accounts\n            issuer: {url}\n            jwks: {source}\n          "
     trusted = changed(trusted, (ISSUERS, ISSUERS.replace("- name: demo", f"{more}- name: demo")))
     swap(stack, good, trusted)
@@ -542,7 +542,8 @@ def whole_flow(stack: Stack) -> None:
         answers = [send(stack.port, "GET", METADATA, {}) for _ in range(12)]
         return all(answer.json["authorization_servers"][0] == url for answer in answers)
 
-    wait_for(told, f"the gate to name the authorization server; see {shown(stack.log('envoy'))}")
+    seconds = wait_for(told, f"the gate to name the authorization server; see {shown(stack.log('envoy'))}")
+    say(f"in force after {seconds:.1f} s; the keys come from where {url} says they are")
 
     before = len(arrived(stack))
     steps: list[oauth.Step] = []
