@@ -58,7 +58,7 @@ impl World {
         let port = free_port();
         let authority = format!("127.0.0.1:{port}");
         let configuration = configuration(given, &authority);
-        let setting = Setting { port, upstream: server.port(), configuration: &configuration, workers };
+        let setting = Setting { port, upstream: server.port(), configuration: &configuration, workers, clusters: &[] };
         Ok(Self { envoy: Envoy::start(&setting)?, server, authority })
     }
 
