@@ -123,6 +123,7 @@ impl RootContext for Root {
             wants_certificate,
             size: 0,
             ended: false,
+            decided: SystemTime::UNIX_EPOCH,
             listed: None,
         }))
     }
@@ -186,6 +187,8 @@ struct Stream {
     size: usize,
     /// Has all of it arrived?
     ended: bool,
+    /// When it was decided.
+    decided: SystemTime,
     /// Under which time its answer is among the streams, until it has ended.
     listed: Option<SystemTime>,
 }
@@ -397,14 +400,16 @@ impl Stream {
     }
 
     /// Leaves the record where Envoy's access log finds it, and counts.
-    fn report(&self) {
+    fn report(&mut self) {
+        self.decided = now();
         let code = self.leave_record();
         self.shared.count(code);
     }
 
-    /// Leaves the record, in the place of what it said before.
+    /// Leaves the record, in the place of what it said before; the time that the gate
+    /// took is that of the decision.
     fn leave_record(&self) -> &'static str {
-        let (code, record) = self.exchange.record(now());
+        let (code, record) = self.exchange.record(self.decided);
         let _ = hostcalls::set_property(vec![RECORD], Some(record.as_bytes()));
         code
     }

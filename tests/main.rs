@@ -15,6 +15,7 @@
     reason = "a test fails by a panic, and it is the one who knows the time and the environment"
 )]
 
+mod answers;
 mod case;
 mod check;
 mod client;
@@ -64,6 +65,7 @@ fn main() {
     trials.extend(framing::trials());
     trials.extend(streams::trials());
     trials.extend(sessions::trials());
+    trials.extend(answers::trials());
     trials.extend(frames::trials());
     trials.extend(cors::trials());
     trials.extend(reload::trials());

@@ -198,7 +198,7 @@ fn apply(edits: &Edits, head: &mut Vec<(String, Vec<u8>)>) {
 }
 
 /// The head as Envoy hands it over.
-fn head(request: &Request) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn head(request: &Request) -> Vec<(String, Vec<u8>)> {
     let mut head = vec![
         (":authority".to_owned(), request.authority.clone()),
         (":path".to_owned(), request.path.clone().into_bytes()),

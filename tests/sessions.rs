@@ -1,22 +1,19 @@
-//! Sessions through a real Envoy: a server that has some, the ids that its clients
-//! see, and streams that end with the token that opened them.
+//! Sessions through a real Envoy: a server that has some, and the ids that its clients
+//! see.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
 use crate::case::{Request, Run, Session, alice, merge};
-use crate::client::{self, Response, writes};
+use crate::client;
 use crate::keys::{Keys, sealed};
 use crate::process::{Envoy, PATIENCE, Setting, free_port};
 use crate::stateful::{Stateful, value};
 
 /// HTTP/1.1 and HTTP/2.
-const WAYS: [Run; 2] = [Run::H1, Run::H2];
+pub(crate) const WAYS: [Run; 2] = [Run::H1, Run::H2];
 
 pub(crate) fn trials() -> Vec<Trial> {
     let trial = |name: &str, run: fn() -> Result<(), String>| {
@@ -30,19 +27,17 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("SESS-07 without a configured key each proxy has its own", unconfigured),
         trial("SESS-01 a server's session id that has no room for the tag goes to nobody", unbound),
         trial("SESS-11 a session id of the modern era is taken out of both directions", modern),
-        trial("SESS-08 a stream ends with its token", ended),
-        trial("SESS-08 a message that comes late is not cut", late),
     ]
 }
 
-struct World {
-    envoy: Envoy,
-    server: Stateful,
+pub(crate) struct World {
+    pub(crate) envoy: Envoy,
+    pub(crate) server: Stateful,
     authority: String,
 }
 
 /// `key` is the number of a variable; 0 is none.
-fn keys(numbers: &[usize]) -> Value {
+pub(crate) fn keys(numbers: &[usize]) -> Value {
     let names = ["MCP_GATE_SESSION_KEY", "MCP_GATE_SESSION_KEY_OLD"];
     let keys: Vec<Value> = numbers.iter().map(|number| json!({"env": names[number - 1]})).collect();
     if keys.is_empty() { json!({}) } else { json!({"session_keys": keys}) }
@@ -50,7 +45,7 @@ fn keys(numbers: &[usize]) -> Value {
 
 impl World {
     /// An Envoy with two resources and two issuers, and a policy that allows.
-    fn start(given: &Value) -> Result<Self, String> {
+    pub(crate) fn start(given: &Value) -> Result<Self, String> {
         Self::start_before(Stateful::start(), given, 1)
     }
 
@@ -62,19 +57,12 @@ impl World {
         Ok(Self { envoy: Envoy::start(&setting)?, server, authority })
     }
 
-    /// A request of the legacy era; `token` is a patch over alice's.
-    fn request(&self, method: &str, headers: &[(&str, &str)], body: Value, token: &Value) -> Request {
-        let headers: Vec<Value> = headers.iter().map(|(name, value)| json!([name, value])).collect();
-        let body = if method == "POST" { body } else { Value::Null };
-        let step = json!({
-            "token": token, "request": {"method": method, "headers": headers, "body": body}, "expect": {"unanswered": {}},
-        });
-        let step = serde_json::from_value(step).unwrap();
+    pub(crate) fn request(&self, method: &str, headers: &[(&str, &str)], body: Value, token: &Value) -> Request {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-        Session::default().request(&step, Keys::shared(), &self.authority, now)
+        request(&self.authority, method, headers, body, token, now)
     }
 
-    fn send(&mut self, way: Run, request: &Request) -> Result<(Response, Value), String> {
+    pub(crate) fn send(&mut self, way: Run, request: &Request) -> Result<(client::Response, Value), String> {
         let response = client::send(self.envoy.port, way, request)?.ok_or("no answer")?;
         let line = self.envoy.next_line()?;
         let record = serde_json::from_str(&line).map_err(|error| format!("record `{line}`: {error}"))?;
@@ -82,7 +70,7 @@ impl World {
     }
 
     /// Opens a session for somebody: the id as the client has it.
-    fn open(&mut self, way: Run, token: &Value) -> Result<String, String> {
+    pub(crate) fn open(&mut self, way: Run, token: &Value) -> Result<String, String> {
         let request = self.request("POST", &[], initialize(), token);
         let (response, record) = self.send(way, &request)?;
         let ids = all(&response, "mcp-session-id");
@@ -116,14 +104,14 @@ impl World {
         Ok(body.replace(decision, "ID"))
     }
 
-    fn no_trap(&self) -> Result<(), String> {
+    pub(crate) fn no_trap(&self) -> Result<(), String> {
         let log = self.envoy.own_log();
         let trapped = log.contains("panicked") || log.contains("Function: proxy_on") || log.contains("critical");
         if trapped { Err(format!("the module trapped:\n{log}")) } else { Ok(()) }
     }
 }
 
-fn configuration(given: &Value, authority: &str) -> Value {
+pub(crate) fn configuration(given: &Value, authority: &str) -> Value {
     let issuer = |name: &str, host: &str| json!({"name": name, "issuer": host, "jwks": {"inline": {"keys": ["es256"]}}, "leeway": 0});
     let resource = |path: &str| json!({"url": format!("http://{authority}/{path}"), "issuers": ["demo", "other"]});
     let mut patch = json!({
@@ -135,17 +123,39 @@ fn configuration(given: &Value, authority: &str) -> Value {
     Keys::shared().configuration(&patch, authority)
 }
 
+/// A request of the legacy era; `token` is a patch over alice's.
+pub(crate) fn request(
+    authority: &str,
+    method: &str,
+    headers: &[(&str, &str)],
+    body: Value,
+    token: &Value,
+    now: u64,
+) -> Request {
+    let headers: Vec<Value> = headers.iter().map(|(name, value)| json!([name, value])).collect();
+    let body = if method == "POST" { body } else { Value::Null };
+    let request = json!({"method": method, "headers": headers, "body": body});
+    let step = json!({"token": token, "request": request, "expect": {"unanswered": {}}});
+    let step = serde_json::from_value(step).unwrap();
+    Session::default().request(&step, Keys::shared(), authority, now)
+}
+
 fn initialize() -> Value {
     let params =
         json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}});
     json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params})
 }
 
-fn call() -> Value {
+pub(crate) fn call() -> Value {
     json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "x"}})
 }
 
-fn all(response: &Response, name: &str) -> Vec<String> {
+/// What a modern message says of itself.
+pub(crate) fn meta() -> Value {
+    json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}})
+}
+
+fn all(response: &client::Response, name: &str) -> Vec<String> {
     let values = response.headers.iter().filter(|(header, _)| header.eq_ignore_ascii_case(name));
     values.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect()
 }
@@ -321,7 +331,7 @@ impl World {
     }
 
     /// Changes it, and waits until Envoy has taken it.
-    fn configure_unasked(&mut self, given: &Value) -> Result<(), String> {
+    pub(crate) fn configure_unasked(&mut self, given: &Value) -> Result<(), String> {
         let known = self.envoy.stat("config_reload");
         self.envoy.configure(&configuration(given, &self.authority));
         self.envoy.wait_until("the configuration is accepted", |envoy| envoy.stat("config_reload") > known)
@@ -411,11 +421,8 @@ fn modern() -> Result<(), String> {
     let mut world = World::start(&keys(&[1]))?;
     let resource = format!("http://{}/mcp", world.authority);
     let id = sealed(1, "raw", &alice(&resource));
-    let meta = json!({
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {},
-    });
     let mut body = call();
-    body["params"]["_meta"] = meta;
+    body["params"]["_meta"] = meta();
     for way in WAYS {
         for id in [id.as_str(), "x", "a,b"] {
             let headers = [
@@ -435,139 +442,4 @@ fn modern() -> Result<(), String> {
         }
     }
     world.no_trap()
-}
-
-/// A token that is good for so many seconds from now on, and when it is over.
-fn brief(seconds: u64) -> (Value, SystemTime) {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    let expires = now + seconds;
-    (json!({"exp": expires}), SystemTime::UNIX_EPOCH + Duration::from_secs(expires))
-}
-
-/// With a tick of the gate, and a machine with other things to do.
-const LATEST: Duration = Duration::from_secs(4);
-
-fn ended() -> Result<(), String> {
-    let mut world = World::start(&keys(&[1]))?;
-    let (token, expires) = brief(8);
-    let port = world.envoy.port;
-    let mut streams = Vec::new();
-    for way in WAYS {
-        for (method, test) in [("GET", "stream"), ("GET", "ticks"), ("POST", "stream"), ("POST", "ticks")] {
-            let request = world.request(method, &[("x-test", test)], call(), &token);
-            let what = format!("{way:?}, {method}, {test}");
-            let read = move || if way == Run::H1 { read_h1(port, &request) } else { read_h2(port, &request) };
-            streams.push((what, thread::spawn(move || read().map(|text| (text, SystemTime::now())))));
-        }
-    }
-    let count = streams.len();
-    // Some ticks are those of a configuration that is none any more.
-    world
-        .envoy
-        .wait_until("the streams are open", |envoy| envoy.stat("http.mcp.downstream_rq_active") >= count as u64)?;
-    world.configure_unasked(&json!({"policy": {"data": {"another": true}}}))?;
-    if SystemTime::now() >= expires {
-        return Err("too slow to show anything".into());
-    }
-    for (what, stream) in streams {
-        let (text, end) = stream.join().unwrap().map_err(|error| format!("{what}: {error}"))?;
-        let late = end.duration_since(expires);
-        let late = late.map_err(|early| format!("{what}: ended {:?} before its token", early.duration()))?;
-        if late > LATEST || !text.contains("data: {}") {
-            return Err(format!("{what}: ended {late:?} after its token, with {text:?}"));
-        }
-        let record: Value = serde_json::from_str(&world.envoy.next_line()?).unwrap_or_default();
-        let detail = record["detail"].as_str().unwrap_or_default();
-        if record["code"] != "permitted" || !detail.starts_with("stream_ended") {
-            return Err(format!("{what}: found {record}"));
-        }
-    }
-    let server = &world.server;
-    world.envoy.wait_until("the server's ends are closed", |_| server.closed() == count)?;
-    let ended = world.envoy.stat("mcp_gate_streams_ended");
-    if ended != count as u64 {
-        return Err(format!("expected {count} streams ended, found {ended}"));
-    }
-    // One that its client leaves is not one that was ended.
-    let (token, _) = brief(300);
-    let request = world.request("GET", &[("x-test", "stream")], call(), &token);
-    let mut stream = TcpStream::connect(("127.0.0.1", world.envoy.port)).map_err(|error| error.to_string())?;
-    stream.write_all(&writes(Run::H1, &request).concat()).map_err(|error| error.to_string())?;
-    let _ = stream.read(&mut [0; 64]);
-    drop(stream);
-    let record: Value = serde_json::from_str(&world.envoy.next_line()?).unwrap_or_default();
-    if record.get("detail").is_some() || world.envoy.stat("mcp_gate_streams_ended") != count as u64 {
-        return Err(format!("left: found {record}"));
-    }
-    world.no_trap()
-}
-
-fn late() -> Result<(), String> {
-    let mut world = World::start(&keys(&[1]))?;
-    for way in WAYS {
-        let id = world.open(way, &json!({}))?;
-        let (token, expires) = brief(1);
-        let request = world.request("POST", &[("x-test", "late"), ("mcp-session-id", &id)], call(), &token);
-        let (response, record) = world.send(way, &request)?;
-        if response.status != 200 || SystemTime::now() < expires || record.get("detail").is_some() {
-            return Err(format!("{way:?}: found {}, {record}", response.status));
-        }
-    }
-    world.no_trap()
-}
-
-/// What came until the end.
-fn read_h1(port: u16, request: &Request) -> Result<String, String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).map_err(|error| error.to_string())?;
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(&writes(Run::H1, request).concat()).map_err(|error| error.to_string())?;
-    let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
-    loop {
-        match stream.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => bytes.extend_from_slice(&buffer[..count]),
-            Err(error) => return Err(format!("{error} after {:?}", String::from_utf8_lossy(&bytes))),
-        }
-    }
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    // A chunk of no bytes would say that all is there.
-    if text.ends_with("0\r\n\r\n") { Err(format!("ended as if complete: {text}")) } else { Ok(text) }
-}
-
-fn read_h2(port: u16, request: &Request) -> Result<String, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let read = tokio::time::timeout(PATIENCE, read_stream(port, request));
-        read.await.unwrap_or_else(|_| Err("it does not end".into()))
-    })
-}
-
-async fn read_stream(port: u16, request: &Request) -> Result<String, String> {
-    let text = |error: &dyn std::fmt::Display| error.to_string();
-    let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.map_err(|error| text(&error))?;
-    let (mut sender, connection) = h2::client::handshake(stream).await.map_err(|error| text(&error))?;
-    tokio::spawn(connection);
-    let uri = format!("http://{}{}", String::from_utf8_lossy(&request.authority), request.path);
-    let mut head = http::Request::builder().version(http::Version::HTTP_2).method(request.method.as_str()).uri(uri);
-    for (name, value) in &request.headers {
-        head = head.header(name, value.as_slice());
-    }
-    let head = head.body(()).map_err(|error| text(&error))?;
-    let (response, mut body) = sender.send_request(head, request.body.is_none()).map_err(|error| text(&error))?;
-    if let Some(bytes) = &request.body {
-        body.send_data(bytes.clone().into(), true).map_err(|error| text(&error))?;
-    }
-    let mut stream = response.await.map_err(|error| text(&error))?.into_body();
-    let mut bytes = Vec::new();
-    while let Some(piece) = stream.data().await {
-        match piece {
-            Ok(piece) => {
-                let _ = stream.flow_control().release_capacity(piece.len());
-                bytes.extend_from_slice(&piece);
-            }
-            Err(error) if error.is_reset() => return Ok(String::from_utf8_lossy(&bytes).into_owned()),
-            Err(error) => return Err(text(&error)),
-        }
-    }
-    Err(format!("ended as if complete: {:?}", String::from_utf8_lossy(&bytes)))
 }
