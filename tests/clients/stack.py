@@ -90,7 +90,7 @@ def running(directory: Path, *, inject: bool) -> Iterator[Pair]:
         started.append(twin)
         server = start(node("fixture.mjs", str(upstream)), directory / "server.log")
         started.append(server)
-        stack = Pair(directory, port, admin, upstream, server, alone)
+        stack = Pair(directory, port, admin, upstream, server, alone=alone)
         write_filter(stack)
         if inject:
             write_token(config, token(stack))
