@@ -101,7 +101,7 @@ impl Keys {
                 es256: ES256KeyPair::generate(),
                 other: ES256KeyPair::generate(),
                 client: ES256KeyPair::generate(),
-                rs256: rs256(),
+                rs256: rsa("rs256"),
                 eddsa: Ed25519KeyPair::generate(),
                 filter: yaml_serde::from_str(&text).expect("envoy/filter.yaml"),
                 count: AtomicU64::new(0),
@@ -234,17 +234,17 @@ fn digest(text: &str) -> String {
     Base64UrlSafeNoPadding::encode_to_string(hmac_sha256::Hash::hash(text.as_bytes())).unwrap()
 }
 
-/// RSA keys take seconds to make, so this one is kept.
-fn rs256() -> RS256KeyPair {
+/// RSA keys take seconds to make, so they are kept.
+pub(crate) fn rsa(name: &str) -> RS256KeyPair {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-keys");
-    let file = directory.join("rs256.pem");
+    let file = directory.join(format!("{name}.pem"));
     if let Ok(pem) = std::fs::read_to_string(&file) {
-        return RS256KeyPair::from_pem(&pem).expect("target/test-keys/rs256.pem: remove it to have it made anew");
+        return RS256KeyPair::from_pem(&pem).expect("target/test-keys: remove it to have its keys made anew");
     }
     let pair = RS256KeyPair::generate(2048).unwrap();
     std::fs::create_dir_all(&directory).unwrap();
     // Another run may be making one, too.
-    let new = directory.join(format!("rs256.{}", std::process::id()));
+    let new = directory.join(format!("{name}.{}", std::process::id()));
     std::fs::write(&new, pair.to_pem().unwrap()).unwrap();
     std::fs::rename(&new, &file).unwrap();
     pair

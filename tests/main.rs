@@ -28,6 +28,7 @@ mod fetching;
 mod frames;
 mod framing;
 mod issuers;
+mod jose;
 mod json_suite;
 mod key_server;
 mod keys;
@@ -57,6 +58,7 @@ fn main() {
     trials.extend(properties::trials(&cases));
     trials.extend(shipped::trials());
     trials.extend(json_suite::trials());
+    trials.extend(jose::trials());
     trials.extend(rego::trials());
     trials.extend(docs::trials());
     trials.extend(issuers::trials());

@@ -131,10 +131,12 @@ fn in_the_log() -> Result<(), String> {
 fn shipped() -> Result<(), String> {
     let is_asked = |path: std::path::PathBuf| -> Result<bool, String> {
         let bytes = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        Ok(bytes.windows(6).any(|window| window == b"x-trap"))
+        Ok([b"x-trap".as_slice(), b"x-probe"]
+            .iter()
+            .any(|name| bytes.windows(name.len()).any(|window| window == *name)))
     };
     match (is_asked(module()?)?, is_asked(trapping_module()?)?) {
         (false, true) => Ok(()),
-        found => Err(format!("expected `x-trap` in the module of `make trap` alone, found {found:?}")),
+        found => Err(format!("expected `x-trap` and `x-probe` in the module of `make trap` alone, found {found:?}")),
     }
 }

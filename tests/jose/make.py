@@ -7,10 +7,13 @@ test needs no Python, and is the same wherever it runs.
 import base64
 import hashlib
 import json
+import math
+import secrets
 import sys
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 TEXT = ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in (b'{"alg":"?"}', b'{"sub":"crafted"}'))
 
@@ -128,7 +131,8 @@ def rsa_cases():
         yield f"PS{bits}", False, "a mask made with SHA-1", raw(pss(name, size, mask="sha1"))
         yield f"PS{bits}", False, "the wrong last byte", raw(pss(name, size, last=0xCC))
         yield f"PS{bits}", False, "no 1 before the salt", raw(pss(name, size, one=2))
-        yield f"PS{bits}", False, "the digest of another text", raw(pss(name, size, digest=hashlib.new(name, b"other").digest()))
+        other_digest = hashlib.new(name, b"other").digest()
+        yield f"PS{bits}", False, "the digest of another text", raw(pss(name, size, digest=other_digest))
         yield f"PS{bits}", False, "PKCS #1 v1.5", raw(pkcs1(info(name)))
         yield f"RS{bits}", False, "PSS", raw(pss(name, size))
         good_pss = raw(pss(name, size))
@@ -139,6 +143,51 @@ def rsa_cases():
         em = pss(name, size, top=True)
         if int.from_bytes(em) < N:
             yield f"PS{bits}", False, "the top bit set", raw(em)
+
+
+def prime(bits: int) -> int:
+    """A prime of so many bits, the two highest of them set."""
+    while True:
+        found = secrets.randbits(bits) | 3 << (bits - 2) | 1
+        if all(pow(base, found - 1, found) == 1 for base in (2, 3, 5, 7)):
+            return found
+
+
+def of_size(bits: int) -> rsa.RSAPrivateKey:
+    """A key of exactly so many bits, which OpenSSL makes of even ones alone."""
+    while True:
+        p, q = prime(bits // 2), prime(bits - bits // 2)
+        n, phi = p * q, (p - 1) * (q - 1)
+        if n.bit_length() == bits and p != q and phi % 65537:
+            d = pow(65537, -1, phi)
+            numbers = rsa.RSAPrivateNumbers(
+                p, q, d, d % (p - 1), d % (q - 1), pow(q, -1, p), rsa.RSAPublicNumbers(65537, n)
+            )
+            return numbers.private_key()
+
+
+def sizes():
+    """Keys of other sizes, the odd ones included, with signatures of theirs."""
+    hashes_of = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
+    for bits in (2048, 2049, 2050, 2055, 2056, 3072, 4096):
+        key = of_size(bits)
+        n = key.private_numbers().public_numbers.n
+        jwk = {"kty": "RSA", "e": "AQAB", "n": b64(n.to_bytes((bits + 7) // 8))}
+        for algorithm in ("RS256", "RS512", "PS256", "PS512"):
+            chosen = hashes_of[algorithm[2:]]
+            how = padding.PKCS1v15() if algorithm[0] == "R" else padding.PSS(padding.MGF1(chosen), chosen.digest_size)
+            signature = key.sign(TEXT.encode(), how, chosen)
+            yield {"alg": algorithm, "bits": bits, "key": jwk, "signature": b64(signature)}
+
+
+def moduli():
+    """Moduli of 2048 bits that no honest key has."""
+    product = math.prod(number for number in range(2, 168) if all(number % other for other in range(2, number)))
+    power = pow(65537, secrets.randbits(200) | 1, product)
+    yield "powers of 65537 modulo the first primes (ROCA)", (1 << 2047) // product * product + product + power
+    for divisor in (3, 5, 101, 167):
+        yield f"a multiple of {divisor}", next(n for n in range(N | 1, N + 1000, 2) if n % divisor == 0)
+    yield "an even one", N - 1
 
 
 # Ed25519, as RFC 8032 has it, and with whatever else one who holds the key can do.
@@ -265,9 +314,11 @@ def main() -> None:
             "OKP": {"kty": "OKP", "crv": "Ed25519", "x": b64(ed[0][0])},
         },
         "signatures": signatures,
+        "sizes": list(sizes()),
+        "moduli": [{"what": what, "n": b64(n.to_bytes(SIZE))} for what, n in moduli()],
         "points": [{"what": what, "x": b64(x)} for what, x in ed25519_keys()],
     }
-    lines = json.dumps(found, indent=1).replace("\n   ", " ").replace("\n  }", " }")
+    lines = json.dumps(found, indent=1).replace("\n    ", " ").replace("\n   ", " ").replace("\n  }", " }")
     Path(sys.argv[1]).write_text(lines + "\n", encoding="utf-8")
     print(len(signatures), len(found["points"]))
 
