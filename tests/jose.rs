@@ -362,12 +362,9 @@ fn in_the_module() -> Result<(), String> {
     }
     if std::env::var_os("MCP_GATE_TIMES").is_some() {
         for (algorithm, times) in &times {
-            let median = |pick: fn(&(u64, u64)) -> u64| {
-                let mut sorted: Vec<u64> = times.iter().map(pick).collect();
-                sorted.sort_unstable();
-                sorted[sorted.len() / 2] / 1000
-            };
-            eprintln!("{algorithm}: with the host {} µs, without {} µs", median(|took| took.0), median(|took| took.1));
+            // The quickest: what else the machine does is not of interest.
+            let least = |pick: fn(&(u64, u64)) -> u64| times.iter().map(pick).min().unwrap_or_default() / 1000;
+            eprintln!("{algorithm}: with the host {} µs, without {} µs", least(|took| took.0), least(|took| took.1));
         }
         eprintln!("jose: {count} vectors in the module");
     }
