@@ -133,7 +133,14 @@ fn misbehaving() -> Result<(), String> {
         return Err(format!("expected `jwks_refresh_failed` in Envoy's log:\n{}", world.envoy.own_log()));
     }
     // A bad key among good ones is skipped; the others work.
-    server.set("/jwks", Answer::keys(&[json!({"kty": "oct", "k": SECRET}), jwk("es256"), json!({"kty": SECRET})]));
+    server.set(
+        "/jwks",
+        Answer::keys(&[
+            json!({"kty": "oct", "k": SECRET}),
+            jwk("es256"),
+            json!({"kty": "oct", "k": SECRET, "kid": "x"}),
+        ]),
+    );
     let recovery = world.until("a good answer", &request, 200, RECOVERY)?;
     println!(
         "sources: served {recovery:?} after the first good answer; two attempts took {slowest} ms at most; {more} KiB more"
@@ -260,18 +267,18 @@ fn rotation() -> Result<(), String> {
         }
         sleep(Duration::from_millis(100));
     }
-    let (done, gone) = (AtomicBool::new(false), AtomicBool::new(false));
+    let (done, phase) = (AtomicBool::new(false), AtomicUsize::new(KNOWN));
     let calls = AtomicUsize::new(0);
     let result = thread::scope(|scope| {
         let clients: Vec<_> = world
             .clients()?
             .into_iter()
             .map(|client| {
-                let (old, done, gone, calls) = (&old, &done, &gone, &calls);
-                scope.spawn(move || old_client(client, old, done, gone, calls))
+                let (old, done, phase, calls) = (&old, &done, &phase, &calls);
+                scope.spawn(move || old_client(client, old, done, phase, calls))
             })
             .collect();
-        let result = rotate(&world, &server, &old, &new, &gone);
+        let result = rotate(&world, &server, &old, &new, &phase);
         done.store(true, Ordering::Release);
         let ended = clients.into_iter().try_for_each(|client| client.join().unwrap());
         result.and_then(|bound| ended.map(|()| bound))
@@ -283,42 +290,51 @@ fn rotation() -> Result<(), String> {
     world.is_well()
 }
 
-fn rotate(world: &World, server: &KeyServer, old: &[u8], new: &[u8], gone: &AtomicBool) -> Result<Duration, String> {
+/// What is to be expected of the old key: it is known; its workers learn that it is gone;
+/// it is gone.
+const KNOWN: usize = 200;
+const GOING: usize = 0;
+const GONE: usize = 401;
+
+fn rotate(world: &World, server: &KeyServer, old: &[u8], new: &[u8], phase: &AtomicUsize) -> Result<Duration, String> {
     world.expect("a key that nobody knows", new, 401)?;
     // That forced a fetch, and the next one is not before its time.
     server.set("/jwks", Answer::keys(&[jwk("es256"), jwk("other")]));
     world.until("both keys", new, 200, Duration::from_secs(13))?;
     world.expect("both keys", old, 200)?;
-    gone.store(true, Ordering::Release);
+    phase.store(GOING, Ordering::Release);
     server.set("/jwks", Answer::keys(&[jwk("other")]));
     let bound = world.until("the new key alone", old, 401, Duration::from_secs(13))?;
+    // Each worker looks once a second.
+    sleep(Duration::from_millis(1500));
+    phase.store(GONE, Ordering::Release);
+    sleep(Duration::from_millis(500));
     world.expect("the new key alone", new, 200)?;
     Ok(bound)
 }
 
-/// Calls until it is done. Its token is good until its key is gone, and never again.
+/// Calls until it is done.
 fn old_client(
     mut client: Client,
     request: &[u8],
     done: &AtomicBool,
-    gone: &AtomicBool,
+    phase: &AtomicUsize,
     calls: &AtomicUsize,
 ) -> Result<(), String> {
-    let mut last = 200;
+    let mut last = 0;
     while !done.load(Ordering::Acquire) {
-        let may_go = gone.load(Ordering::Acquire);
-        let found = client.send(request)?;
+        let before = phase.load(Ordering::Acquire);
+        let found = usize::from(client.send(request)?);
         calls.fetch_add(1, Ordering::Relaxed);
-        // Between the question and the answer it may have gone.
-        let may_go = may_go || gone.load(Ordering::Acquire);
-        match (last, found) {
-            (200, 200) | (401, 401) => {}
-            (200, 401) if may_go => last = 401,
-            _ => return Err(format!("expected {last}, found {found}")),
+        // Between the question and the answer it may have changed.
+        let is_expected = [before, phase.load(Ordering::Acquire)].iter().any(|phase| [GOING, found].contains(phase));
+        if !is_expected || ![KNOWN, GONE].contains(&found) {
+            return Err(format!("expected {before}, found {found}"));
         }
+        last = found;
         sleep(Duration::from_millis(2));
     }
-    if last == 401 { Ok(()) } else { Err("a token was good after its key was gone".into()) }
+    if last == GONE { Ok(()) } else { Err("a token was good after its key was gone".into()) }
 }
 
 /// 10,000 tokens, each of another unknown key.
