@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn every_algorithm_is_verified_by_the_key_in_the_proof() {
+    fn another_kind_of_key_proves_as_well() {
         let key = Ed25519KeyPair::generate();
         let (_, payload) = parts(&ES256KeyPair::generate());
         let jwk: Value = serde_json::from_str(&key.public_key().to_jwk()).unwrap();
