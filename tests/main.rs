@@ -34,6 +34,7 @@ mod key_server;
 mod keys;
 mod native;
 mod process;
+mod proofs;
 mod properties;
 mod rego;
 mod reload;
@@ -71,6 +72,7 @@ fn main() {
     trials.extend(frames::trials());
     trials.extend(cors::trials());
     trials.extend(reload::trials());
+    trials.extend(proofs::trials());
     trials.extend(trap::trials());
     trials.extend(sources::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);

@@ -93,7 +93,7 @@ pub(crate) fn bytes(request: &Request) -> Vec<u8> {
     crate::client::writes(crate::case::Run::H1, request).concat()
 }
 
-fn status(message: &Message) -> u16 {
+pub(crate) fn status(message: &Message) -> u16 {
     message.start.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default()
 }
 
