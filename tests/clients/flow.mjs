@@ -5,7 +5,7 @@
 //
 // It reads a document, waits, changes it, which takes another scope, unless --only-read, and reads it again. With
 // --online it asks for no refresh token. With --dpop the tokens are bound to a key of the client, and the script then
-// tries to use one without the key. `v1` is @modelcontextprotocol/sdk, the others are modes of
+// tries to use one without the key, and a proof twice. `v1` is @modelcontextprotocol/sdk, the others are modes of
 // @modelcontextprotocol/client.
 // flows.py says what to expect, and does the same with the Python client.
 
@@ -43,9 +43,11 @@ const members = (names, found) =>
   Object.fromEntries(names.filter((name) => found?.[name] !== undefined).map((name) => [name, found[name]]));
 
 const steps = [];
+let last;
 const noting = (by) => async (input, init) => {
   const request = new Request(input, init);
   const sent = request.body ? await request.clone().text() : '';
+  if (request.headers.has('dpop')) last = request.clone();
   const response = await fetch(request);
   const json = request.headers.get('content-type') === 'application/json';
   const message = json && sent ? JSON.parse(sent) : {};
@@ -168,6 +170,7 @@ if (session) {
     body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'ping' }),
   });
   found.stolen = stolen.status;
+  found.replayed = (await fetch(last)).status;
 }
 version = client.getNegotiatedProtocolVersion?.() ?? version;
 if (version < '2026') await transport.terminateSession();

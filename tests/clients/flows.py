@@ -434,7 +434,10 @@ def bound(mode: str, version: str, path: str) -> Flow:
         yield "types of the tokens", ["DPoP"] * 2, told(steps, "token", "token_type")
         schemes = {step.scheme for step in steps if step.kind.startswith("mcp") and step.scheme}
         yield "schemes of the credentials", {"DPoP"}, schemes
-        yield "status of the token without its key", 401, found["stolen"]
+        yield "statuses of a token without its key, and of a proof used twice", (401, 401), (
+            found["stolen"],
+            found["replayed"],
+        )
         yield from reached(stack, before, client_id=told(steps, "register", "client_id")[0])
 
     return flow
@@ -531,6 +534,7 @@ FLOWS: dict[str, Flow] = {
     "bound tokens, typescript 2, modern": bound("auto", MODERN, "/mcp"),
     "bound tokens, typescript 2, legacy": bound("legacy", LEGACY, "/mcp"),
     "bound tokens with a nonce, typescript 2": bound("auto", MODERN, "/bound"),
+    "bound tokens, opaque, typescript 2": bound("auto", MODERN, "/opaque"),
     "a token for another resource": foreign,
     "no PKCE": without_pkce,
     # In this order: the gate is made to look once in a while only, by a token of a key that is gone as well.
