@@ -14,6 +14,7 @@ import base64
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 import json
 import secrets
 import shutil
@@ -25,7 +26,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import httpx2
 import yaml
@@ -193,7 +194,7 @@ def run(stack: Flows, path: str, user: str, language: str, mode: str, *options: 
 
 async def python(url: str, user: str, mode: str, *options: str) -> Found:
     """The same as flow.mjs."""
-    given = dict(zip(options, options[1:]))
+    given = dict(itertools.pairwise(options))
     document = given.get("--document", "q3-report")
     steps: list[Step] = []
     found: Found = {"client": PY}
@@ -460,6 +461,7 @@ def introspected(stack: Flows) -> Expectations:
     answer = call_with(stack, "/opaque", storage.tokens.access_token)
     challenge = f'Bearer error="invalid_token", resource_metadata="{stack.metadata}/opaque", scope="mcp:read"'
     yield "answer to the revoked token", (401, challenge), (answer.status, answer.headers.get("www-authenticate"))
+    yield "logs with the token in them", [], leaks(stack, storage.tokens.access_token)
     yield "status of nobody's token", 401, call_with(stack, "/opaque", "A" * 43).status
     yield "calls that reached the server", 0, len(arrived(stack)) - before
 
@@ -536,9 +538,9 @@ FLOWS: dict[str, Flow] = {
 }
 
 
-def leaks(stack: Flows) -> list[str]:
-    """Logs in which something stands that looks like a JWT."""
-    return [log.name for log in sorted(stack.directory.glob("*.log")) if "eyJ" in log.read_text(errors="replace")]
+def leaks(stack: Flows, token: str = "eyJ") -> list[str]:
+    """Logs in which a token stands, or anything that looks like a JWT."""
+    return [log.name for log in sorted(stack.directory.glob("*.log")) if token in log.read_text(errors="replace")]
 
 
 def problems(stack: Flows, flow: Flow) -> list[str]:
