@@ -62,6 +62,7 @@ fn fields_agree() -> Result<(), String> {
     whole["resources"][0]["denials"] = json!({});
     whole["resources"][0]["limits"] = json!({});
     whole["resources"][0]["metadata"] = json!({});
+    whole["resources"][0]["dpop"] = json!({});
     whole["issuers"][0]["claims"] = json!({});
     whole["issuers"][0]["revoked"] = json!({});
     whole["issuers"][0]["introspection"] =
@@ -79,6 +80,7 @@ fn fields_agree() -> Result<(), String> {
         ("/resources/0/denials", "resources[].denials."),
         ("/resources/0/limits", "resources[].limits."),
         ("/resources/0/metadata", "resources[].metadata."),
+        ("/resources/0/dpop", "resources[].dpop."),
         ("/resources/0/versions", "resources[].versions."),
         ("/resources/0/extensions", "resources[].extensions."),
         ("/issuers/0", "issuers[]."),
