@@ -6,8 +6,14 @@
 //!   "given": {"policy": {"mode": "shadow"}},       a merge patch (RFC 7386) over the configuration of envoy/filter.yaml
 //!   "token": {"sub": "bob", "exp": "now+300"},     a merge patch over alice's claims; null: no token;
 //!                                                  {"raw": "..."}: this text; {"payload": "..."}: this JSON, signed
-//!   "token_header": {"typ": "JWT"},                a merge patch over the token's header
-//!   "sign_with": "es256",                          or rs256, eddsa, other (a key that nobody knows), client, none
+//!                                                  ({"payload_bytes": "..."}: each character is one byte)
+//!   "token_header": {"typ": "JWT"},                a merge patch over the token's header; {"raw": "..."}: this text;
+//!                                                  {"bytes": "..."}; "jwk": "{jwk}" is the key that signs
+//!   "sign_with": "es256",                          or rs256, ps256, eddsa, other (a key that nobody knows), client, none;
+//!                                                  {"hmac": "rsa_pem"}: HS256 with what everybody knows as its secret
+//!   "token_text": "{header}.{payload}.{signature}", put together from pieces, which may be `{last.…}`, of the token
+//!                                                  before; `{…^7}` has bit 7 flipped, `{…~}` other bits at its end that
+//!                                                  do not count, and `{…/}` is in the other alphabet of base64
 //!   "dpop": {"htm": "GET"},                        a merge patch over the claims of a good proof of possession (RFC
 //!                                                  9449) for this token and request; null: no proof; {"raw": "..."}
 //!   "dpop_header": {"typ": "JWT"},                 a merge patch over the proof's header
@@ -57,6 +63,7 @@ use serde_json::{Map, Value, json};
 
 use crate::check::Outcome;
 use crate::keys::{Keys, Proof, Signer, sealed};
+use crate::token::Recipe;
 
 /// The resource's authority as the files say it; Envoy gets ports of its own.
 pub(crate) const AUTHORITY: &str = "127.0.0.1:10000";
@@ -107,6 +114,7 @@ pub(crate) struct Step {
     #[serde(default, deserialize_with = "present")]
     token: Option<Value>,
     token_header: Option<Value>,
+    token_text: Option<String>,
     sign_with: Option<Signer>,
     #[serde(default, deserialize_with = "present")]
     dpop: Option<Value>,
@@ -164,21 +172,21 @@ struct RequestSpec {
 
 #[derive(Clone, Deserialize)]
 #[serde(untagged)]
-enum HeaderValue {
+pub(crate) enum HeaderValue {
     Text(String),
     Long(Repeats),
 }
 
 #[derive(Clone, Deserialize)]
 #[serde(untagged)]
-enum Repeats {
+pub(crate) enum Repeats {
     One(Repeat),
     Many(Vec<Repeat>),
 }
 
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Repeat {
+pub(crate) struct Repeat {
     #[serde(default)]
     before: String,
     text: String,
@@ -365,6 +373,10 @@ impl Step {
         self.runs.as_ref().is_none_or(|runs| runs.contains(&run))
     }
 
+    fn makes_token(&self) -> bool {
+        self.token.is_some() || self.token_header.is_some() || self.token_text.is_some() || self.sign_with.is_some()
+    }
+
     /// Which one it is, for a problem.
     pub(crate) fn label(&self, index: usize) -> String {
         match &self.each {
@@ -383,8 +395,16 @@ impl Session {
 
     /// The request of a step, its token made at `now`.
     pub(crate) fn request(&mut self, step: &Step, keys: &Keys, authority: &str, now: u64) -> Request {
-        if step.token.is_some() || step.token_header.is_some() || step.sign_with.is_some() || self.token.is_none() {
-            self.token = Some(make_token(step, keys, authority, now));
+        if step.makes_token() || self.token.is_none() {
+            let last = self.token.take().flatten();
+            let recipe = Recipe {
+                token: step.token.as_ref(),
+                header: step.token_header.as_ref(),
+                text: step.token_text.as_deref(),
+                signer: step.sign_with.unwrap_or_default(),
+                last: last.as_deref(),
+            };
+            self.token = Some(recipe.make(keys, authority, now));
         }
         if let Some(request) = &step.request {
             self.request = request.clone();
@@ -487,36 +507,8 @@ pub(crate) fn alice(resource: &str) -> Owner<'_> {
 }
 
 /// Each character as one byte.
-fn bytes(text: &str) -> Vec<u8> {
+pub(crate) fn bytes(text: &str) -> Vec<u8> {
     text.chars().map(|c| u8::try_from(c).expect("one byte")).collect()
-}
-
-fn make_token(step: &Step, keys: &Keys, authority: &str, now: u64) -> Option<String> {
-    let given = step.token.clone().unwrap_or_else(|| json!({}));
-    let payload = match &given {
-        Value::Null => return None,
-        Value::Object(token) if token.len() == 1 && token.contains_key("raw") => {
-            return Some(token["raw"].as_str().unwrap().to_owned());
-        }
-        Value::Object(token) if token.len() == 1 && token.contains_key("payload") => {
-            at_text(token["payload"].as_str().unwrap(), now)
-        }
-        given => {
-            let mut claims = json!({
-                "iss": "https://as.example.com", "aud": format!("http://{authority}/mcp"), "sub": "alice", "client_id": "client-1",
-                "iat": "now", "exp": "now+300", "jti": keys.unique(), "scope": "mcp:read", "roles": ["editor"],
-            });
-            merge(&mut claims, given);
-            at_text(&claims.to_string(), now)
-        }
-    };
-    let payload = payload.replace("{jkt}", &keys.thumbprint());
-    let signer = step.sign_with.unwrap_or_default();
-    let mut header = json!({"typ": "at+jwt", "alg": signer.algorithm(), "kid": signer.kid()});
-    if let Some(patch) = &step.token_header {
-        merge(&mut header, patch);
-    }
-    Some(keys.sign(signer, &header.to_string(), &payload))
 }
 
 impl Repeats {
@@ -531,7 +523,7 @@ impl Repeats {
 }
 
 impl HeaderValue {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
             Self::Long(repeats) => repeats.text(),

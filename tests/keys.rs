@@ -7,7 +7,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jwt_simple::prelude::{
-    ECDSAP256KeyPairLike as _, ES256KeyPair, Ed25519KeyPair, EdDSAKeyPairLike as _, RS256KeyPair, RSAKeyPairLike as _,
+    ECDSAP256KeyPairLike as _, ECDSAP256PublicKeyLike as _, ES256KeyPair, Ed25519KeyPair, EdDSAKeyPairLike as _,
+    RS256KeyPair, RSAKeyPairLike as _,
 };
 use jwt_simple::reexports::ct_codecs::{Base64, Base64UrlSafeNoPadding, Decoder as _, Encoder as _};
 use mcp_gate::config::Surroundings;
@@ -29,6 +30,10 @@ pub(crate) enum Signer {
     Eddsa,
     /// An ES256 key that the configuration does not have, under the name of the one it has.
     Other,
+    /// The RSA key, with the other padding.
+    Ps256,
+    /// HS256, with what everybody knows as the secret.
+    Hmac(Public),
     /// The ES256 key of the client, which signs its proofs.
     Client,
     /// Nobody: the signature is empty.
@@ -40,6 +45,8 @@ impl Signer {
         match self {
             Self::Es256 | Self::Other | Self::Client => "ES256",
             Self::Rs256 => "RS256",
+            Self::Ps256 => "PS256",
+            Self::Hmac(_) => "HS256",
             Self::Eddsa => "EdDSA",
             Self::None => "none",
         }
@@ -48,10 +55,25 @@ impl Signer {
     pub(crate) fn kid(self) -> &'static str {
         match self {
             Self::Es256 | Self::Other | Self::Client | Self::None => "es256",
-            Self::Rs256 => "rs256",
+            Self::Hmac(Public::EcPoint) => "es256",
+            Self::Rs256 | Self::Ps256 | Self::Hmac(_) => "rs256",
             Self::Eddsa => "eddsa",
         }
     }
+}
+
+/// What everybody knows, in a form that some verifier has taken for a secret.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Public {
+    RsaPem,
+    RsaDer,
+    RsaModulus,
+    /// The modulus as it stands in the JWK.
+    RsaN,
+    EcPoint,
+    Jwks,
+    Nothing,
 }
 
 /// The session id that somebody has, for one of the server's: under key 1, or 2, the old one.
@@ -115,26 +137,32 @@ impl Keys {
     }
 
     /// A compact JWS of these very texts.
-    pub(crate) fn sign(&self, signer: Signer, header: &str, payload: &str) -> String {
+    pub(crate) fn sign(&self, signer: Signer, header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
         let encode = |bytes: &[u8]| Base64UrlSafeNoPadding::encode_to_string(bytes).unwrap();
-        let signed = format!("{}.{}", encode(header.as_bytes()), encode(payload.as_bytes()));
+        let signed = format!("{}.{}", encode(header.as_ref()), encode(payload.as_ref()));
         let ecdsa = |key: &ES256KeyPair| -> Vec<u8> {
             let signature: p256::ecdsa::Signature = key.key_pair().as_ref().sign(signed.as_bytes());
             signature.to_vec()
         };
+        let is_pss = matches!(signer, Signer::Ps256);
         let signature = match signer {
             Signer::Es256 => ecdsa(&self.es256),
             Signer::Other => ecdsa(&self.other),
             Signer::Client => ecdsa(&self.client),
-            Signer::Rs256 => {
+            Signer::Rs256 | Signer::Ps256 => {
                 let key = superboring::pkey::PKey::from_rsa(self.rs256.key_pair().as_ref().clone()).unwrap();
                 let mut signer =
                     superboring::sign::Signer::new(superboring::hash::MessageDigest::sha256(), &key).unwrap();
-                signer.set_rsa_padding(superboring::rsa::Padding::PKCS1).unwrap();
+                let padding = match is_pss {
+                    true => superboring::rsa::Padding::PKCS1_PSS,
+                    false => superboring::rsa::Padding::PKCS1,
+                };
+                signer.set_rsa_padding(padding).unwrap();
                 signer.update(signed.as_bytes()).unwrap();
                 signer.sign_to_vec().unwrap()
             }
             Signer::Eddsa => self.eddsa.key_pair().as_ref().sk.sign(signed.as_bytes(), None).to_vec(),
+            Signer::Hmac(secret) => hmac_sha256::HMAC::mac(&signed, self.known(secret)).to_vec(),
             Signer::None => Vec::new(),
         };
         format!("{signed}.{}", encode(&signature))
@@ -194,13 +222,30 @@ impl Keys {
         filter
     }
 
+    fn known(&self, secret: Public) -> Vec<u8> {
+        let rsa = self.rs256.public_key();
+        let n = self.public(Signer::Rs256)["n"].as_str().unwrap().to_owned();
+        match secret {
+            Public::RsaPem => rsa.to_pem().unwrap().into_bytes(),
+            Public::RsaDer => rsa.to_der().unwrap(),
+            Public::RsaModulus => Base64UrlSafeNoPadding::decode_to_vec(&n, None).unwrap(),
+            Public::RsaN => n.into_bytes(),
+            Public::EcPoint => self.es256.public_key().public_key().to_bytes_uncompressed(),
+            Public::Jwks => {
+                let keys = ["es256", "rs256", "eddsa"].map(|name| self.jwk(name));
+                json!({"keys": keys}).to_string().into_bytes()
+            }
+            Public::Nothing => Vec::new(),
+        }
+    }
+
     /// The public key of a signer, without its name.
-    fn public(&self, signer: Signer) -> Value {
+    pub(crate) fn public(&self, signer: Signer) -> Value {
         let jwk = match signer {
             Signer::Es256 | Signer::None => self.es256.public_key().to_jwk(),
             Signer::Other => self.other.public_key().to_jwk(),
             Signer::Client => self.client.public_key().to_jwk(),
-            Signer::Rs256 => self.rs256.public_key().to_jwk(),
+            Signer::Rs256 | Signer::Ps256 | Signer::Hmac(_) => self.rs256.public_key().to_jwk(),
             Signer::Eddsa => self.eddsa.public_key().to_jwk(),
         };
         serde_json::from_str(&jwk).unwrap()

@@ -43,6 +43,7 @@ mod shipped;
 mod sources;
 mod stateful;
 mod streams;
+mod token;
 mod trap;
 mod upstream;
 mod wire;
