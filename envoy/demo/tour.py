@@ -528,7 +528,7 @@ def whole_flow(stack: Stack) -> None:
     heading("A client that knows the URL and nothing else, and an authorization server that the gate is told to trust")
     import oauth
 
-    wait_for(lambda: issuer.jwks(stack.issuer), f"the authorization server; see {shown(stack.log('issuer'))}", 20)
+    wait_for(lambda: issuer.jwks(stack.issuer), f"the authorization server; see {shown(stack.log('issuer'))}", 60)
     url = issuer.url(stack.issuer)
     good = stack.filter_yaml.read_text()
     # Clients take the first.

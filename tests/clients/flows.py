@@ -123,7 +123,7 @@ def running() -> Iterator[Flows]:
         started.append(start([*server, "--log", str(stack.log("requests"))], stack.log("server")))
         asked = issuer.command(authorization, resources, users=USERS, log=stack.log("asked"))
         started.append(start(asked, stack.log("issuer"), environment))
-        wait_for(lambda: issuer.jwks(authorization), "the authorization server; see its issuer.log", seconds=20)
+        wait_for(lambda: issuer.jwks(authorization), "the authorization server; see its issuer.log", seconds=60)
         write_filter(stack)
         options = ["--concurrency", "2", "--disable-hot-restart", "--file-flush-interval-msec", "50"]
         stack.envoy = start([*command, "-c", lay_out.shown(config), *options], stack.log("envoy"), environment)
@@ -366,7 +366,7 @@ def rotation(stack: Flows) -> Expectations:
     first_token, second_token = asyncio.run(go())
     seconds = time.monotonic() - began
     yield "results of the calls", {results[0]}, set(results)
-    yield "as many calls as should have been", True, len(results) > 20 * FETCHED
+    yield "as many calls as should have been", True, len(results) > 10 * FETCHED
     yield "the same key for the tokens of both", False, kid(first_token) == kid(second_token)
     # The one whose key is gone gets another token, and nobody notices.
     yield "way of the client from before", [*FIRST, "mcp 401", *FIRST[1:3], *FIRST[-3:]], way(before)
@@ -390,7 +390,7 @@ def rotation_at_once(stack: Flows) -> Expectations:
     def taken() -> bool:
         return all(call_with(stack, "/mcp", storage.tokens.access_token).status == 200 for _ in range(12))
 
-    yield "within 3 seconds", True, wait_for(taken, "the gate to take a token of the new key", seconds=40) < 3
+    yield "before the usual time", True, wait_for(taken, "a token of the new key to be taken", 40) < REFRESH / 2
     yield "fetches of the keys", 1, len(lines_of(stack, "/jwks")) - before
 
 
@@ -551,7 +551,7 @@ def problems(stack: Flows, flow: Flow) -> list[str]:
             for what, expected, found in [*flow(stack), ("logs with a token in them", [], leaks(stack))]
             if expected != found
         ]
-    except (Failed, TimeoutError, KeyError, ValueError, ExceptionGroup) as error:
+    except Exception as error:  # what it is, is the result
         return [f"{type(error).__name__}: {error}"]
 
 
