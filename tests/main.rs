@@ -17,6 +17,7 @@
 
 mod answers;
 mod case;
+mod certificates;
 mod check;
 mod client;
 mod command;
@@ -74,6 +75,7 @@ fn main() {
     trials.extend(cors::trials());
     trials.extend(reload::trials());
     trials.extend(proofs::trials());
+    trials.extend(certificates::trials());
     trials.extend(trap::trials());
     trials.extend(sources::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
