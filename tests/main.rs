@@ -31,6 +31,7 @@ mod framing;
 mod issuers;
 mod jose;
 mod json_suite;
+mod key_life;
 mod key_server;
 mod keys;
 mod native;
@@ -77,6 +78,7 @@ fn main() {
     trials.extend(proofs::trials());
     trials.extend(certificates::trials());
     trials.extend(trap::trials());
+    trials.extend(key_life::trials());
     trials.extend(sources::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     envoy::close();
