@@ -58,10 +58,19 @@ struct Shared {
     streams: RefCell<BTreeSet<(SystemTime, u32)>>,
 }
 
-impl Root {
-    fn new() -> Self {
+thread_local! {
+    /// What the host proved, once in the life of a worker's module: a configuration that
+    /// is pushed does not wait for it.
+    static CRYPTO: Crypto = {
         let crypto = Crypto::new(Some(host_verify));
         report_crypto(&crypto);
+        crypto
+    };
+}
+
+impl Root {
+    fn new() -> Self {
+        let crypto = CRYPTO.with(Crypto::clone);
         let count = Cell::new(rand::random());
         let (counters, streams) = (RefCell::default(), RefCell::default());
         let shared = Rc::new(Shared { seed: rand::random(), count, counters, crypto, streams });
@@ -468,7 +477,7 @@ fn host_verify(hash: &str, spki: &[u8], signature: &[u8], text: &[u8]) -> Option
     Some(answer.is_some_and(|answer| answer == [0x08, 1]))
 }
 
-/// Says who verifies which signatures, once in the life of a worker's module.
+/// Says who verifies which signatures.
 fn report_crypto(crypto: &Crypto) {
     let (host, module): (Vec<_>, Vec<_>) =
         Algorithm::ALL.into_iter().partition(|algorithm| crypto.proven().any(|proven| proven == *algorithm));

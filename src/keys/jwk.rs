@@ -164,14 +164,17 @@ fn rsa(jwk: &Value) -> Result<Material, String> {
 }
 
 /// The primes below 168, without 2.
-const PRIMES: [u32; 38] = [
+const PRIMES: [u64; 38] = [
     3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109,
     113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
 ];
 
-/// A number modulo each of [`PRIMES`].
-fn residues(number: &[u8]) -> impl Iterator<Item = (u32, u32)> {
-    let residue = |prime| number.iter().fold(0, |rest, byte| (rest << 8 | u32::from(*byte)) % prime);
+/// A number modulo each of [`PRIMES`]. By four bytes at a time: a proof of possession
+/// brings its key with each request.
+fn residues(number: &[u8]) -> impl Iterator<Item = (u64, u64)> {
+    let word = |bytes: &[u8]| bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    let words: Vec<u64> = number.rchunks(4).rev().map(word).collect();
+    let residue = move |prime| words.iter().fold(0, |rest, word| (rest << 32 | word) % prime);
     PRIMES.into_iter().map(move |prime| (prime, residue(prime)))
 }
 
@@ -180,7 +183,7 @@ fn residues(number: &[u8]) -> impl Iterator<Item = (u32, u32)> {
 fn has_fingerprint_of_roca(modulus: &[u8]) -> bool {
     residues(modulus).all(|(prime, residue)| {
         let powers = std::iter::successors(Some(1), |power| Some(power * 65537 % prime));
-        powers.take(prime as usize).any(|power| power == residue)
+        (0..prime).zip(powers).any(|(_, power)| power == residue)
     })
 }
 
