@@ -17,9 +17,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CATALOGUE = Path(os.environ.get("MCP_GATE_THREATS") or ROOT.parent / "shared/reference/threats.md")
-IDENTIFIER = r"(?:INV|JSON|HTTP|RPC|SESS|PW)-[0-9]+"
+IDENTIFIER = r"(?:INV|JSON|HTTP|RPC|SESS|JWT|JWK|PW)-[0-9]+"
 # The sections whose rows are in tests/threats.json so far.
-SECTIONS = ("0.1", "1", "2", "5")
+SECTIONS = ("0.1", "1", "2", "3", "5")
 REASONS = ("waits", "not_applicable")
 
 
