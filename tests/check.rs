@@ -1,6 +1,6 @@
 //! Holds what happened to a request against what a case expects.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::case::{Expect, Forward, Reply, Request, Step};
 
@@ -168,6 +168,11 @@ impl Check {
                 self.equal("`code`", &code, &body["code"]);
                 self.equal("`decision_id`", &decision, &body["decision_id"]);
                 self.members("body", &expected.body, Some(&body));
+                if credential {
+                    let message = "a valid access token is required";
+                    let same = json!({"code": code, "message": message, "decision_id": decision});
+                    self.equal("the one answer to all of these", &same, &body);
+                }
             }
         }
     }

@@ -15,6 +15,7 @@ use crate::case::{AUTHORITY, Expect, FRAMINGS, File, Request, Session, merge};
 use crate::check::Outcome;
 use crate::keys::{Keys, surroundings};
 use crate::native::{NOW, exchange};
+use crate::token::spoil;
 
 pub(crate) fn trials(files: &[File]) -> Vec<Trial> {
     let trial =
@@ -26,6 +27,7 @@ pub(crate) fn trials(files: &[File]) -> Vec<Trial> {
         trial("native/INV-5 whatever fails, nothing is forwarded", whatever_fails),
         trial("native/INV-7 nothing taken away makes a denial a permit", nothing_taken_away),
         trial("native/INV-8 what only looks like a remembered token is refused", looks_like_a_token),
+        trial("native/JWT-36 every bit of a token counts", every_bit),
         trial("native/INV-10 no body costs out of proportion to its size", cost_of_bodies),
         trial("native/JSON-37 names that collide cost what others do", cost_of_collisions),
     ]
@@ -315,6 +317,35 @@ fn looks_like_a_token() -> Result<(), String> {
         true => Ok(()),
         false => Err("expected the token itself to be good still".into()),
     }
+}
+
+/// Each in turn flipped, in a token that was never sent as it is.
+fn every_bit() -> Result<(), String> {
+    let gate = gate(&json!({}))?;
+    let mut tried = 0;
+    for (signer, pieces) in [("es256", &[0, 1, 2][..]), ("rs256", &[2][..]), ("eddsa", &[2][..])] {
+        let good = request(&json!({"sign_with": signer}));
+        let place = good.headers.iter().position(|(name, _)| name == "authorization").ok_or("no token")?;
+        let token = String::from_utf8_lossy(&good.headers[place].1).replace("Bearer ", "");
+        for piece in pieces {
+            let parts: Vec<_> = token.split('.').collect();
+            for bit in 0..parts[*piece].len() * 6 / 8 * 8 {
+                let spoilt = spoil(parts[*piece], &format!("^{bit}"));
+                let mut parts = parts.clone();
+                parts[*piece] = &spoilt;
+                let mut request = good.clone();
+                request.headers[place].1 = format!("Bearer {}", parts.join(".")).into_bytes();
+                if !matches!(ask(Some(&gate), &request)?, Outcome::Reply { status: 401, .. }) {
+                    return Err(format!("{signer}, piece {piece}, bit {bit}: expected 401"));
+                }
+                tried += 1;
+            }
+        }
+        if !is_forward(&ask(Some(&gate), &good)?) {
+            return Err(format!("{signer}: expected the token itself to be good"));
+        }
+    }
+    if tried > 4000 { Ok(()) } else { Err(format!("expected more than 4000 bits, found {tried}")) }
 }
 
 /// The shortest time of some readings.

@@ -117,7 +117,7 @@ fn pieces(token: &str) -> [&str; 3] {
 }
 
 /// `^7`: with bit 7 flipped; `~`: with other bits where none count; `/`: in the other alphabet.
-fn spoil(piece: &str, how: &str) -> String {
+pub(crate) fn spoil(piece: &str, how: &str) -> String {
     match how.split_at(how.len().min(1)) {
         ("", _) => piece.to_owned(),
         ("^", bit) => {
