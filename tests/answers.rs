@@ -15,7 +15,7 @@ use mcp_gate::policy::Peer;
 use serde_json::{Value, json};
 
 use crate::case::{AUTHORITY, Request, Run, SESSION, alice, merge};
-use crate::client::writes;
+use crate::client::{self, writes};
 use crate::keys::{sealed, surroundings};
 use crate::native::{self, NOW};
 use crate::process::PATIENCE;
@@ -28,6 +28,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("SESS-08 a stream ends with its token", ended),
         trial("SESS-08 a message that comes late is not cut", late),
+        trial("SESS-08 PW-12 after a trap nothing more comes in a stream that was open", trapped),
         trial("SESS-01 SESS-08 SESS-11 what becomes of an answer, to the second", natively),
     ]
 }
@@ -109,6 +110,54 @@ fn late() -> Result<(), String> {
         }
     }
     world.no_trap()
+}
+
+/// A module that trapped looks at no time. Envoy lets no further piece pass it: a stream
+/// in which something comes is over, one in which nothing comes stays empty until
+/// Envoy's idle limit.
+fn trapped() -> Result<(), String> {
+    let mut world = World::start_trapping()?;
+    let (token, _) = brief(300);
+    let port = world.envoy.port;
+    let mut streams = Vec::new();
+    for way in WAYS {
+        for test in ["pause", "ticks"] {
+            let request = world.request("GET", &[("x-test", test)], call(), &token);
+            let read = move || if way == Run::H1 { read_h1(port, &request) } else { read_h2(port, &request) };
+            streams.push((way, test, thread::spawn(move || read().map(|text| (text, SystemTime::now())))));
+        }
+    }
+    let (count, mut seen) = (streams.len(), 0);
+    let server = &world.server;
+    world.envoy.wait_until("the streams are open", |_| {
+        seen += server.take().len();
+        seen >= count
+    })?;
+    // Their answers have begun by then.
+    thread::sleep(Duration::from_millis(500));
+    let request = world.request("POST", &[("x-trap", "headers")], call(), &token);
+    let answer = client::send(port, Run::H1, &request)?.ok_or("no answer")?;
+    if answer.status != 503 {
+        return Err(format!("the trap: found {}", answer.status));
+    }
+    // Another one serves in its place; it does not know them. Envoy waits a second before it is there.
+    let served = (0..3).any(|_| {
+        thread::sleep(Duration::from_millis(1500));
+        let request = world.request("POST", &[], call(), &token);
+        matches!(client::send(port, Run::H1, &request), Ok(Some(answer)) if answer.status == 400)
+    });
+    if !served {
+        return Err("the gate does not come back".into());
+    }
+    for (way, test, stream) in streams {
+        let (text, end) = stream.join().unwrap().map_err(|error| format!("{way:?}, {test}: {error}"))?;
+        let pieces = text.matches("data: {}").count();
+        // Of the one that pauses, the first piece alone came before the trap.
+        if pieces == 0 || (test == "pause" && pieces > 1) {
+            return Err(format!("{way:?}, {test}: ended at {end:?} after {pieces} pieces"));
+        }
+    }
+    Ok(())
 }
 
 /// The same without Envoy: each kind of answer to each kind of request.

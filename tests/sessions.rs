@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::case::{Request, Run, Session, alice, merge};
 use crate::client;
 use crate::keys::{Keys, sealed};
-use crate::process::{Envoy, PATIENCE, Setting, free_port};
+use crate::process::{Envoy, PATIENCE, Setting, free_port, trapping_module};
 use crate::stateful::{Stateful, value};
 
 /// HTTP/1.1 and HTTP/2.
@@ -47,6 +47,22 @@ impl World {
     /// An Envoy with two resources and two issuers, and a policy that allows.
     pub(crate) fn start(given: &Value) -> Result<Self, String> {
         Self::start_before(Stateful::start(), given, 1)
+    }
+
+    /// One of the module that traps when it is asked to (`tests/trap.rs`).
+    pub(crate) fn start_trapping() -> Result<Self, String> {
+        let module = trapping_module()?;
+        let (server, port) = (Stateful::start(), free_port());
+        let authority = format!("127.0.0.1:{port}");
+        let configuration = configuration(&json!({}), &authority);
+        let setting =
+            Setting { port, upstream: server.port(), configuration: &configuration, workers: 1, clusters: &[] };
+        let mut envoy = Envoy::launch_changed(&setting, |_, filter| {
+            let place = "/resources/0/typed_config/config/vm_config/code/local/filename";
+            *filter.pointer_mut(place).unwrap() = module.to_str().unwrap().into();
+        })?;
+        envoy.wait_ready()?;
+        Ok(Self { envoy, server, authority })
     }
 
     fn start_before(server: Stateful, given: &Value, workers: usize) -> Result<Self, String> {

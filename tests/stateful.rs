@@ -4,7 +4,8 @@
 //!
 //! `x-test` in a request asks for what no good server does: `id=TEXT` answers with
 //! this session id, `ids` with two, `stream` with a stream in which nothing comes,
-//! `ticks` with one in which something does, `late` with an answer after two seconds.
+//! `ticks` with one in which something does, `pause` with one in which something does
+//! after eight seconds, `late` with an answer after two seconds.
 
 use std::collections::HashSet;
 use std::io::{Read as _, Write as _};
@@ -111,8 +112,14 @@ fn answer(connection: &mut TcpStream, message: &Message, state: &State) -> bool 
     if test == "late" {
         thread::sleep(Duration::from_secs(2));
     }
-    if test == "stream" || test == "ticks" {
-        return stream(connection, session.as_deref(), test == "ticks", state);
+    let silence = match test.as_str() {
+        "stream" => Some(usize::MAX),
+        "pause" => Some(80),
+        "ticks" => Some(0),
+        _ => None,
+    };
+    if let Some(silence) = silence {
+        return stream(connection, session.as_deref(), silence, state);
     }
     if body["method"] == "initialize" && session.is_none() {
         let mut count = state.count.lock().unwrap();
@@ -130,7 +137,7 @@ fn answer(connection: &mut TcpStream, message: &Message, state: &State) -> bool 
         return reply(connection, 404, &[], &error(-32001, "Session not found"));
     }
     match message.start.split(' ').next() {
-        Some("GET") => stream(connection, Some(&session), false, state),
+        Some("GET") => stream(connection, Some(&session), usize::MAX, state),
         Some("DELETE") => {
             state.sessions.lock().unwrap().remove(&session);
             reply(connection, 200, &[], &Value::Null)
@@ -149,8 +156,8 @@ fn reply(connection: &mut TcpStream, status: u16, sessions: &[&str], body: &Valu
     connection.write_all(head.as_bytes()).is_ok()
 }
 
-/// One event, and then none or one every tenth of a second, until the other side closes.
-fn stream(connection: &mut TcpStream, session: Option<&str>, ticks: bool, state: &State) -> bool {
+/// One event, and after so many tenths of a second one in each, until the other side closes.
+fn stream(connection: &mut TcpStream, session: Option<&str>, silence: usize, state: &State) -> bool {
     let session = session.map(|id| format!("mcp-session-id: {id}\r\n")).unwrap_or_default();
     let head =
         format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n{session}transfer-encoding: chunked\r\n\r\n");
@@ -161,8 +168,8 @@ fn stream(connection: &mut TcpStream, session: Option<&str>, ticks: bool, state:
     }
     connection.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
     // Longer than any trial waits.
-    for _ in 0..600 {
-        if ticks && connection.write_all(chunk.as_bytes()).is_err() {
+    for tenth in 0..600 {
+        if tenth >= silence && connection.write_all(chunk.as_bytes()).is_err() {
             break;
         }
         match connection.read(&mut [0; 1024]) {
