@@ -1,4 +1,5 @@
-//! Tokens that are bound to a certificate, through a real Envoy that speaks TLS.
+//! Tokens that are bound to a certificate, through a real Envoy that speaks TLS, and keys
+//! that are fetched over it.
 //!
 //! The client is Envoy, too: beside the gate's listener it has one for each client,
 //! which passes bytes on over TLS, with that client's certificate or with none.
@@ -13,15 +14,21 @@ use p256::ecdsa::signature::Signer as _;
 use serde_json::{Value, json};
 
 use crate::case::Session;
+use crate::fetching;
+use crate::key_server::{Answer, KeyServer};
 use crate::keys::Keys;
-use crate::process::{Envoy, Setting, free_port};
+use crate::process::{Envoy, PATIENCE, Setting, free_port};
 use crate::reload::{Connection, bytes, status};
 use crate::upstream::Upstream;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![Trial::test("certificates/a token that is bound to one is good on its connection alone", || {
-        run().map_err(Failed::from)
-    })]
+    let trial = |name: &str, run: fn() -> Result<(), String>| {
+        Trial::test(format!("certificates/{name}"), move || run().map_err(Failed::from))
+    };
+    vec![
+        trial("a token that is bound to one is good on its connection alone", run),
+        trial("JWK-05 JWK-11 keys come from a server that has the name in its certificate alone", keys),
+    ]
 }
 
 fn run() -> Result<(), String> {
@@ -87,6 +94,52 @@ fn run() -> Result<(), String> {
     Ok(())
 }
 
+/// Keys over TLS: Envoy has a listener that ends it before the key server, and clusters
+/// that lead there, each with another idea of whom it speaks with.
+fn keys() -> Result<(), String> {
+    const NAME: &str = "as.example.com";
+    let server = KeyServer::start(0);
+    server.set("/jwks", Answer::keys(&[Keys::shared().jwk("es256")]));
+    let (named, other, port) = (Certificate::named(NAME), Certificate::named(NAME), free_port());
+    let trust = |certificate: &Certificate, name: &str| {
+        let names = json!([{"san_type": "DNS", "matcher": {"exact": name}}]);
+        json!({"trusted_ca": certificate.chain(), "match_typed_subject_alt_names": names})
+    };
+    let clusters = [
+        ("misnamed", trust(&named, "other.example.com")),
+        ("untrusted", trust(&other, NAME)),
+        ("trusted", trust(&named, NAME)),
+    ];
+    let place = |cluster: &str| json!({"url": {"cluster": cluster, "url": format!("https://{NAME}/jwks")}});
+    let issuer = format!("https://{NAME}");
+    let mut world = fetching::World::start_changed(&issuer, &place("nobody"), [server.port; 2], |bootstrap| {
+        let mut document: Value = yaml_serde::from_str(bootstrap).unwrap();
+        let resources = document["static_resources"].as_object_mut().unwrap();
+        let mut listener = pass("keys", port);
+        listener["filter_chains"][0]["transport_socket"] = tls("Downstream", Some(&named), Value::Null);
+        resources["listeners"].as_array_mut().unwrap().push(listener);
+        for (name, trust) in &clusters {
+            let mut cluster = pointed(name, port);
+            cluster["transport_socket"] = tls("Upstream", None, trust.clone());
+            cluster["transport_socket"]["typed_config"]["sni"] = NAME.into();
+            resources["clusters"].as_array_mut().unwrap().push(cluster);
+        }
+        *bootstrap = document.to_string();
+    })?;
+    let request = world.call(&json!({}));
+    for (name, _) in &clusters[..2] {
+        world.configure(&json!({"issuers": [{"name": "demo", "issuer": issuer, "jwks": place(name)}]}))?;
+        let failed = world.envoy.stat("mcp_gate_jwks_fetches_failed");
+        world.envoy.wait_until(name, |envoy| envoy.stat("mcp_gate_jwks_fetches_failed") > failed + 2)?;
+        world.expect(name, &request, 503)?;
+    }
+    if server.asked("/jwks") > 0 {
+        return Err("expected nobody to be asked for keys but who has the name".into());
+    }
+    world.configure(&json!({"issuers": [{"name": "demo", "issuer": issuer, "jwks": place("trusted")}]}))?;
+    world.until("the server itself", &request, 200, PATIENCE).map(drop)
+}
+
 /// A listener that passes bytes on to the cluster of its name.
 fn pass(name: &str, port: u16) -> Value {
     let proxy = "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy";
@@ -130,8 +183,19 @@ struct Certificate {
 }
 
 impl Certificate {
-    /// RFC 5280 §4.1, and no more of it than TLS needs.
     fn make() -> Self {
+        Self::with(&[])
+    }
+
+    /// For a host.
+    fn named(host: &str) -> Self {
+        let names = der(0x04, &[&der(0x30, &[&der(0x82, &[host.as_bytes()])])]);
+        let name = der(0x30, &[&der(0x06, &[&[0x55, 0x1d, 0x11]]), &names]);
+        Self::with(&der(0xa3, &[&der(0x30, &[&name])]))
+    }
+
+    /// RFC 5280 §4.1, and no more of it than TLS needs.
+    fn with(extensions: &[u8]) -> Self {
         let key = ES256KeyPair::generate();
         let algorithm = der(0x30, &[&der(0x06, &[&[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02]])]);
         let name = der(0x30, &[&der(0x06, &[&[0x55, 0x04, 0x03]]), &der(0x0c, &[b"tests"])]);
@@ -139,7 +203,8 @@ impl Certificate {
         let validity = der(0x30, &[&der(0x17, &[b"200101000000Z"]), &der(0x17, &[b"491231235959Z"])]);
         let version = der(0xa0, &[&der(0x02, &[&[2]])]);
         let public = key.public_key().public_key().to_der().unwrap();
-        let signed = der(0x30, &[&version, &der(0x02, &[&[1]]), &algorithm, &name, &validity, &name, &public]);
+        let signed =
+            der(0x30, &[&version, &der(0x02, &[&[1]]), &algorithm, &name, &validity, &name, &public, extensions]);
         let signature: p256::ecdsa::Signature = key.key_pair().as_ref().sign(&signed);
         let signature = der(0x03, &[&[0], signature.to_der().as_bytes()]);
         let der = der(0x30, &[&signed, &algorithm, &signature]);

@@ -32,6 +32,16 @@ pub(crate) fn url(port: u16, refresh: u64, keep: u64) -> Value {
 impl World {
     /// An Envoy of two workers, with clusters `keys` and `elsewhere` for these ports.
     pub(crate) fn start(issuer: &str, jwks: &Value, ports: [u16; 2]) -> Result<Self, String> {
+        Self::start_changed(issuer, jwks, ports, |bootstrap| bootstrap.push_str(&strange(ports[0])))
+    }
+
+    /// With changes to `envoy/envoy.yaml`.
+    pub(crate) fn start_changed(
+        issuer: &str,
+        jwks: &Value,
+        ports: [u16; 2],
+        change: impl Fn(&mut String),
+    ) -> Result<Self, String> {
         let (port, upstream) = (free_port(), Upstream::start_quiet());
         let authority = format!("127.0.0.1:{port}");
         let given = json!({
@@ -42,7 +52,7 @@ impl World {
         let clusters = [("keys", ports[0]), ("elsewhere", ports[1])];
         let setting =
             Setting { port, upstream: upstream.port(), configuration: &configuration, workers: 2, clusters: &clusters };
-        let mut envoy = Envoy::launch_changed(&setting, |bootstrap, _| bootstrap.push_str(&strange(ports[0])))?;
+        let mut envoy = Envoy::launch_changed(&setting, |bootstrap, _| change(bootstrap))?;
         envoy.wait_ready()?;
         Ok(Self { envoy, authority, given, issuer: issuer.to_owned(), _upstream: upstream })
     }
