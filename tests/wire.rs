@@ -82,7 +82,7 @@ impl World {
             Setting { port, upstream: upstream.port(), configuration: &configuration, workers: 1, clusters: &[] };
         let mut envoy = Envoy::launch_changed(&setting, change)?;
         envoy.wait_ready()?;
-        let step = json!({"token": {"exp": 4_102_444_800_u64, "iat": 1_700_000_000}, "expect": {"unanswered": {}}});
+        let step = json!({"token": {"exp": 1_999_999_999_u64, "iat": 1_700_000_000}, "expect": {"unanswered": {}}});
         let step = serde_json::from_value(step).unwrap();
         let mut request = Session::default().request(&step, Keys::shared(), &authority, 0);
         request.body = Some(body(0));
