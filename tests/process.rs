@@ -97,15 +97,19 @@ fn render(setting: &Setting<'_>, admin: u16, directory: &Path) -> String {
             max_request_bytes: 1048576\n";
         replace(router, &format!("{buffer}{router}"));
     }
-    // The clusters stand last.
     for (name, port) in setting.clusters {
-        text.push_str(&format!(
-            "  - name: {name}\n    type: STATIC\n    connect_timeout: 1s\n    load_assignment:\n      cluster_name: {name}\n      \
-            endpoints:\n      - lb_endpoints:\n        - endpoint:\n            \
-            address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}\n"
-        ));
+        text.push_str(&cluster(name, *port));
     }
     text
+}
+
+/// A cluster at the end of `envoy/envoy.yaml`, where they stand.
+pub(crate) fn cluster(name: &str, port: u16) -> String {
+    format!(
+        "  - name: {name}\n    type: STATIC\n    connect_timeout: 1s\n    load_assignment:\n      cluster_name: {name}\n      \
+        endpoints:\n      - lb_endpoints:\n        - endpoint:\n            \
+        address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}\n"
+    )
 }
 
 fn is_body_held(configuration: &Value) -> bool {

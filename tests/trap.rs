@@ -10,7 +10,9 @@ use serde_json::json;
 
 use crate::case::{Request, Run};
 use crate::client;
-use crate::process::{PATIENCE, module, trapping_module};
+use crate::key_server::{Answer, KeyServer};
+use crate::keys::Keys;
+use crate::process::{PATIENCE, cluster, module, trapping_module};
 use crate::wire::{World, body};
 
 /// What one connection may carry (`envoy/envoy.yaml`).
@@ -34,6 +36,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             || trapped("body"),
         ),
         trial("PW-12 a trap while the record is written loses no line", in_the_log),
+        trial("PW-16 JWK-06 who traps while it fetches keys cannot keep others from it", while_it_fetches),
         trial("PW-01 the shipped module cannot be asked to trap", shipped),
     ]
 }
@@ -119,6 +122,53 @@ async fn hold(port: u16, held: &Request, trap: &Request) -> Result<Vec<u16>, Str
         statuses.push(response.await.map_err(|error| format!("a stream that was held: {error}"))?.status().as_u16());
     }
     Ok(statuses)
+}
+
+/// Keys are on their way to a worker that traps, again and again; in the end the gate has them.
+fn while_it_fetches() -> Result<(), String> {
+    let (module, server) = (trapping_module()?, KeyServer::start(0));
+    server.set("/jwks", Answer::Silent);
+    let jwks = json!({"url": {"cluster": "keys", "url": format!("http://127.0.0.1:{}/jwks", server.port)}});
+    let given = json!({"issuers": [{"name": "demo", "issuer": "https://as.example.com", "jwks": jwks}]});
+    let mut world = World::start_changed(&given, |bootstrap, filter| {
+        let place = "/resources/0/typed_config/config/vm_config/code/local/filename";
+        *filter.pointer_mut(place).unwrap() = module.to_str().unwrap().into();
+        bootstrap.push_str(&cluster("keys", server.port));
+    })?;
+    for round in 0..3 {
+        let asked = server.asked("/jwks");
+        world.envoy.wait_until("keys are asked for", |_| server.asked("/jwks") > asked)?;
+        let answer = client::send(world.envoy.port, Run::H1, &trap(&world, "headers"))?.ok_or("no answer")?;
+        world.expect("a trap", &[answer.status], &[(503, "-")])?;
+        let start = Instant::now();
+        // The module is loaded again, and serves: what it has to say is that it has no keys.
+        while world.envoy.stat("mcp_gate_decisions_keys_unavailable") <= round {
+            let answer = client::send(world.envoy.port, Run::H1, &world.call(0))?.ok_or("no answer")?;
+            let code = world.code()?;
+            if answer.status != 503 || !["-", "keys_unavailable"].contains(&code.as_str()) || start.elapsed() > MOST {
+                return Err(format!(
+                    "expected the gate back without keys within {MOST:?}, found {} {code}",
+                    answer.status
+                ));
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+    server.set("/jwks", Answer::keys(&[Keys::shared().jwk("es256")]));
+    let start = Instant::now();
+    loop {
+        let answer = client::send(world.envoy.port, Run::H1, &world.call(0))?.ok_or("no answer")?;
+        if answer.status == 200 {
+            println!("trap: keys {:?} after the server answers", start.elapsed());
+            return world.expect("with keys", &[200], &[(200, "permitted")]);
+        }
+        world.expect("until then", &[answer.status], &[(503, "keys_unavailable")])?;
+        // What a lease can last, and a call.
+        if start.elapsed() > Duration::from_secs(8) {
+            return Err(format!("expected keys; Envoy's log:\n{}", world.envoy.own_log()));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 fn in_the_log() -> Result<(), String> {
