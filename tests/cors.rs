@@ -30,7 +30,7 @@ fn shared() -> Result<(), String> {
     for framing in FRAMINGS {
         for origin in [Some("https://app.example"), None] {
             let step = json!({
-                "token": {"exp": 4_102_444_800_u64, "iat": 1_700_000_000},
+                "token": {"exp": 2_000_000_000_u64, "iat": 1_700_000_000},
                 "request": {"headers": [["origin", origin]]},
                 "expect": {"unanswered": {}},
             });

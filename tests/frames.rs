@@ -33,7 +33,7 @@ fn envoy(upstream: &Upstream) -> Result<(Envoy, String), String> {
 /// A call with the id 7.
 fn request(authority: &str, subject: &str) -> Request {
     let step = json!({
-        "token": {"sub": subject, "exp": 4_102_444_800_u64, "iat": 1_700_000_000},
+        "token": {"sub": subject, "exp": 2_000_000_000_u64, "iat": 1_700_000_000},
         "request": {"body": {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "x"}}},
         "expect": {"unanswered": {}},
     });
