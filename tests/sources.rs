@@ -17,7 +17,7 @@ use crate::wire::status;
 
 /// From the return of a server until the gate serves; the promise is a second, and
 /// the machine may have other things to do.
-const RECOVERY: Duration = Duration::from_millis(1500);
+const RECOVERY: Duration = Duration::from_secs(3);
 
 pub(crate) fn trials() -> Vec<Trial> {
     let trial = |name: &str, run: fn() -> Result<(), String>| {
