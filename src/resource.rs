@@ -159,24 +159,26 @@ impl Resource {
     /// The challenge of a 403 that more scopes would turn (RFC 6750 §3.1): those
     /// that are needed, and those that the token has, because some clients ask for
     /// what is named here and nothing else (MCP 2025-11-25, Scope Challenge Handling).
+    /// Scopes stand last: their texts are not the gate's, and clients take the first
+    /// `resource_metadata=` that they find, even inside of quotes.
     pub fn scope_challenge(&self, needed: &[String], granted: &[String]) -> String {
         let mut scopes: Vec<&str> = granted.iter().chain(needed).map(String::as_str).collect();
         let mut seen = HashSet::new();
         scopes.retain(|scope| seen.insert(*scope));
         let scope = scopes.join(" ");
-        format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\", resource_metadata=\"{}\"", self.metadata_url())
+        format!("Bearer error=\"insufficient_scope\", resource_metadata=\"{}\", scope=\"{scope}\"", self.metadata_url())
     }
 
     /// The challenge of a 401 that another login would turn (RFC 9470 §3).
     pub fn step_up_challenge(&self, acr_values: &[String], max_age: Option<u64>) -> String {
         let mut challenge = String::from("Bearer error=\"insufficient_user_authentication\"");
+        challenge.push_str(&format!(", resource_metadata=\"{}\"", self.metadata_url()));
         if !acr_values.is_empty() {
             challenge.push_str(&format!(", acr_values=\"{}\"", acr_values.join(" ")));
         }
         if let Some(max_age) = max_age {
             challenge.push_str(&format!(", max_age=\"{max_age}\""));
         }
-        challenge.push_str(&format!(", resource_metadata=\"{}\"", self.metadata_url()));
         challenge
     }
 }

@@ -262,7 +262,7 @@ def whole(language: str, mode: str, client: str, version: str, path: str = "/mcp
 
 
 def challenged(challenge: str, metadata: str) -> Expectations:
-    yield "challenge of the 403", True, challenge.startswith('Bearer error="insufficient_scope", scope="')
+    yield "challenge of the 403", True, challenge.startswith('Bearer error="insufficient_scope", resource_metadata="')
     yield "scope of the 403", True, "mcp:write" in challenge.split('scope="')[1].split('"')[0].split(" ")
     yield "metadata in the 403", True, metadata in challenge
 
