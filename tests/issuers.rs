@@ -186,7 +186,7 @@ impl Token {
         let claims = at_text(&self.claims.clone().unwrap_or_default().to_string(), NOW);
         let token = match &self.raw {
             Some(raw) => raw.clone(),
-            None => keys.sign(signer(&header)?, &header.to_string(), &claims),
+            None => keys.sign(signer(&header)?, header.to_string(), &claims),
         };
         let configuration = self.configuration(issuer, resource, &header);
         let gate = config::load_document(configuration, &Surroundings::offline())

@@ -184,7 +184,7 @@ impl Keys {
         merge(&mut all, header);
         let mut payload = json!({"jti": self.unique(), "htm": method, "htu": url, "iat": now, "ath": digest(token)});
         merge(&mut payload, claims);
-        self.sign(signer, &all.to_string(), &at_text(&payload.to_string(), *now))
+        self.sign(signer, all.to_string(), at_text(&payload.to_string(), *now))
     }
 
     /// The plugin configuration of `envoy/filter.yaml` for a resource at

@@ -49,13 +49,12 @@ impl Recipe<'_> {
 
     fn header_bytes(&self, keys: &Keys) -> Vec<u8> {
         let mut header = json!({"typ": "at+jwt", "alg": self.signer.algorithm(), "kid": self.signer.kid()});
-        match self.header {
-            Some(patch) => match (only(patch, "raw"), only(patch, "bytes")) {
+        if let Some(patch) = self.header {
+            match (only(patch, "raw"), only(patch, "bytes")) {
                 (Some(raw), _) => return text_of(raw).into_bytes(),
                 (_, Some(raw)) => return bytes(raw.as_str().expect("`bytes`: a text")),
                 _ => merge(&mut header, patch),
-            },
-            None => {}
+            }
         }
         if header["jwk"] == "{jwk}" {
             header["jwk"] = keys.public(self.signer);
@@ -77,7 +76,7 @@ impl Recipe<'_> {
             let name = piece.trim_end_matches(|c: char| !c.is_ascii_lowercase());
             let index = ["header", "payload", "signature"].iter().position(|known| *known == name);
             let index = index.unwrap_or_else(|| panic!("`token_text`: expected a piece of a token, found `{name}`"));
-            result.push_str(&spoil(pieces(from)[index], &piece[name.len()..]));
+            result.push_str(&spoil(pieces(from)[index], piece.trim_start_matches(name)));
             result.push_str(rest);
         }
         result
