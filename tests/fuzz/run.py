@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import Any, Iterator
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-TARGETS = ("reader", "headers", "exchange")
+TARGETS = ("reader", "headers", "exchange", "credential")
 # The longest input; a body beyond the limits is told by its length.
 LONGEST = 8192
 # The order of src/world.rs.
 TOKENS = {"alice": "0", "bob": "1", "second": "2", "none": "9"}
 CONFIGURATIONS = range(6)
+# 2026-11-23, as in src/world.rs.
+NOW = 1_795_392_000
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_documents"}}
 
 
@@ -102,17 +104,63 @@ def seed(step: dict[str, Any]) -> tuple[bytes, bytes]:
     return text.encode("latin-1", "replace"), body
 
 
+def credentials() -> Iterator[bytes]:
+    """What src/issuer.rs signs and is asked: tokens, key sets, answers and metadata."""
+    # The public key of src/issuer.rs.
+    point = {"x": "HhhTL9R1TALzBB2cdc6zO4P_2BrHzk_ogsyxyYvFiW4", "y": "pGwxHE4v9A3ZajZT5uRURdMt_khuztdcepDGoYiBwKM"}
+    claims = {"iss": "https://as.example.com", "aud": "http://127.0.0.1:10000/mcp", "sub": "alice",
+              "client_id": "client-1", "iat": NOW, "exp": NOW + 300, "scope": "mcp:read"}
+    headers = {"typ": "at+jwt", "alg": "ES256", "kid": "es256"}
+    needs = [{"need": "mcp:write"}, {"need": "resource_metadata=x"}, {"step_up": {"acr_values": ["a", "b"], "max_age": 1}}]
+
+    def text(value: Any) -> bytes:
+        return json.dumps(value, separators=(",", ":")).encode()
+
+    def patched(base: dict[str, Any], patch: Any) -> bytes:
+        """The text that a merge patch of a case, or its raw text, makes."""
+        if isinstance(patch, dict) and isinstance(patch.get("raw", patch.get("payload")), str):
+            said = str(patch.get("raw", patch.get("payload")))
+        else:
+            changes = patch if isinstance(patch, dict) else {}
+            said = text({name: value for name, value in {**base, **changes}.items() if value is not None}).decode()
+        later = re.sub(r'"now([+-][0-9]+)?"', lambda found: str(NOW + int(found[1] or 0)), said)
+        return later.encode("utf-8", "surrogatepass")
+
+    for more in needs:
+        yield b"0" + text(headers) + b"\n\n" + text({**claims, **more})
+    for step in steps():
+        token, answer = step.get("token"), step.get("answer")
+        header, payload = patched(headers, step.get("token_header")), patched(claims, token)
+        yield b"0" + header + b"\n\n" + payload
+        yield b"2" + header + b"\n\n" + payload
+        if isinstance(token, dict) and isinstance(token.get("raw"), str):
+            yield b"1" + token["raw"].encode()
+        if isinstance(answer, dict) and "body" in answer:
+            body = answer["body"]
+            yield b"4" + (patched({}, body) if isinstance(body, dict) else str(body).encode())
+    key = {"kty": "EC", "crv": "P-256", "kid": "es256", "alg": "ES256", "use": "sig", **point}
+    others = [{"kty": "oct", "k": "AA"}, {"kty": "OKP", "crv": "Ed25519", "x": point["x"]}, {**key, "d": point["x"]},
+              {"kty": "RSA", "n": "AQAB", "e": "AQAB"}, {**key, "kid": "a", "key_ops": ["verify"]}]
+    metadata = {"issuer": "https://as.example.com", "jwks_uri": "https://keys.example.com/jwks"}
+    for keys in ([key], [key, *others], [key, key], others):
+        yield b"3" + text({"keys": keys})
+        yield b"5" + text(metadata) + b"\n\n" + text({"keys": keys})
+    yield b"5" + text({**metadata, "jwks_uri": "http://169.254.169.254/"}) + b"\n\n" + text({"keys": [key]})
+
+
 def write_seeds(target: str, home: Path) -> Path:
     folder = home / "seeds"
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():
         old.unlink()
-    found: set[bytes] = set()
+    found: set[bytes] = set(credentials()) if target == "credential" else set()
     for index, step in enumerate(steps()):
         head, body = seed(step)
         token = step.get("token")
         who = token.get("sub", "alice") if isinstance(token, dict) else "alice"
         choices = f"{CONFIGURATIONS[index % len(CONFIGURATIONS)]}{TOKENS.get(who, '0')}0{index % 8}".encode()
+        if target == "credential":
+            break
         if target == "reader":
             # Legacy, and modern with headers that say what the body says.
             found |= {body + b"00000", body + b"00001", widened(body) + b"00000"}

@@ -1,6 +1,6 @@
 //! What holds for every step of every exchange.
 
-use mcp_gate::gate::{Exchange, Step};
+use mcp_gate::gate::{Exchange, Response, Step};
 use mcp_gate::http::{Edits, Reply};
 use mcp_gate::record::Verdict;
 use serde_json::Value;
@@ -37,7 +37,7 @@ pub fn identity<'w>(world: &'w World, request: &Request) -> Option<&'w Good> {
 }
 
 /// Holds a step against what is true of all of them.
-pub fn outcome(exchange: &Exchange, step: &Step, request: &Request, world: &World) -> Outcome {
+pub fn outcome(exchange: &mut Exchange, step: &Step, request: &Request, world: &World) -> Outcome {
     let (code, line) = exchange.record(now());
     let record: Value = serde_json::from_str(&line).expect("a record is JSON");
     assert!(!line.contains(['\n', '\r']), "a record is one line");
@@ -46,7 +46,9 @@ pub fn outcome(exchange: &Exchange, step: &Step, request: &Request, world: &Worl
         let signature = good.token.rsplit('.').next().unwrap_or_default();
         assert!(!line.contains(signature), "a record holds no token");
     }
-    clean(&exchange.handle_response().unwrap_or_default());
+    if let Response::Changed(edits) = exchange.handle_response(|_| None, false) {
+        clean(&edits);
+    }
     match step {
         Step::Hold(edits) => {
             assert_eq!(exchange.verdict(), None);
@@ -69,6 +71,7 @@ pub fn outcome(exchange: &Exchange, step: &Step, request: &Request, world: &Worl
             }
             Outcome::Forwarded
         }
+        Step::Ask(_) | Step::Spend(_) => panic!("no issuer is asked here, and no proof is good"),
         Step::Reply(reply) => {
             let verdict = exchange.verdict().expect("an answer is a verdict");
             assert!(!code.is_empty() && code != "permitted", "an answer has a code");

@@ -3,6 +3,7 @@
 //! gate's own reading.
 
 pub mod check;
+pub mod issuer;
 pub mod oracle;
 pub mod request;
 pub mod world;

@@ -19,10 +19,20 @@ impl Tree {
         serde_json::from_slice(text).ok()
     }
 
-    fn as_str(&self) -> Option<&str> {
+    pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(text) => Some(text),
             _ => None,
+        }
+    }
+
+    /// Is one of its strings this text?
+    pub fn has_text(&self, text: &str) -> bool {
+        match self {
+            Self::String(own) => own == text,
+            Self::Array(items) => items.iter().any(|item| item.has_text(text)),
+            Self::Object(members) => members.iter().any(|(_, value)| value.has_text(text)),
+            _ => false,
         }
     }
 

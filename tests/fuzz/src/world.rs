@@ -11,7 +11,7 @@ use p256::ecdsa::signature::Signer as _;
 use serde_json::{Value, json};
 
 /// 2026-11-23.
-const NOW: u64 = 1_795_392_000;
+pub const NOW: u64 = 1_795_392_000;
 pub const AUTHORITY: &str = "127.0.0.1:10000";
 pub const URL: &str = "http://127.0.0.1:10000/mcp";
 pub const SECOND: &str = "https://second.example/mcp";
@@ -163,7 +163,8 @@ fn configurations(jwk: &Value) -> Vec<Configuration> {
             };
             merge(&mut document, &top);
             merge(&mut document["policy"], &policy);
-            let gate = config::load_document(document, &Surroundings::offline()).unwrap_or_else(|findings| panic!("{findings:?}"));
+            let gate = config::load_document(document, &Surroundings::offline())
+                .unwrap_or_else(|findings| panic!("{findings:?}"));
             Rc::new(gate)
         };
         Configuration {

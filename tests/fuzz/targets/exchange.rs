@@ -35,12 +35,12 @@ fn run(gate: &Rc<Gate>, request: &Request, world: &World, piece: usize) -> Outco
     let mut exchange = Exchange::new(Some(Rc::clone(gate)), "d".into(), now());
     let mut step = exchange.handle_head(Head::new(request.head.clone()), request.end, Peer::default(), now());
     if let Step::Hold(_) = step {
-        check::outcome(&exchange, &step, request, world);
+        check::outcome(&mut exchange, &step, request, world);
         let sizes = (piece.max(1)..=request.body.len()).step_by(piece.max(1));
         let early = sizes.filter(|_| piece > 0).find_map(|size| exchange.handle_size(size));
         step = early.unwrap_or_else(|| exchange.handle_body(&request.body, now()));
     }
-    let outcome = check::outcome(&exchange, &step, request, world);
+    let outcome = check::outcome(&mut exchange, &step, request, world);
     assert_ne!(outcome, Outcome::Held, "the whole request is there");
     let again = exchange.handle_body(&request.body, now());
     assert!(!matches!(again, Step::Forward(_)), "a request is decided once");

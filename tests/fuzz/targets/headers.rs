@@ -32,7 +32,7 @@ fuzz_target!(|data: &[u8]| WORLD.with(|world| {
     let step = exchange.handle_head(head, request.end, Peer::default(), now());
     let held = matches!(step, Step::Hold(_));
     assert_eq!(exchange.verdict().is_none(), held, "one verdict, or the body decides");
-    let outcome = check::outcome(&exchange, &step, &request, world);
+    let outcome = check::outcome(&mut exchange, &step, &request, world);
     if !matches!(outcome, Outcome::Refused(_) | Outcome::Served(_)) && outcome != Outcome::Unprotected {
         assert!(check::identity(world, &request).is_some(), "held without a good token");
         // The message may still be refused for a version that stands twice; without
