@@ -62,7 +62,9 @@ fn denials() -> BTreeSet<String> {
 /// but for those that every configuration has.
 fn configuration() -> BTreeSet<String> {
     const ALWAYS: [&str; 6] = ["policy", "name", "issuer", "inline", "keys", "url"];
-    let source = ["config", "config/issuers", "config/jwks"].map(|name| source(&format!("src/{name}.rs"))).concat();
+    let source = ["config", "config/issuers", "config/jwks", "config/resources"]
+        .map(|name| source(&format!("src/{name}.rs")))
+        .concat();
     let structs = source.split("#[serde(deny_unknown_fields").skip(1);
     let mut fields = BTreeSet::new();
     for text in structs {

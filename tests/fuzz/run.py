@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Iterator
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-TARGETS = ("reader", "headers", "exchange", "credential")
+TARGETS = ("reader", "headers", "exchange", "credential", "documents")
 # The longest input; a body beyond the limits is told by its length.
 LONGEST = 8192
 # The order of src/world.rs.
@@ -148,13 +148,41 @@ def credentials() -> Iterator[bytes]:
     yield b"5" + text({**metadata, "jwks_uri": "http://169.254.169.254/"}) + b"\n\n" + text({"keys": [key]})
 
 
+def documents() -> Iterator[bytes]:
+    """Sets of keys, metadata, and what workers share, behind the choice of one."""
+    issuer = "https://as.example.com/realms/x"
+    # RFC 7517, Appendix A.1; RFC 8037, Appendix A.2.
+    keys: list[dict[str, Any]] = [
+        {"kty": "EC", "crv": "P-256", "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+         "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM", "use": "sig", "kid": "1"},
+        {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "alg": "EdDSA"},
+        {"kty": "RSA", "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3"
+         "oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91"
+         "CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw", "e": "AQAB",
+         "alg": "RS256", "kid": "2011-04-29"},
+        {"kty": "oct", "k": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75"}, {"kty": "EC", "crv": "P-521"}, {},
+    ]
+    for some in (keys, keys[:1], keys[1:2], keys[2:3], keys[3:], [], [keys[0], keys[0]]):
+        yield b"0" + json.dumps({"keys": some}).encode()
+    for uri in ("https://as.example.com/jwks", "https://keys.example.com/x?v=1", "http://as.example.com/", "https://evil.example/"):
+        yield b"1" + json.dumps({"issuer": issuer, "jwks_uri": uri, "token_endpoint": issuer + "/token"}).encode()
+    yield b"2mcp-gate-keys-1 1 1795392001000 1 1795391999000 0 1795392000000 1795392300000 7"
+    yield b"2mcp-gate-keys-1 0 0 0 0 0 0 0 0"
+    yield b"3-\n" + json.dumps({"keys": keys[:1]}).encode()
+    yield b"32\n{}" + json.dumps({"keys": keys[:1]}).encode()
+
+
 def write_seeds(target: str, home: Path) -> Path:
     folder = home / "seeds"
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():
         old.unlink()
-    found: set[bytes] = set(credentials()) if target == "credential" else set()
-    for index, step in enumerate(steps()):
+    found: set[bytes] = set()
+    if target == "credential":
+        found = set(credentials())
+    if target == "documents":
+        found = set(documents())
+    for index, step in enumerate(steps() if target != "documents" else ()):
         head, body = seed(step)
         token = step.get("token")
         who = token.get("sub", "alice") if isinstance(token, dict) else "alice"
