@@ -28,7 +28,7 @@ use crate::keys::{Algorithm, Crypto};
 use crate::policy::Peer;
 use crate::record::Verdict;
 use crate::replay::{self, Replay, Spend};
-use crate::token::seconds;
+use crate::token::{introspection, seconds};
 use fetcher::Fetcher;
 
 proxy_wasm::main! {{
@@ -115,8 +115,10 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        self.shared.end_streams(now());
         self.fetcher.handle_tick();
+        // Last, because it leaves the host in the context of a stream: a call made after
+        // it would be that stream's, and end with it.
+        self.shared.end_streams(now());
     }
 
     fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
@@ -210,9 +212,11 @@ impl Context for Stream {
         }
         // Without a head the call failed, whatever else there is.
         let step = self.exchange.handle_answer(answer(body_size).as_ref(), now());
-        // The body may have arrived meanwhile.
         let action = match self.perform(step) {
-            Action::Pause if self.ended && self.exchange.is_held() => self.handle_body(),
+            // The body arrived meanwhile.
+            _ if self.ended && self.exchange.is_held() => self.handle_body(),
+            // A part of it lies here, and would go on with its head before it was read.
+            Action::Continue if self.size > 0 && self.exchange.is_held() => Action::Pause,
             action => action,
         };
         if matches!(action, Action::Continue) && hostcalls::resume_http_request().is_err() {
@@ -296,7 +300,8 @@ impl HttpContext for Stream {
                 // A page must not read what it was not let to, and nobody gets a session that is
                 // anybody's. The request was permitted and recorded; this is about its answer alone.
                 if !apply(MapType::HttpResponseHeaders, &edits) {
-                    let _ = hostcalls::send_http_response(503, vec![("retry-after", "5")], None);
+                    self.shared.increment("mcp_gate_answers_", "refused");
+                    send(&self.exchange.failure());
                     return Action::Pause;
                 }
             }
@@ -539,12 +544,14 @@ fn dispatch(outbound: &Outbound) -> Option<u32> {
 fn answer(body_size: usize) -> Option<Answer> {
     let headers = Head::new(hostcalls::get_map_bytes(MapType::HttpCallResponseHeaders).ok()?);
     let status = headers.text(":status").and_then(|status| status.parse().ok())?;
-    let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, body_size).ok()?.unwrap_or_default();
+    // One byte too many shows that it is too long; the rest of it need not be copied.
+    let most = introspection::LONGEST.saturating_add(1);
+    let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, body_size.min(most)).ok()?;
     Some(Answer {
         status,
         content_type: headers.text("content-type").unwrap_or_default().to_owned(),
         encoded: headers.has("content-encoding"),
-        body,
+        body: body.unwrap_or_default(),
     })
 }
 
