@@ -351,6 +351,7 @@ impl Denial {
     pub fn challenge_error(&self) -> Option<&'static str> {
         match self {
             Self::CredentialMissing => None,
+            Self::CredentialInQuery { alone: false } | Self::CredentialTwice => Some("invalid_request"),
             Self::ProofMissing | Self::ProofInvalid(_) | Self::ProofReplayed => Some("invalid_dpop_proof"),
             Self::NonceRequired => Some("use_dpop_nonce"),
             _ => Some("invalid_token"),

@@ -209,6 +209,12 @@ impl Exchange {
         self.refuse(Denial::HostFailed, None, None)
     }
 
+    /// What the client gets where the host did not do to the server's answer what it was
+    /// asked to. The request was decided, and its record stays.
+    pub fn failure(&self) -> Reply {
+        self.reply(&Denial::HostFailed, None, None)
+    }
+
     /// The head of the request. `end` says that no body follows.
     pub fn handle_head(&mut self, head: Head, end: bool, peer: Peer, now: SystemTime) -> Step {
         let Some(gate) = self.gate.clone() else {
@@ -319,7 +325,9 @@ impl Exchange {
         let step = issuer.vouch(answer, &resource.acceptance, now).and_then(|identity| {
             let identity = Rc::new(identity);
             let credential = Credential::from_head(&arrival.head, resource.api_key_header.as_deref())?;
-            resource.tokens.keep(credential.token, &identity);
+            // All that the issuer said is remembered, and weighs.
+            let said = answer.map_or(0, |answer| answer.body.len());
+            resource.tokens.keep(credential.token, said, &identity);
             self.confirm(&gate, resource, *arrival, identity, now)
         });
         step.unwrap_or_else(|denial| self.refuse(denial, None, Some(resource)))

@@ -10,9 +10,16 @@ use std::time::Duration;
 pub const MOST_HEADERS: usize = 96;
 
 /// The head of a request: pseudo-headers and headers, in their order.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Head {
     headers: Vec<(String, Vec<u8>)>,
+}
+
+impl fmt::Debug for Head {
+    // Values hold credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.headers.iter().map(|(name, _)| name)).finish()
+    }
 }
 
 /// Where the metadata document of a resource is served; its path follows (RFC 9728 §3.1).

@@ -141,6 +141,9 @@ fn check_plugin(plugin: &Value, place: &str, hold: Hold, variables: &[String]) -
     if hold == Hold::Head && plugin.get(flag) != Some(&Value::Bool(true)) {
         add(flag, format!("expected `true` with `hold: head`, found {}; without it every POST hangs", text(flag)));
     }
+    if hold == Hold::Body && plugin.get(flag) == Some(&Value::Bool(true)) {
+        add(flag, "expected no such flag with `hold: body`, found `true`; with it, use `hold: head`".into());
+    }
     let policy = plugin.get("failure_policy").and_then(Value::as_str).unwrap_or("FAIL_CLOSED");
     if !["FAIL_RELOAD", "FAIL_CLOSED"].contains(&policy) {
         add("failure_policy", format!("expected FAIL_RELOAD or FAIL_CLOSED, found `{policy}`"));

@@ -156,6 +156,11 @@ impl Resource {
         format!("{} {}", if is_dpop { "DPoP" } else { "Bearer" }, parameters.join(", "))
     }
 
+    /// The scheme under which a good token is asked to be another.
+    fn scheme(&self) -> &'static str {
+        if self.credentials.dpop && !self.credentials.bearer { "DPoP" } else { "Bearer" }
+    }
+
     /// The challenge of a 403 that more scopes would turn (RFC 6750 §3.1): those
     /// that are needed, and those that the token has, because some clients ask for
     /// what is named here and nothing else (MCP 2025-11-25, Scope Challenge Handling).
@@ -166,12 +171,13 @@ impl Resource {
         let mut seen = HashSet::new();
         scopes.retain(|scope| seen.insert(*scope));
         let scope = scopes.join(" ");
-        format!("Bearer error=\"insufficient_scope\", resource_metadata=\"{}\", scope=\"{scope}\"", self.metadata_url())
+        let (scheme, metadata) = (self.scheme(), self.metadata_url());
+        format!("{scheme} error=\"insufficient_scope\", resource_metadata=\"{metadata}\", scope=\"{scope}\"")
     }
 
     /// The challenge of a 401 that another login would turn (RFC 9470 §3).
     pub fn step_up_challenge(&self, acr_values: &[String], max_age: Option<u64>) -> String {
-        let mut challenge = String::from("Bearer error=\"insufficient_user_authentication\"");
+        let mut challenge = format!("{} error=\"insufficient_user_authentication\"", self.scheme());
         challenge.push_str(&format!(", resource_metadata=\"{}\"", self.metadata_url()));
         if !acr_values.is_empty() {
             challenge.push_str(&format!(", acr_values=\"{}\"", acr_values.join(" ")));

@@ -8,7 +8,7 @@
 //!
 //! When: first at start, then by age, then at an unknown `kid`, with back-off
 //! after failures, and at most one forced fetch in [`COOL_DOWN`]. One worker
-//! fetches for all: whoever writes itself into the [`Lease`] that they share. The
+//! fetches for all: whoever writes itself into the lease that they share. The
 //! others read what it stored, by the same strict reader, and compile keys of
 //! their own. Last good keys stay for as long as the schedule keeps them, and
 //! then there are none.
@@ -268,6 +268,11 @@ impl Source {
     /// The issuer's metadata, as it was discovered.
     pub fn metadata(&self) -> Option<Rc<str>> {
         self.state.borrow().metadata.clone()
+    }
+
+    /// Does it fetch the issuer's metadata?
+    pub fn is_discovered(&self) -> bool {
+        matches!(self.place, Place::Discovered(_))
     }
 
     /// Does it fetch at all?

@@ -147,7 +147,11 @@ fn verify(bearer: Bearer<'_>, acceptance: &Acceptance, crypto: &Crypto, time: Sy
     let now = seconds(time);
     let mut parts = bearer.text().split('.');
     let (Some(header), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-        // Not a JWS. If one issuer can be asked, it may know what this is.
+        // Not a JWS. If one issuer can be asked, it may know what this is; but an API key, of
+        // whatever resource, is told to nobody.
+        if bearer.text().starts_with(api_key::PREFIX) {
+            return Err(Denial::TokenKeyUnknown);
+        }
         let asked = acceptance.issuers.iter().find(|issuer| issuer.introspection.is_some());
         return asked.map(|issuer| Verified::Opaque(Rc::clone(issuer))).ok_or(Denial::CredentialMalformed);
     };
@@ -381,14 +385,16 @@ impl Tokens {
         }
         let verified = verify(bearer, acceptance, crypto, time)?;
         if let Verified::Known(identity) = &verified {
-            self.keep(bearer, identity);
+            self.keep(bearer, 0, identity);
         }
         Ok(verified)
     }
 
-    /// Remembers a token that its issuer vouched for.
-    pub fn keep(&self, bearer: Bearer<'_>, identity: &Rc<Identity>) {
-        self.0.borrow_mut().insert(bearer.text().to_owned(), bearer.text().len(), Rc::clone(identity));
+    /// Remembers a token that its issuer vouched for. `said` is how much more than the
+    /// token itself there is to remember, in bytes.
+    pub fn keep(&self, bearer: Bearer<'_>, said: usize, identity: &Rc<Identity>) {
+        let weight = bearer.text().len().saturating_add(said);
+        self.0.borrow_mut().insert(bearer.text().to_owned(), weight, Rc::clone(identity));
     }
 }
 
@@ -423,7 +429,7 @@ mod tests {
     fn a_remembered_token_is_good_from_its_first_to_its_last_second() {
         let tokens = Tokens::default();
         let bearer = Bearer::read("a").unwrap();
-        tokens.keep(bearer, &Rc::new(Identity::unverified("alice")));
+        tokens.keep(bearer, 0, &Rc::new(Identity::unverified("alice")));
         let acceptance = Acceptance { audience: String::new(), issuers: Vec::new() };
         let at = |now| {
             let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(now);

@@ -87,7 +87,10 @@ fn around() -> Result<(), String> {
             &format!("{path}fail_open: expected it not to be there"),
             "3 findings",
         ],
-    )
+    )?;
+    let body = changed(&[("          resources:\n", "          hold: body\n          resources:\n")]);
+    let finding = format!("{path}allow_on_headers_stop_iteration: expected no such flag with `hold: body`");
+    expect(check("body", &body), false, &[&finding, "1 finding;"])
 }
 
 /// Whether it is there is known only where Envoy runs.

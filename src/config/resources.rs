@@ -186,6 +186,11 @@ impl Findings {
             self.named(&format!("{path}.metadata.authorization_server"), "an issuer", name, &known.issuers)
                 .map(Rc::clone)
         });
+        let is_discovered = |issuer: &Rc<Issuer>| issuer.source.as_ref().is_some_and(|source| source.is_discovered());
+        if authorization_server.as_ref().is_some_and(|issuer| !is_discovered(issuer)) {
+            let problem = "expected an issuer with `jwks.discover`, whose metadata is fetched; found one without";
+            self.add(format!("{path}.metadata.authorization_server"), problem);
+        }
         let has = |kind| config.credentials.contains(&kind);
         let credentials = Credentials {
             bearer: has(CredentialConfig::Bearer),
@@ -383,21 +388,17 @@ fn etag(document: &str) -> String {
 /// The document of a resource (RFC 9728 §2, RFC 9449 §5.1, RFC 8705 §3.3).
 fn document_of(config: &ResourceConfig, issuers: &[Rc<Issuer>], credentials: Credentials) -> String {
     let servers: Vec<&str> = issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
-    let mut document = serde_json::json!({
-        "resource": config.url,
-        "authorization_servers": servers,
-        "scopes_supported": config.scopes,
-        "bearer_methods_supported": ["header"],
-    });
+    let Credentials { bearer, dpop, mtls, .. } = credentials;
+    let mut document = serde_json::json!({ "resource": config.url, "bearer_methods_supported": ["header"] });
+    // What has no value is left out (RFC 9728 §3.2).
     let more = [
+        ("authorization_servers", (!servers.is_empty()).then(|| servers.into())),
+        ("scopes_supported", (!config.scopes.is_empty()).then(|| config.scopes.clone().into())),
         ("resource_name", config.metadata.name.as_deref().map(Into::into)),
         ("resource_documentation", config.metadata.documentation.as_deref().map(Into::into)),
-        (
-            "dpop_signing_alg_values_supported",
-            credentials.dpop.then(|| Algorithm::ALL.map(Algorithm::name).to_vec().into()),
-        ),
-        ("dpop_bound_access_tokens_required", (credentials.dpop && !credentials.bearer).then(|| true.into())),
-        ("tls_client_certificate_bound_access_tokens", credentials.mtls.then(|| true.into())),
+        ("dpop_signing_alg_values_supported", dpop.then(|| Algorithm::ALL.map(Algorithm::name).to_vec().into())),
+        ("dpop_bound_access_tokens_required", (dpop && !bearer && !mtls).then(|| true.into())),
+        ("tls_client_certificate_bound_access_tokens", mtls.then(|| true.into())),
     ];
     for (name, value) in more {
         if let (Some(members), Some(value)) = (document.as_object_mut(), value) {

@@ -52,6 +52,9 @@ impl Exchange {
                 headers.push(("www-authenticate", resource.step_up_challenge(acr_values, *max_age)));
             }
             (Denial::MethodRefused { allow }, _) => headers.push(("allow", (*allow).into())),
+            (Denial::CredentialInQuery { .. } | Denial::CredentialTwice, Some(resource)) => {
+                headers.push(("www-authenticate", resource.challenge(denial)));
+            }
             (denial, Some(resource)) if denial.is_credential() => {
                 headers.push(("www-authenticate", resource.challenge(denial)));
                 if let (Denial::NonceRequired, Some(gate)) = (denial, &self.gate) {

@@ -16,7 +16,7 @@ use crate::http::{Answer, Endpoint, Outbound};
 use crate::json::Json;
 
 /// The longest answer that is read, in bytes.
-const LONGEST: usize = 64 * 1024;
+pub const LONGEST: usize = 64 * 1024;
 
 /// Where and how an issuer is asked about its tokens.
 pub struct Introspection {
@@ -95,10 +95,10 @@ impl Issuer {
         let claims = Claims::read(&payload, &self.claims)?;
         self.check(&payload, &claims, &acceptance.audience)?;
         // Believed until it has to be asked again, or it is over, whatever comes first.
-        let expires = claims.expires.unwrap_or(i64::MAX);
+        let longest = claims.issued.unwrap_or(now).saturating_add(self.max_lifetime);
+        let expires = claims.expires.unwrap_or(longest);
         let known = now.saturating_add(cache).min(expires).saturating_sub(1);
-        let mut identity =
-            self.identity(&payload, claims, expires.min(now.saturating_add(self.max_lifetime)), Vouched::Issuer, now)?;
+        let mut identity = self.identity(&payload, claims, expires, Vouched::Issuer, now)?;
         identity.valid.1 = identity.valid.1.min(known);
         Ok(identity)
     }
@@ -161,6 +161,7 @@ mod tests {
         assert_eq!(valid(""), 29);
         assert_eq!(valid(r#","exp":2000000"#), 29);
         assert_eq!(valid(r#","exp":1000010"#), 9);
+        assert_eq!(valid(r#","iat":999000"#), 29);
         assert_eq!(about(r#","exp":1000"#).err(), Some(Denial::TokenExpired));
         assert_eq!(about(r#","nbf":2000000"#).err(), Some(Denial::TokenNotYetValid));
     }
