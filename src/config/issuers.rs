@@ -170,10 +170,6 @@ impl Findings {
         for (index, config) in configs.into_iter().enumerate() {
             let path = format!("issuers[{index}]");
             let name = config.name.clone();
-            if issuers.values().any(|known: &Rc<Issuer>| known.issuer == config.issuer) {
-                let problem = format!("expected each issuer once, found `{}` again", config.issuer);
-                self.add(format!("{path}.issuer"), problem);
-            }
             let issuer = self.issuer(&path, config, surroundings);
             if issuers.insert(name.clone(), Rc::new(issuer)).is_some() {
                 self.add(format!("{path}.name"), format!("expected each name once, found `{name}` again"));

@@ -172,6 +172,15 @@ impl Findings {
                 self.named(&format!("{path}.issuers[{index}]"), "an issuer", name, &known.issuers).map(Rc::clone),
             );
         }
+        // One that stands in the configuration twice, with other audiences for other
+        // resources, has one set of rules here.
+        let mut known_here = HashSet::new();
+        for (index, issuer) in accepted.iter().enumerate() {
+            if !known_here.insert(&issuer.issuer) {
+                let problem = format!("expected each issuer once, found `{}` again", issuer.issuer);
+                self.add(format!("{path}.issuers[{index}]"), problem);
+            }
+        }
         if config.issuers.is_empty() && config.api_keys.is_empty() {
             self.add(format!("{path}.issuers"), "expected at least one issuer, or `api_keys`; found none");
         }
