@@ -14,18 +14,16 @@
 //! under the identity and exactly the values of the input paths that some rule
 //! can read. A policy that reads the time is asked each time.
 
+mod evaluator;
 mod memory;
 mod names;
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use regorus::utils::limits::ExecutionTimerConfig;
-use regorus::{Engine, Value};
+use regorus::Value;
 
 use crate::denial::Denial;
 use crate::http::Head;
@@ -33,6 +31,7 @@ use crate::json::{Names, Object, shown};
 use crate::mcp::{Call, Kind, is_known_method};
 use crate::rego::{self, Refusal};
 use crate::token::{self, Identity};
+use evaluator::{Evaluator, Modules};
 use memory::Memory;
 use names::{HeaderNames, SECRET, member_names};
 
@@ -78,9 +77,7 @@ pub struct Options {
 
 /// A compiled policy.
 pub struct Policy {
-    // `Engine` keeps its state in itself; one call is decided at a time.
-    engine: RefCell<Engine>,
-    rules: Vec<&'static str>,
+    evaluator: Evaluator,
     reads: Reads,
     options: Options,
     revision: String,
@@ -157,38 +154,20 @@ impl Policy {
         let given = modules.iter().map(|(name, text)| (name.as_str(), text.as_str()));
         let files: Vec<(&str, &str)> = given.chain(bundled.iter().copied()).collect();
 
-        let mut engine = Engine::new();
-        engine.set_strict_builtin_errors(true);
-        let mut refusals = Vec::new();
-        for (name, text) in &files {
-            let parsed = rego::check_text(name, text).and_then(|()| {
-                let added = engine.add_policy((*name).to_owned(), (*text).to_owned());
-                added.map(drop).map_err(|error| Refusal::from_engine(name, &error.to_string()))
-            });
-            refusals.extend(parsed.err());
-        }
-        if !refusals.is_empty() {
-            return Err(refusals);
-        }
+        let mut parsed = Modules::parse(files)?;
         // The package of a bundled module is its path.
         let packages: Vec<Vec<&str>> =
             bundled.iter().map(|(name, _)| name.trim_end_matches(".rego").split('/').collect()).collect();
-        let given = engine.get_modules().get(..modules.len()).unwrap_or_default();
+        let given = parsed.engine.get_modules().get(..modules.len()).unwrap_or_default();
         let refusals = rego::check_packages(given, &packages);
         if !refusals.is_empty() {
             return Err(refusals);
         }
-        let analysis = rego::analyse(engine.get_modules())?;
-        let refused = |error: &dyn fmt::Display| vec![Refusal::from_engine("policy.data", &error.to_string())];
-        engine.add_data(Value::from(data.clone())).map_err(|error| refused(&error))?;
-        engine.set_execution_timer_config(ExecutionTimerConfig {
-            limit: options.time_limit,
-            // A look at the clock costs as much as a few steps.
-            check_interval: NonZeroU32::MIN.saturating_add(63),
-        });
+        let analysis = rego::analyse(parsed.engine.get_modules())?;
+        let revision = revision(&parsed.files, data);
 
-        let policy = Self {
-            rules: RULES.into_iter().filter(|rule| analysis.defines(rule)).collect(),
+        Ok(Self {
+            evaluator: Evaluator::new(parsed, data, &analysis, &RULES, options.time_limit)?,
             reads: Reads {
                 http: analysis.reads(&["http"]),
                 headers: analysis.reads(&["http", "headers"]),
@@ -198,31 +177,13 @@ impl Policy {
                 responses: analysis.reads(&["mcp", "input_responses"]),
                 client: analysis.reads(&["mcp", "client"]),
             },
-            engine: RefCell::new(engine),
             options,
-            revision: revision(&files, data),
+            revision,
             names: InputNames::new(),
             header_names: HeaderNames::new(&analysis),
             members: member_names(&analysis, data),
             memory: Memory::new(&analysis),
-        };
-        policy.warm_up()?;
-        Ok(policy)
-    }
-
-    /// Evaluates every rule once, so that the first call does not pay for it.
-    fn warm_up(&self) -> Result<(), Vec<Refusal>> {
-        let mut engine = self.engine.borrow_mut();
-        // A query that cannot fail makes the engine schedule all modules, and say
-        // what it finds: a variable that nothing binds, for example.
-        let scheduled = engine.eval_query("true".to_owned(), false);
-        scheduled.map_err(|error| vec![Refusal::from_engine("policy", &error.to_string())])?;
-        engine.set_input(Value::new_object());
-        for rule in &self.rules {
-            // A rule may well fail on an empty input.
-            let _ = engine.eval_rule(format!("data.mcp.authz.{rule}"));
-        }
-        Ok(())
+        })
     }
 
     /// SHA-256 over all modules and the data, in hexadecimal.
@@ -287,33 +248,23 @@ impl Policy {
 
     /// Asks the rules, in the order of the answer.
     fn ask(&self, question: Question<'_>, input: Value) -> Answer {
-        let Ok(mut engine) = self.engine.try_borrow_mut() else {
-            return Err(Denial::PolicyError("the engine is in use".into()));
-        };
-        engine.set_input(input);
-        let mut eval = |rule: &'static str| -> Result<Value, Denial> {
-            if !self.rules.contains(&rule) {
-                return Ok(Value::Undefined);
-            }
-            engine.eval_rule(format!("data.mcp.authz.{rule}")).map_err(|error| failure(&error.to_string()))
-        };
-
-        let reasons = strings(&eval("deny")?, "deny")?;
+        let mut rules = self.evaluator.ask(input)?;
+        let reasons = strings(&rules.rule("deny")?, "deny")?;
         if !reasons.is_empty() {
             return Err(Denial::PolicyDenied { reasons });
         }
         if self.options.handshake && is_handshake(question.call) {
             return Ok(());
         }
-        let needed = strings(&eval("scopes")?, "scopes")?;
+        let needed = strings(&rules.rule("scopes")?, "scopes")?;
         if !needed.iter().all(|scope| token::is_scope(scope)) {
             return Err(Denial::PolicyType("scopes"));
         }
         if !needed.iter().all(|scope| question.identity.scopes.contains(scope)) {
             return Err(Denial::ScopeMissing { needed, granted: question.identity.scopes.clone() });
         }
-        step_up(&eval("step_up")?, question.identity, question.now)?;
-        match eval("allow")? {
+        step_up(&rules.rule("step_up")?, question.identity, question.now)?;
+        match rules.rule("allow")? {
             Value::Bool(true) => Ok(()),
             Value::Bool(false) => Err(Denial::PolicyDenied { reasons: Vec::new() }),
             Value::Undefined => Err(Denial::PolicyUndefined),
@@ -489,20 +440,6 @@ fn step_up(value: &Value, identity: &Identity, now: SystemTime) -> Result<(), De
         age.is_some_and(|age| age <= i64::try_from(max_age).unwrap_or(i64::MAX))
     });
     if strong && fresh { Ok(()) } else { Err(Denial::StepUpRequired { acr_values, max_age }) }
-}
-
-/// What regorus says when the time is up. Longer than anything that a value in
-/// another error could say by accident.
-const TIMEOUT: &str = "execution exceeded time limit";
-
-/// An engine's error as a denial. Its text may hold values of the input, so
-/// only the place goes into the record.
-fn failure(error: &str) -> Denial {
-    if error.contains(TIMEOUT) {
-        return Denial::PolicyTimeout;
-    }
-    let place = Refusal::from_engine("policy", error);
-    Denial::PolicyError(format!("{}:{}:{}", place.file, place.line, place.column))
 }
 
 /// SHA-256 over names, modules and data, each with its length before it.

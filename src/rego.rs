@@ -10,6 +10,7 @@
 //! out while evaluating, or not at all, is therefore found out here.
 
 mod builtins;
+mod constants;
 mod input;
 mod program;
 mod syntax;
@@ -98,12 +99,20 @@ pub struct Analysis {
     pub names: BTreeSet<String>,
     /// May they look members up by other names, which they compute?
     pub computes_names: bool,
+    /// The packages that say the same whatever the input, and their rules. The
+    /// names of a package and its rules are identifiers.
+    pub constants: BTreeMap<Vec<String>, BTreeSet<String>>,
 }
 
 impl Analysis {
     /// Whether anything at, above or below this path may be read.
     pub fn reads(&self, path: &[&str]) -> bool {
         self.reads.iter().any(|read| read.iter().zip(path).all(|(a, b)| a == b))
+    }
+
+    /// Whether a module says the same to every question.
+    pub fn is_constant(&self, module: &Module) -> bool {
+        self.constants.contains_key(&static_path(&module.package.refr).0)
     }
 
     /// Whether package `mcp.authz` has this rule.
@@ -164,6 +173,7 @@ pub fn analyse(modules: &[Ref<Module>]) -> Result<Analysis, Vec<Refusal>> {
     let reads = visits.reads.iter().filter(|(node, _)| reached.contains(node)).flat_map(|(_, paths)| paths);
     let names = visits.names.iter().filter(|(node, _)| reached.contains(node)).flat_map(|(_, names)| names);
     Ok(Analysis {
+        constants: constants::find(&program, &visits, modules),
         computes_names: !visits.computing.is_disjoint(&reached),
         reads: reads.cloned().collect(),
         names: names.cloned().collect(),

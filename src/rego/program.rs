@@ -36,10 +36,10 @@ pub(super) struct Program<'m> {
 }
 
 pub(super) struct Node<'m> {
-    path: Vec<String>,
+    pub(super) path: Vec<String>,
     /// How many parts of the path name the package.
-    package: usize,
-    kind: Kind,
+    pub(super) package: usize,
+    pub(super) kind: Kind,
     arity: usize,
     span: &'m Span,
     pub(super) clauses: Vec<(&'m Module, &'m Rule)>,

@@ -407,3 +407,37 @@ fn nobody_adds_to_a_package_that_is_bundled() {
         assert_eq!(refused(&format!("{module}\nx := 1")), 0, "{module}");
     }
 }
+
+#[track_caller]
+fn constants(others: &[(&str, &str)], wanted: &[&str]) {
+    let authz = authz("allow if input.mcp.name in data.lib.index.tools");
+    let modules: Vec<(&str, &str)> =
+        [("authz.rego", authz.as_str())].into_iter().chain(others.iter().copied()).collect();
+    let found: Vec<String> = load(&modules).unwrap().constants.keys().map(|package| package.join(".")).collect();
+    assert_eq!(found, wanted, "{others:?}");
+}
+
+#[test]
+fn a_package_is_constant_if_nothing_that_it_reaches_depends_on_the_question() {
+    let index = ("index.rego", "package lib.index\ntools contains tool if some tool in _all\n_all := data.tools\n");
+    constants(&[index], &["lib.index"]);
+    constants(&[("a.rego", "package lib.index\ntools := {input.mcp.name}\n")], &[]);
+    // Through another package.
+    let asking = ("b.rego", "package lib.who\nname := input.mcp.name\n");
+    constants(&[("a.rego", "package lib.index\ntools := {data.lib.who.name}\n"), asking], &[]);
+    let other = ("b.rego", "package lib.other\nname := data.name\n");
+    constants(&[("a.rego", "package lib.index\ntools := {data.lib.other.name}\n"), other], &["lib.index", "lib.other"]);
+    // A function that others call is no value; one of its own is not missed.
+    constants(&[("a.rego", "package lib.index\ntools := {f(1)}\nf(x) := x\n")], &["lib.index"]);
+    let caller = ("b.rego", "package lib.other\nname := data.lib.index.f(2)\n");
+    constants(&[("a.rego", "package lib.index\ntools := {f(1)}\nf(x) := x\n"), caller], &["lib.other"]);
+    // A package above another one, and names that no path can hold.
+    constants(&[index, ("b.rego", "package lib.index.more\nx := 1\n")], &[]);
+    constants(&[index, ("b.rego", "package lib[\"a b\"]\nx := 1\n")], &["lib.index"]);
+    // Rules with a path of their own, and two modules of one package.
+    constants(&[("a.rego", "package lib.index\ntools.a := 1\n")], &[]);
+    constants(&[index, ("b.rego", "package lib.index\nmore := 1\n")], &["lib.index"]);
+    constants(&[index, ("b.rego", "package lib.index\nmore := input.mcp.name\n")], &[]);
+    // Under another `data` the index would be another.
+    constants(&[index, ("b.rego", "package lib.b\nx if data.lib.index.tools with data.tools as [1]\n")], &[]);
+}

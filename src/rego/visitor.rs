@@ -40,6 +40,8 @@ pub(super) struct Visits {
     pub(super) names: BTreeMap<usize, BTreeSet<String>>,
     /// Rules that may look up members of the input by names that they compute.
     pub(super) computing: BTreeSet<usize>,
+    /// Does some rule look at the world under another `input` or `data`?
+    pub(super) replaces: bool,
     /// What a rule needs of the stack, in rules.
     pub(super) frames: BTreeMap<usize, usize>,
     /// To each value those that may flow into it.
@@ -265,6 +267,7 @@ impl<'p, 'm> Visitor<'p, 'm> {
             }
         }
         for with in &statement.with_mods {
+            self.visits.replaces = true;
             let from = self.expr(&with.r#as);
             let target = static_path(&with.refr).0;
             let target = self.imports.get(target.first().map_or("", String::as_str)).cloned().unwrap_or(target);
