@@ -26,13 +26,16 @@ wasm = . $(TOOLS)/wasm.env &&
 # The module of tests/trap.rs, which traps when it is asked to.
 TRAP := target/trap
 
+# Policies and answers, for OPA.
+CORPUS := $(CURDIR)/target/evaluators.jsonl
+
 # For make fuzz.
 TARGET  = reader
 SECONDS = 60
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build module trap run test check threats differential matrix policy bench soak mutants fuzz clean
+.PHONY: help build module trap run test check threats differential evaluators matrix policy bench soak mutants fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
@@ -57,7 +60,8 @@ trap: module
 
 test: module trap policy ## Run every test, natively and through a real Envoy
 	@$(setup) envoy clients authorization-server func-e go-client rust-client json-suite differential
-	$(rust) cargo test --locked
+	$(rust) MCP_GATE_CORPUS=$(CORPUS) cargo test --locked
+	$(PYTHON) tests/opa.py $(TOOLS)/bin/opa $(CORPUS) 200
 	$(rust) $(PYTHON) tests/threats.py
 	$(PYTHON) tests/clients/run.py
 	$(PYTHON) tests/clients/run.py --func-e
@@ -70,6 +74,12 @@ differential: ## Hold the reader against other parsers (CASES=100000 SEED=1 LIMI
 	@$(setup) wasm-target differential
 	$(rust) MCP_GATE_CASES=$(CASES) MCP_GATE_SEED=$(SEED) MCP_GATE_LIMIT=$(LIMIT) \
 		cargo test --locked --test differential
+
+evaluators: ## Hold both evaluators and OPA against each other (POLICIES=1000 SEED=1)
+	@$(setup) opa
+	$(rust) MCP_GATE_CORPUS=$(CORPUS) MCP_GATE_POLICIES=$(or $(POLICIES),1000) MCP_GATE_SEED=$(or $(SEED),1) \
+		cargo test --locked --lib the_machine_says -- --nocapture
+	$(PYTHON) tests/opa.py $(TOOLS)/bin/opa $(CORPUS)
 
 matrix: module ## Run the cases on older Envoys, too
 	@$(setup) envoy envoys

@@ -100,7 +100,7 @@ impl RootContext for Root {
             Surroundings { crypto: self.shared.crypto.clone(), environment: &environment, proxy_key: proxy_key() };
         match config::load(&configuration, &surroundings) {
             Ok(gate) => {
-                info!("mcp-gate: policy {} in force", gate.policy.revision());
+                info!("mcp-gate: policy {} in force, {}", gate.policy.revision(), gate.policy.evaluator());
                 let has_timer = self.fetcher.install(&gate);
                 self.gate = Some(Rc::new(gate));
                 has_timer

@@ -191,6 +191,14 @@ impl Policy {
         &self.revision
     }
 
+    /// Which of the engine's evaluators decides, and why if it is the slower one.
+    pub fn evaluator(&self) -> String {
+        match self.evaluator.against_machine() {
+            None => "decided by the virtual machine".to_owned(),
+            Some(reason) => format!("decided by the interpreter, because of {reason}"),
+        }
+    }
+
     /// Should [`Question::peer`] be filled in?
     pub fn wants_peer(&self) -> bool {
         self.reads.source

@@ -12,11 +12,17 @@
 mod builtins;
 mod constants;
 mod input;
+mod names;
+mod needs;
 mod program;
+mod shape;
+mod single;
+mod subset;
 mod syntax;
 #[cfg(test)]
 mod tests;
 mod text;
+mod total;
 mod visitor;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -25,6 +31,7 @@ use std::fmt;
 use regorus::unstable::{Module, Ref, Span};
 
 use program::{CONTRACT, PACKAGE, Program};
+pub use subset::{Judgement, judge};
 use syntax::{path, static_path};
 pub use text::check_text;
 use visitor::{Visitor, Visits};

@@ -1,29 +1,84 @@
-//! The paths that policy input has, version 1 of the contract.
+//! The paths that policy input has, version 1 of the contract, and what stands there.
 
-/// `*` stands for anything below.
+use super::shape::{Kinds, Shape};
+
+/// What stands at a path, if anything does.
+#[derive(Clone, Copy)]
+enum Is {
+    Text,
+    Texts,
+    Number,
+    Boolean,
+    /// An object, of anything.
+    Object,
+    /// An object of strings.
+    Names,
+}
+use Is::{Boolean, Names, Number, Object, Text, Texts};
+
+/// Below an object there may be anything.
 #[rustfmt::skip]
-const INPUT: [&str; 40] = [
-    "version", "resource",
-    "mcp.era", "mcp.version", "mcp.kind", "mcp.method", "mcp.name", "mcp.uri", "mcp.uris", "mcp.task",
-    "mcp.ref.type", "mcp.ref.name", "mcp.ref.uri", "mcp.tasks", "mcp.cursor", "mcp.level",
-    "mcp.arguments.*", "mcp.augmentation.*", "mcp.input_responses.*", "mcp.request_state", "mcp.retry", "mcp.client.name", "mcp.client.version",
-    "identity.issuer", "identity.subject", "identity.client_id", "identity.actor.*", "identity.scopes",
-    "identity.roles", "identity.groups", "identity.tenant", "identity.claims.*", "identity.method", "identity.confirmation",
-    "time.unix",
-    "http.method", "http.path", "http.host", "http.headers.*", "http.source.*",
+const INPUT: [(&str, Is); 41] = [
+    ("version", Number), ("resource", Text),
+    ("mcp.era", Text), ("mcp.version", Text), ("mcp.kind", Text), ("mcp.method", Text), ("mcp.name", Text),
+    ("mcp.uri", Text), ("mcp.uris", Texts), ("mcp.task", Text), ("mcp.tasks", Texts),
+    ("mcp.ref.type", Text), ("mcp.ref.name", Text), ("mcp.ref.uri", Text), ("mcp.cursor", Text), ("mcp.level", Text),
+    ("mcp.arguments", Object), ("mcp.augmentation", Object), ("mcp.input_responses", Object),
+    ("mcp.request_state", Text), ("mcp.retry", Boolean), ("mcp.client.name", Text), ("mcp.client.version", Text),
+    ("identity.issuer", Text), ("identity.subject", Text), ("identity.client_id", Text), ("identity.actor", Object),
+    ("identity.scopes", Texts), ("identity.roles", Texts), ("identity.groups", Texts), ("identity.tenant", Text),
+    ("identity.claims", Object), ("identity.method", Text), ("identity.confirmation", Text),
+    ("time.unix", Number), ("tool.annotations", Object),
+    ("http.method", Text), ("http.path", Text), ("http.host", Text), ("http.headers", Names), ("http.source", Names),
 ];
+
+/// What every input has.
+#[rustfmt::skip]
+const ALWAYS: [&str; 22] = [
+    "version", "resource", "mcp", "mcp.era", "mcp.version", "mcp.kind", "mcp.retry", "identity", "identity.issuer",
+    "identity.subject", "identity.scopes", "identity.roles", "identity.groups", "identity.claims", "identity.method",
+    "identity.confirmation", "time", "time.unix", "http", "http.method", "http.path", "http.host",
+];
+
+/// Whether there is something at this path, whatever is asked.
+pub(super) fn is_always(path: &[String]) -> bool {
+    ALWAYS.contains(&path.join(".").as_str())
+}
+
+/// What an input with this method has, too.
+pub(super) fn with_method(method: &str) -> Option<&'static str> {
+    match method {
+        "tools/call" | "prompts/get" => Some("name"),
+        "resources/read" | "resources/subscribe" | "resources/unsubscribe" => Some("uri"),
+        _ => None,
+    }
+}
 
 /// Whether the contract has something at, above or below this path.
 pub(super) fn has(path: &[String]) -> bool {
-    INPUT.iter().any(|known| {
+    INPUT.iter().any(|(known, is)| {
         let mut known = known.split('.');
         path.iter().all(|part| match known.next() {
-            Some("*") => {
-                known = "*".split('.');
-                true
-            }
             Some(name) => name == part,
-            None => false,
+            None => matches!(is, Object | Names),
         })
     })
+}
+
+/// What stands at a path.
+pub(super) fn shape<'d>(path: &[String]) -> Shape<'d> {
+    let found = INPUT.iter().find_map(|(known, is)| {
+        let depth = known.split('.').count();
+        let is_above = known.split('.').zip(path).filter(|(known, part)| known == part).count() == depth;
+        is_above.then(|| (*is, path.len().saturating_sub(depth)))
+    });
+    match found {
+        Some((Text, 0)) | Some((Names, 1)) => Shape::kind(Kinds::STRING),
+        Some((Texts, 0)) => Shape::collection(Kinds::ARRAY, Shape::kind(Kinds::STRING)),
+        Some((Number, 0)) => Shape::kind(Kinds::NUMBER),
+        Some((Boolean, 0)) => Shape::kind(Kinds::BOOLEAN),
+        Some((Object, 0)) => Shape::kind(Kinds::OBJECT),
+        Some((Names, 0)) => Shape::collection(Kinds::OBJECT, Shape::kind(Kinds::STRING)),
+        _ => Shape::Any,
+    }
 }

@@ -41,7 +41,7 @@ pub(super) struct Node<'m> {
     pub(super) package: usize,
     pub(super) kind: Kind,
     arity: usize,
-    span: &'m Span,
+    pub(super) span: &'m Span,
     pub(super) clauses: Vec<(&'m Module, &'m Rule)>,
 }
 

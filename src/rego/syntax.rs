@@ -143,3 +143,57 @@ pub(super) fn is_literal(expr: &Expr) -> bool {
             | Expr::String { .. }
     )
 }
+
+/// One step of a reference.
+pub(super) enum Step<'d> {
+    Name(&'d str),
+    Computed(&'d Expr),
+}
+
+impl<'d> Step<'d> {
+    pub(super) fn name(&self) -> Option<&'d str> {
+        match self {
+            Self::Name(name) => Some(name),
+            Self::Computed(_) => None,
+        }
+    }
+
+    pub(super) fn computed(&self) -> Option<&'d Expr> {
+        match self {
+            Self::Name(_) => None,
+            Self::Computed(index) => Some(index),
+        }
+    }
+}
+
+/// The steps of a reference, after what it starts with.
+pub(super) fn steps(expr: &Expr) -> Vec<Step<'_>> {
+    let mut steps = Vec::new();
+    let mut at = expr;
+    loop {
+        match at {
+            Expr::RefDot { refr, field, .. } => {
+                steps.push(Step::Name(field.0.text()));
+                at = refr;
+            }
+            Expr::RefBrack { refr, index, .. } => {
+                steps.push(builtins::text(index).map_or(Step::Computed(index), Step::Name));
+                at = refr;
+            }
+            _ => break,
+        }
+    }
+    steps.reverse();
+    steps
+}
+
+/// A reference in one spelling, if it leads to one value alone.
+pub(super) fn written(expr: &Expr) -> Option<String> {
+    let Expr::Var { span, .. } = base(expr) else { return None };
+    let steps = steps(expr).into_iter().map(|step| match step {
+        Step::Name(name) => Some(format!(".{name:?}")),
+        Step::Computed(Expr::Var { span, .. }) if span.text() != "_" => Some(format!("[{}]", span.text())),
+        Step::Computed(_) => None,
+    });
+    Some(format!("{}{}", span.text(), steps.collect::<Option<String>>()?))
+}

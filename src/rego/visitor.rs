@@ -11,6 +11,7 @@ use regorus::unstable::{AssignOp, BUILTINS, Expr, Literal, LiteralStmt, Module, 
 use super::Refusal;
 use super::builtins::{self, Need, Verdict};
 use super::input;
+use super::names::{Document, Names};
 use super::program::Program;
 use super::syntax::{anchor, base, declared, fields, literal_keys, static_path, variables};
 
@@ -82,8 +83,7 @@ pub(super) struct Visitor<'p, 'm> {
     program: &'p Program<'m>,
     visits: &'p mut Visits,
     node: usize,
-    package: Vec<String>,
-    imports: BTreeMap<String, Vec<String>>,
+    names: Names,
     /// The names that each enclosing query declares.
     scopes: Vec<BTreeSet<String>>,
     loops: usize,
@@ -103,24 +103,7 @@ pub(super) enum Root {
 
 impl<'p, 'm> Visitor<'p, 'm> {
     pub(super) fn new(program: &'p Program<'m>, visits: &'p mut Visits, node: usize, module: &Module) -> Self {
-        let package = static_path(&module.package.refr).0;
-        let imports = module.imports.iter().filter_map(|import| {
-            let target = static_path(&import.refr).0;
-            let name =
-                import.r#as.as_ref().map_or_else(|| target.last().cloned(), |alias| Some(alias.text().to_owned()))?;
-            matches!(target.first().map(String::as_str), Some("data" | "input")).then_some((name, target))
-        });
-        Self {
-            program,
-            visits,
-            node,
-            package,
-            imports: imports.collect(),
-            scopes: Vec::new(),
-            loops: 0,
-            depth: 0,
-            deepest: 0,
-        }
+        Self { program, visits, node, names: Names::new(module), scopes: Vec::new(), loops: 0, depth: 0, deepest: 0 }
     }
 
     fn refuse(&mut self, span: &Span, reason: impl Into<String>) {
@@ -270,7 +253,7 @@ impl<'p, 'm> Visitor<'p, 'm> {
             self.visits.replaces = true;
             let from = self.expr(&with.r#as);
             let target = static_path(&with.refr).0;
-            let target = self.imports.get(target.first().map_or("", String::as_str)).cloned().unwrap_or(target);
+            let target = self.names.imported(target.first().map_or("", String::as_str)).unwrap_or(target);
             match target.split_first() {
                 Some((root, _)) if root == "input" => {}
                 Some((root, below)) if root == "data" && self.program.function(below).is_none() => {
@@ -385,7 +368,7 @@ impl<'p, 'm> Visitor<'p, 'm> {
             }
             params => params,
         };
-        if let Some((callee, arity)) = self.callee(&written) {
+        if let Some((callee, arity)) = self.names.function(self.program, &written) {
             self.edge(callee, span);
             if arity != params.len() {
                 self.refuse(span, format!("`{name}` takes {arity} arguments, found {}", params.len()));
@@ -440,23 +423,6 @@ impl<'p, 'm> Visitor<'p, 'm> {
         }
         from.extend(rest.iter().map(|param| self.expr(param)));
         from
-    }
-
-    /// The function of the modules that a call means, as regorus resolves it.
-    fn callee(&self, written: &[String]) -> Option<(usize, usize)> {
-        let (first, rest) = written.split_first()?;
-        let imported = self
-            .imports
-            .get(first)
-            .and_then(|target| target.split_first())
-            .filter(|(root, _)| *root == "data")
-            .map(|(_, target)| target);
-        let full: Vec<String> = match imported {
-            Some(target) => target.iter().chain(rest).cloned().collect(),
-            None if first == "data" => rest.to_vec(),
-            None => self.package.iter().chain(written).cloned().collect(),
-        };
-        self.program.function(&full)
     }
 
     fn reference(&mut self, expr: &Expr) -> Sources {
@@ -527,20 +493,11 @@ impl<'p, 'm> Visitor<'p, 'm> {
         let name = span.text();
         let (written, is_static) = static_path(expr);
         let rest = written.iter().skip(1).cloned();
-        let rule: Vec<String> = self.package.iter().cloned().chain([name.to_owned()]).collect();
-        let root = if self.scopes.iter().any(|scope| scope.contains(name)) {
-            Root::Local(name.to_owned())
-        } else if name == "input" {
-            Root::Input(rest.collect())
-        } else if name == "data" {
-            Root::Data(rest.collect())
-        } else if self.program.under(&rule).next().is_some() {
-            Root::Data(rule.into_iter().chain(rest).collect())
-        } else if let Some((root, target)) = self.imports.get(name).and_then(|target| target.split_first()) {
-            let path = target.iter().cloned().chain(rest).collect();
-            if root == "input" { Root::Input(path) } else { Root::Data(path) }
-        } else {
-            Root::Local(name.to_owned())
+        let is_local = self.scopes.iter().any(|scope| scope.contains(name));
+        let root = match self.names.document(self.program, name).filter(|_| !is_local) {
+            Some(Document::Input(path)) => Root::Input(path.into_iter().chain(rest).collect()),
+            Some(Document::Data(path)) => Root::Data(path.into_iter().chain(rest).collect()),
+            None => Root::Local(name.to_owned()),
         };
         (root, is_static)
     }

@@ -1,0 +1,259 @@
+mod generator;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::*;
+use generator::Generator;
+
+fn evaluator(files: &[(&str, &str)], data: &serde_json::Value) -> Result<Evaluator, Vec<Refusal>> {
+    let mut modules = Modules::parse(files.to_vec())?;
+    let analysis = rego::analyse(modules.engine.get_modules())?;
+    Evaluator::new(modules, data, &analysis, &["allow"], Duration::from_secs(1))
+}
+
+fn allow(evaluator: &Evaluator, input: serde_json::Value) -> Value {
+    evaluator.ask(input.into()).unwrap().rule("allow").unwrap()
+}
+
+const AUTHZ: &str = "package mcp.authz\nimport data.lib.index\ndefault allow := false\n\
+    allow if input.mcp.name in index.tools[input.identity.subject]\n";
+#[test]
+fn a_constant_package_stands_as_data() {
+    let comprehension = "package lib.index\n\
+        tools := {who: tools | some who, list in data.grants; tools := {tool | some tool in _all(list)}}\n\
+        _all(list) := list\n";
+    let partial = "package lib.index\n\
+        tools[who] contains tool if {\n some who, list in data.grants\n some tool in list\n}\n";
+    for index in [comprehension, partial] {
+        let data = json!({"grants": {"alice": ["read", "write"], "bob": ["read"]}});
+        let evaluator = evaluator(&[("authz.rego", AUTHZ), ("index.rego", index)], &data).unwrap();
+        assert_eq!(evaluator.engine.borrow_mut().get_modules().len(), 1);
+        let tools = evaluator.engine.borrow().get_data()["lib"]["index"]["tools"].clone();
+        assert_eq!(tools["alice"], Value::from(BTreeSet::from(["read".into(), "write".into()])));
+        assert_eq!(tools["bob"], Value::from(BTreeSet::from(["read".into()])));
+        let ask =
+            |who: &str, tool: &str| allow(&evaluator, json!({"identity": {"subject": who}, "mcp": {"name": tool}}));
+        assert_eq!(ask("alice", "write"), Value::from(true));
+        assert_eq!(ask("bob", "write"), Value::from(false));
+        assert_eq!(ask("eve", "read"), Value::from(false));
+    }
+}
+
+#[test]
+fn a_constant_package_that_fails_is_refused_at_load() {
+    let index = "package lib.index\ntools := {\"alice\": {name}} if name := concat(\"\", [data.grants])\n";
+    let refusals = evaluator(&[("authz.rego", AUTHZ), ("index.rego", index)], &json!({"grants": 1})).err().unwrap();
+    assert_eq!((refusals[0].file.as_str(), refusals[0].line), ("index.rego", 2), "{refusals:?}");
+}
+
+const RULES: [&str; 3] = ["allow", "deny", "scopes"];
+
+/// A policy, by both evaluators; whether the machine may decide it.
+struct Both {
+    engine: Engine,
+    machine: RegoVM,
+    verdict: Result<(), Refusal>,
+}
+
+impl Both {
+    /// None if it is refused at load.
+    fn load(policy: &str, data: &serde_json::Value) -> Option<Self> {
+        let mut modules = Modules::parse(vec![("authz.rego", policy)]).ok()?;
+        let analysis = rego::analyse(modules.engine.get_modules()).ok()?;
+        let Modules { mut engine, .. } = modules;
+        engine.add_data(data.clone().into()).unwrap();
+        let rules: Vec<&'static str> = RULES.into_iter().filter(|rule| analysis.defines(rule)).collect();
+        assert_eq!(rules, RULES, "{policy}");
+        let data = engine.get_data();
+        let judgement = rego::judge(engine.get_modules(), &data, &rules);
+        let verdict = judgement.negated.into_iter().chain(judgement.against).next().map_or(Ok(()), Err);
+        let machine = compile(&mut engine, &rules, Duration::from_secs(5)).ok()?;
+        Some(Self { engine, machine, verdict })
+    }
+
+    /// What either says to one question.
+    fn ask(&mut self, input: &Value) -> [Vec<Result<Value, String>>; 2] {
+        self.engine.set_input(input.clone());
+        self.machine.set_input(input.clone());
+        let empty = |value: Value| if value == Value::Undefined { Value::new_set() } else { value };
+        let interpreted = RULES.iter().map(|rule| {
+            let value = self.engine.eval_rule(format!("data.mcp.authz.{rule}"));
+            value.map(empty).map_err(|error| error.to_string())
+        });
+        let interpreted = interpreted.collect();
+        let run = (0..RULES.len()).map(|index| {
+            let value = self.machine.execute_entry_point_by_index(index);
+            value.map(empty).map_err(|error| error.to_string())
+        });
+        [interpreted, run.collect()]
+    }
+}
+
+/// Random policies and questions: what is found, and how many were in the subset.
+struct Found {
+    policies: usize,
+    admitted: usize,
+    questions: usize,
+    permitted: usize,
+    /// Differences in what the subset admits, and in what it does not.
+    admitted_differ: Vec<String>,
+    refused_differ: usize,
+    /// What stood against the machine, and how often.
+    against: BTreeMap<String, usize>,
+    /// Policies and questions in the subset, for OPA.
+    corpus: String,
+}
+
+fn compare(seed: u64, policies: usize, questions: usize) -> Found {
+    let mut generator = Generator::new(seed);
+    let mut found = Found {
+        policies: 0,
+        admitted: 0,
+        questions: 0,
+        permitted: 0,
+        admitted_differ: Vec::new(),
+        refused_differ: 0,
+        against: BTreeMap::new(),
+        corpus: String::new(),
+    };
+    for _ in 0..policies {
+        let (policy, data) = (generator.policy(), generator.data());
+        let Some(mut both) = Both::load(&policy, &data) else { continue };
+        found.policies += 1;
+        found.admitted += usize::from(both.verdict.is_ok());
+        if let Err(refusal) = &both.verdict {
+            *found.against.entry(refusal.reason.clone()).or_default() += 1;
+        }
+        let mut asked = Vec::new();
+        for _ in 0..questions {
+            let question = generator.input();
+            let [interpreted, run] = both.ask(&question.clone().into());
+            let agree = interpreted == run && interpreted.iter().all(Result::is_ok);
+            match (agree, &both.verdict) {
+                (false, Ok(())) => found.admitted_differ.push(format!(
+                    "{policy}\ndata: {data}\ninput: {question}\ninterpreter: {interpreted:?}\nmachine: {run:?}"
+                )),
+                (false, Err(_)) => found.refused_differ += 1,
+                (true, _) => {}
+            }
+            if both.verdict.is_ok() && agree {
+                found.questions += 1;
+                found.permitted += usize::from(run[0] == Ok(Value::from(true)));
+                let answer: Vec<serde_json::Value> =
+                    run.into_iter().map(|value| serde_json::to_value(value.unwrap()).unwrap()).collect();
+                asked.push(json!([question, answer]));
+            }
+        }
+        if both.verdict.is_ok() {
+            writeln!(found.corpus, "{}", json!({"policy": policy, "data": data, "asked": asked})).unwrap();
+        }
+    }
+    found
+}
+
+/// `MCP_GATE_POLICIES` and `MCP_GATE_SEED` make a campaign of it; `MCP_GATE_CORPUS`
+/// names a file for `tests/opa.py`.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "how a campaign is told from a test")]
+fn the_machine_says_what_the_interpreter_says() {
+    let setting = |name: &str, or: u64| std::env::var(name).map_or(or, |text| text.parse().unwrap());
+    let policies = usize::try_from(setting("MCP_GATE_POLICIES", 600)).unwrap();
+    let found = compare(setting("MCP_GATE_SEED", 20_261_126), policies, 20);
+    assert!(
+        found.admitted_differ.is_empty(),
+        "{} differ, the shortest:\n{}",
+        found.admitted_differ.len(),
+        found.admitted_differ.iter().min_by_key(|text| text.len()).map_or("", String::as_str)
+    );
+    println!(
+        "{} policies, {} in the subset, {} questions to those, {} permitted, 0 differ; outside of it {} answers differ",
+        found.policies, found.admitted, found.questions, found.permitted, found.refused_differ
+    );
+    let mut against: Vec<_> = found.against.iter().map(|(reason, count)| (count, reason)).collect();
+    against.sort();
+    against.iter().rev().take(12).for_each(|(count, reason)| println!("{count:6} {reason}"));
+    if let Ok(path) = std::env::var("MCP_GATE_CORPUS") {
+        std::fs::write(path, found.corpus).unwrap();
+    }
+    // A test of nothing would pass, too.
+    assert!(found.admitted * 4 > found.policies, "{} of {}", found.admitted, found.policies);
+    assert!(
+        found.permitted * 20 > found.questions && found.permitted * 20 < found.questions * 19,
+        "{}",
+        found.permitted
+    );
+    // And were everything let in, it would find out.
+    assert!(found.refused_differ > 0);
+}
+/// Why each thing is outside of the subset: what it says there, and what it does.
+#[test]
+fn what_is_outside_of_the_subset_differs() {
+    #[rustfmt::skip]
+    let outside: &[(&str, &str, &str)] = &[
+        ("two values of a rule", "it may have two values",
+         "h := 1 if input.mcp.name == \"a\"\nh := 2 if input.identity.subject == \"a\"\nallow if not h"),
+        ("two values from one clause", "it may have two values",
+         "h := role if some role in input.identity.roles\nallow if not h"),
+        ("two values of a function", "it may have two values",
+         "f(x) := 1 if x == \"a\"\nf(x) := 2 if x != \"b\"\ng if f(input.mcp.name)\nallow if not g"),
+        ("an error of a builtin", "`startswith` may fail",
+         "g if startswith(input.mcp.arguments.number, \"a\")\nallow if not g"),
+        ("an argument of a builtin that is none", "`glob.match` may fail",
+         "g if glob.match(data.bad, null, input.mcp.name)\nallow if not g"),
+        ("arithmetic with something else", "not known to be a number",
+         "g if input.mcp.arguments.list + 1 > 0\nallow if not g"),
+        ("a division by zero", "a division, which may be one by zero",
+         "g if 1 / input.time.unix == 1\nallow if not g"),
+        ("sets of something else", "not known to be a set",
+         "g if input.mcp.arguments.list & {1} == {1}\nallow if not g"),
+        ("an undefined variable", "may be undefined, which is the machine's reason to go on",
+         "allow if { x := input.mcp.arguments.missing\n 1 == 1 }"),
+        ("some of something else", "not known to be a collection",
+         "h if some x in input.mcp.name\nallow if not h"),
+        ("an else after a loop", "a loop before an `else`",
+         "h := 1 if { some x in [1]; some y in [x]; y == 2 } else := 2\nallow if h == 2"),
+        ("an undefined item", "an item that may be undefined",
+         "allow if { some _ in input.identity.roles\n count([input.mcp.arguments.missing | some _ in input.identity.roles]) == 2 }"),
+        ("input first inside of a loop", "for the first time inside of a loop",
+         "allow if { count([1 | some x in data.empty; x == input.mcp.name]) == 0\n input.mcp.name == \"a\" }"),
+        ("an else after a value that is undefined", "before an `else`",
+         "h := input.mcp.arguments.missing if input.mcp.name == \"a\" else := 1\nallow if h == 1"),
+        ("a default of a function", "a default of a function",
+         "default f(_) := true\nf(x) := false if x == 1\nallow if f(input.mcp.name)"),
+        ("a partial object", "a partial object",
+         "h[role] := index if some index, role in [\"a\", \"a\"]\nallow if not h.b"),
+        ("a comprehension of an object", "a comprehension of an object",
+         "allow if not {\"a\": x | some x in input.identity.roles}.b"),
+    ];
+    let data = json!({"bad": 1, "empty": []});
+    let input = json!({
+        "mcp": {"name": "a", "arguments": {"number": 1, "list": [1]}},
+        "identity": {"subject": "a", "roles": ["a", "b"]},
+        "time": {"unix": 0},
+    });
+    let mut alike = Vec::new();
+    for (what, reason, rules) in outside {
+        let rest = "deny contains \"no\" if false\nscopes contains \"no\" if false";
+        let policy = format!("package mcp.authz\ndefault allow := false\n{rules}\n{rest}\n");
+        let mut both = Both::load(&policy, &data).unwrap_or_else(|| panic!("{what}: refused at load"));
+        let refusal = both.verdict.clone().expect_err(what);
+        assert!(refusal.reason.contains(reason), "{what}: {refusal}");
+        let [interpreted, run] = both.ask(&input.clone().into());
+        if interpreted[0] == run[0] {
+            alike.push((what, interpreted[0].clone()));
+        }
+    }
+    assert!(alike.is_empty(), "nothing differs: {alike:#?}");
+}
+
+#[test]
+fn the_machine_is_silent_about_no_replacement() {
+    let policy =
+        "package mcp.authz\ndefault allow := false\nallow if data.mcp.authz.h with input.mcp as 1\nh if true\n";
+    let mut modules = Modules::parse(vec![("authz.rego", policy)]).unwrap();
+    let judgement = rego::judge(modules.engine.get_modules(), &Value::new_object(), &["allow"]);
+    assert_eq!(judgement.against.unwrap().reason, "`with`");
+}

@@ -1,0 +1,105 @@
+//! Which rules cannot have two values.
+//!
+//! A complete rule or function with two values is an error, which the virtual machine
+//! takes for undefined.
+
+use regorus::Value;
+use regorus::unstable::{Expr, Literal, Module, Query, Rule, RuleHead};
+
+use super::Kind;
+use super::program::Node;
+
+/// What speaks for a second value.
+pub(super) fn against(node: &Node<'_>) -> Option<&'static str> {
+    if node.kind == Kind::Set {
+        return None;
+    }
+    let clauses = || node.clauses.iter().filter_map(|(_, rule)| values(rule));
+    let mut constants = clauses().flatten().map(|(value, _)| value.map_or(Some(Scalar::True), literal));
+    let first = constants.next().flatten();
+    if first.is_some() && constants.all(|value| value == first) {
+        return None;
+    }
+    let mut all = clauses();
+    let is_certain = |(value, query): &(Option<&Expr>, Option<&Query>)| {
+        value.is_none_or(|value| literal(value).is_some()) || query.is_none_or(|query| !generates(query))
+    };
+    let alone = all.next().is_none_or(|values| values.iter().all(is_certain)) && all.next().is_none();
+    let has_one_body = |(_, rule): &(&Module, &Rule)| match rule {
+        Rule::Spec { bodies, .. } => bodies.iter().filter(|body| !body.is_else).count() <= 1,
+        Rule::Default { .. } => true,
+    };
+    let is_single = alone && node.clauses.iter().all(has_one_body);
+    (!is_single).then_some("it may have two values, which is no error there; give one clause, or `else`")
+}
+
+/// A value that is written out; `allow if ...` gives true.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Scalar<'a> {
+    True,
+    Other(&'a Value),
+}
+
+/// What is written out as one value.
+pub(super) fn literal(value: &Expr) -> Option<Scalar<'_>> {
+    match value {
+        Expr::Bool { value: Value::Bool(true), .. } => Some(Scalar::True),
+        Expr::Bool { value, .. }
+        | Expr::Null { value, .. }
+        | Expr::Number { value, .. }
+        | Expr::String { value, .. }
+        | Expr::RawString { value, .. } => Some(Scalar::Other(value)),
+        _ => None,
+    }
+}
+
+/// The values of one clause, with the bodies that they follow from. None for a default.
+fn values(rule: &Rule) -> Option<Vec<(Option<&Expr>, Option<&Query>)>> {
+    let Rule::Spec { head, bodies, .. } = rule else { return None };
+    let own = match head {
+        RuleHead::Compr { assign, .. } | RuleHead::Func { assign, .. } => assign.as_ref(),
+        RuleHead::Set { .. } => None,
+    };
+    if bodies.is_empty() {
+        return Some(vec![(own.map(|assign| assign.value.as_ref()), None)]);
+    }
+    let all = bodies.iter().map(|body| {
+        let assign = if body.is_else { body.assign.as_ref() } else { own };
+        (assign.map(|assign| assign.value.as_ref()), Some(body.query.as_ref()))
+    });
+    Some(all.collect())
+}
+
+/// May a body hold in more ways than one?
+pub(super) fn generates(query: &Query) -> bool {
+    query.stmts.iter().any(|statement| match &statement.literal {
+        Literal::SomeIn { .. } | Literal::SomeVars { .. } => true,
+        Literal::Expr { expr, .. } => has_wildcard(expr),
+        // What they try out does not get out of them.
+        Literal::NotExpr { .. } | Literal::Every { .. } => false,
+    })
+}
+
+/// Is there a `[_]` outside of comprehensions?
+fn has_wildcard(expr: &Expr) -> bool {
+    match expr {
+        Expr::RefBrack { refr, index, .. } => {
+            matches!(index.as_ref(), Expr::Var { span, .. } if span.text() == "_")
+                || has_wildcard(index)
+                || has_wildcard(refr)
+        }
+        Expr::RefDot { refr, .. } => has_wildcard(refr),
+        Expr::Array { items, .. } | Expr::Set { items, .. } => items.iter().any(|item| has_wildcard(item)),
+        Expr::Object { fields, .. } => fields.iter().any(|(_, key, value)| has_wildcard(key) || has_wildcard(value)),
+        Expr::Call { params, .. } => params.iter().any(|param| has_wildcard(param)),
+        Expr::UnaryExpr { expr, .. } => has_wildcard(expr),
+        Expr::BinExpr { lhs, rhs, .. }
+        | Expr::BoolExpr { lhs, rhs, .. }
+        | Expr::ArithExpr { lhs, rhs, .. }
+        | Expr::AssignExpr { lhs, rhs, .. } => has_wildcard(lhs) || has_wildcard(rhs),
+        Expr::Membership { key, value, collection, .. } => {
+            key.as_ref().is_some_and(|key| has_wildcard(key)) || has_wildcard(value) || has_wildcard(collection)
+        }
+        _ => false,
+    }
+}

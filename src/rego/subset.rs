@@ -1,0 +1,676 @@
+//! Which policies regorus's virtual machine may decide.
+//!
+//! It is several times faster than the interpreter, and silent where that fails:
+//! an error of a builtin, or two values of one rule, become undefined, which `not`
+//! turns into true. So a policy is decided by it only if nothing in it can fail:
+//! every argument of a builtin is proven to be what the builtin takes, no rule can
+//! have two values, and every construct is one that both evaluators are held to
+//! agree on (`policy/evaluator/tests.rs`). All else is the interpreter's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use regorus::Value;
+use regorus::unstable::{
+    ArithOp, AssignOp, BoolOp, Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleHead, Span,
+};
+
+use super::names::{Document, Names};
+use super::needs::{self, Needs};
+use super::program::{PACKAGE, Program};
+use super::shape::{Kinds, Shape};
+use super::single::{self, generates, literal};
+use super::syntax::{Step, anchor, base, path, static_path, steps, written};
+use super::{Kind, Refusal, input, total};
+
+/// More arguments become undefined in the virtual machine.
+const MOST_ARGUMENTS: usize = 8;
+
+/// What one pass over the rules finds out serves the next; each is sound, so the
+/// first that has nothing to say is proof.
+const MOST_PASSES: usize = 12;
+
+/// What stands against a negation.
+const NEGATED: &str = "this may be undefined, and its negation is then true here and undefined to OPA; \
+    write it as a statement of its own before the `not`, or negate a rule that asks for it";
+
+/// What is found of modules that were analysed, by what the rules asked for need of them.
+#[derive(Debug)]
+pub struct Judgement {
+    /// What the engine and OPA take differently.
+    pub negated: Vec<Refusal>,
+    /// What stands against the machine.
+    pub against: Option<Refusal>,
+}
+
+/// Judges modules that were analysed, by what the rules `asked` for need of them.
+/// `data` is all that stands beside the modules.
+pub fn judge(modules: &[Ref<Module>], data: &Value, asked: &[&str]) -> Judgement {
+    let mut program = Program::default();
+    for module in modules {
+        program.gather(module);
+    }
+    let rules = asked.iter().map(|rule| path([PACKAGE[0], PACKAGE[1], rule]));
+    let asked: Vec<usize> = rules.flat_map(|rule| program.under(&rule).collect::<Vec<_>>()).collect();
+    let mut known = Facts::default();
+    let mut judgement = Judgement { negated: Vec::new(), against: None };
+    for _ in 0..MOST_PASSES {
+        let mut pass = Pass {
+            program: &program,
+            data,
+            known: &known,
+            found: Facts::default(),
+            negated: Vec::new(),
+            queue: asked.clone(),
+            against: None,
+        };
+        pass.run();
+        judgement = Judgement { negated: pass.negated, against: pass.against };
+        if judgement.against.is_none() {
+            break;
+        }
+        known = pass.found;
+    }
+    judgement
+}
+
+/// What is known of rules, by their number.
+#[derive(Default)]
+struct Facts<'d> {
+    /// Of each parameter: what any call hands over.
+    parameters: BTreeMap<(usize, usize), Shape<'d>>,
+    values: BTreeMap<usize, Shape<'d>>,
+}
+
+struct Pass<'p, 'd> {
+    program: &'p Program<'d>,
+    data: &'d Value,
+    known: &'p Facts<'d>,
+    found: Facts<'d>,
+    queue: Vec<usize>,
+    /// Negations of what may be undefined.
+    negated: Vec<Refusal>,
+    /// The first thing that stands against the machine. The pass goes on: facts hold
+    /// only if they are those of every call.
+    against: Option<Refusal>,
+}
+
+/// What is known where an expression stands.
+#[derive(Clone, Default)]
+struct Env<'d> {
+    variables: BTreeMap<String, Shape<'d>>,
+    /// Of references, as they are written: what a statement before has proven.
+    proven: Vec<(String, Kinds)>,
+    /// What a statement before could not have held without.
+    present: Needs,
+    /// Which documents were looked at before.
+    loaded: Loaded,
+}
+
+/// The machine fetches each document once for a clause, where it is first looked at.
+/// Where that place is left out, it is undefined from there on.
+#[derive(Clone, Copy, Default, PartialEq)]
+struct Loaded {
+    input: bool,
+    data: bool,
+}
+
+impl<'d> Pass<'_, 'd> {
+    fn run(&mut self) {
+        let mut seen = BTreeSet::new();
+        while let Some(index) = self.queue.pop() {
+            let Some(node) = self.program.nodes.get(index).filter(|_| seen.insert(index)) else { continue };
+            if node.kind == Kind::Object || node.path.len() != node.package.saturating_add(1) {
+                self.object(node.span, "a partial object: two values of one key are no error there");
+            }
+            for (module, rule) in &node.clauses {
+                let names = Names::new(module);
+                Clause { pass: self, names, index }.rule(rule);
+            }
+            if let Some(reason) = single::against(node) {
+                self.object(node.span, reason);
+            }
+        }
+    }
+
+    fn object(&mut self, span: &Span, reason: impl Into<String>) {
+        if self.against.is_none() {
+            self.against = Some(Refusal::new(span, reason));
+        }
+    }
+}
+
+/// One clause of a rule, as long as it is looked at.
+struct Clause<'a, 'p, 'd> {
+    pass: &'a mut Pass<'p, 'd>,
+    names: Names,
+    index: usize,
+}
+
+impl<'d> Clause<'_, '_, 'd> {
+    fn object(&mut self, span: &Span, reason: impl Into<String>) {
+        self.pass.object(span, reason);
+    }
+
+    fn rule(&mut self, rule: &'d Rule) {
+        let (head, bodies) = match rule {
+            Rule::Spec { head, bodies, .. } => (head, bodies),
+            Rule::Default { args, value, refr, .. } => {
+                if !args.is_empty() {
+                    self.object(anchor(refr), "a default of a function, which the machine ignores");
+                }
+                if literal(value).is_none() {
+                    self.object(value.span(), "a default that is no literal");
+                }
+                let shape = self.expr(value, &mut Env::default());
+                return self.gives(shape);
+            }
+        };
+        let mut env = Env::default();
+        let (key, value) = match head {
+            RuleHead::Compr { assign, .. } => (None, assign.as_ref()),
+            RuleHead::Set { key, .. } => (key.as_ref(), None),
+            RuleHead::Func { args, assign, refr, .. } => {
+                if args.len() > MOST_ARGUMENTS {
+                    self.object(anchor(refr), format!("more than {MOST_ARGUMENTS} parameters"));
+                }
+                for (position, arg) in args.iter().enumerate() {
+                    match arg.as_ref() {
+                        Expr::Var { span, .. } => {
+                            let known = self.pass.known.parameters.get(&(self.index, position)).cloned();
+                            self.declare(span, known.unwrap_or(Shape::Any), &mut env);
+                        }
+                        other => self.object(other.span(), "a parameter that is a value; compare it in the body"),
+                    }
+                }
+                (None, assign.as_ref())
+            }
+        };
+        let queries = bodies.iter().map(|body| (Some(&body.query), body.assign.as_ref(), body.is_else));
+        let bare = bodies.is_empty().then_some((None, None, false));
+        for (query, own, is_else) in queries.chain(bare) {
+            let mut env = env.clone();
+            let value = if is_else { own } else { value };
+            let given = value.map(|assign| assign.value.as_ref()).or(key.map(AsRef::as_ref));
+            let mut then = Needs::new();
+            if let Some(given) = given {
+                needs::of_value(given, &mut then);
+            }
+            if let Some(query) = query {
+                self.query(query, then, &mut env);
+            }
+            let is_followed = bodies.iter().any(|body| body.is_else);
+            if let (Some(given), true) = (given, is_followed)
+                && !self.is_defined(given, &env)
+            {
+                self.object(given.span(), "a value that may be undefined, before an `else`");
+            }
+            if let (Some(query), true) = (query, is_followed)
+                && generates(query)
+            {
+                self.object(&query.span, "a loop before an `else`, which the machine does not come to");
+            }
+            let shape = match (value, key) {
+                (Some(assign), _) => self.expr(&assign.value, &mut env),
+                (None, Some(key)) => {
+                    let items = self.expr(key, &mut env);
+                    Shape::collection(Kinds::SET, items)
+                }
+                (None, None) => Shape::kind(Kinds::BOOLEAN),
+            };
+            self.gives(shape);
+        }
+    }
+
+    /// A value that the rule may have.
+    fn gives(&mut self, shape: Shape<'d>) {
+        let before = self.pass.found.values.remove(&self.index).unwrap_or(Shape::One(Vec::new()));
+        self.pass.found.values.insert(self.index, before.join(shape));
+    }
+
+    /// Goes through a query of whose outcome `then` is needed. Gives what its first
+    /// statement has looked at.
+    fn query(&mut self, query: &'d Query, then: Needs, env: &mut Env<'d>) -> Loaded {
+        let after = needs::after_each(query, then);
+        let mut first = None;
+        for (statement, after) in query.stmts.iter().zip(after) {
+            self.infer(statement, env);
+            if let Some((name, value)) = needs::assignment(statement)
+                && !after.contains(name)
+                && !self.is_defined(value, env)
+            {
+                self.object(value.span(), format!("`{name}` may be undefined, which is the machine's reason to go on"));
+            }
+            self.statement(statement, env);
+            needs::of_statement(statement, &mut env.present);
+            first.get_or_insert(env.loaded);
+        }
+        first.unwrap_or(env.loaded)
+    }
+
+    /// What is looked at here first may not be looked at, and what follows goes without.
+    fn leave(&mut self, span: &Span, inner: Loaded, env: &Env<'d>) {
+        if inner != env.loaded {
+            self.object(span, "`input` or `data` for the first time inside of a loop of its own; use it before");
+        }
+    }
+
+    /// `input.mcp.method == "tools/call"`: then there is a name, too.
+    fn infer(&mut self, statement: &LiteralStmt, env: &mut Env<'d>) {
+        let Literal::Expr { expr, .. } = &statement.literal else { return };
+        let Expr::BoolExpr { op: BoolOp::Eq, lhs, rhs, .. } = expr.as_ref() else { return };
+        for (reference, method) in [(lhs, rhs), (rhs, lhs)] {
+            if let (Some(written), Some(method)) = (written(reference), super::builtins::text(method))
+                && let Some(start) = written.strip_suffix(".\"method\"")
+                && self.input_path(reference).is_some_and(|path| path == ["mcp", "method"])
+            {
+                env.present.extend(input::with_method(method).map(|name| format!("{start}.{name:?}")));
+            }
+        }
+    }
+
+    /// The path of a reference to the input that says all of it.
+    fn input_path(&self, expr: &Expr) -> Option<Vec<String>> {
+        let (path, true) = static_path(expr) else { return None };
+        let (first, rest) = path.split_first()?;
+        match self.names.document(self.pass.program, first)? {
+            Document::Input(start) => Some(start.into_iter().chain(rest.iter().cloned()).collect()),
+            Document::Data(_) => None,
+        }
+    }
+
+    /// Is there a value, whatever is asked?
+    fn is_defined(&self, expr: &Expr, env: &Env<'d>) -> bool {
+        match expr {
+            Expr::String { .. }
+            | Expr::RawString { .. }
+            | Expr::Number { .. }
+            | Expr::Bool { .. }
+            | Expr::Null { .. }
+            | Expr::ArrayCompr { .. }
+            | Expr::SetCompr { .. } => true,
+            Expr::Array { items, .. } | Expr::Set { items, .. } => items.iter().all(|item| self.is_defined(item, env)),
+            Expr::Object { fields, .. } => fields.iter().all(|(_, _, value)| self.is_defined(value, env)),
+            Expr::UnaryExpr { expr, .. } => self.is_defined(expr, env),
+            Expr::ArithExpr { lhs, rhs, .. } | Expr::BinExpr { lhs, rhs, .. } | Expr::BoolExpr { lhs, rhs, .. } => {
+                self.is_defined(lhs, env) && self.is_defined(rhs, env)
+            }
+            Expr::Membership { value, collection, .. } => {
+                self.is_defined(value, env) && self.is_defined(collection, env)
+            }
+            Expr::Call { fcn, params, .. } => {
+                let is_builtin = self.names.function(self.pass.program, &static_path(fcn).0).is_none();
+                is_builtin && params.iter().all(|param| self.is_defined(param, env))
+            }
+            Expr::Var { span, .. } if env.variables.contains_key(span.text()) => true,
+            reference => {
+                written(reference).is_some_and(|text| env.present.contains(&text))
+                    || self.input_path(reference).is_some_and(|path| input::is_always(&path))
+                    || self.stands(reference)
+            }
+        }
+    }
+
+    /// Does a reference lead to a constant, or to a rule that always has a value?
+    fn stands(&self, expr: &Expr) -> bool {
+        let (path, true) = static_path(expr) else { return false };
+        let Some((first, rest)) = path.split_first() else { return false };
+        let Some(Document::Data(start)) = self.names.document(self.pass.program, first) else { return false };
+        let whole: Vec<String> = start.into_iter().chain(rest.iter().cloned()).collect();
+        let node = self.pass.program.under(&whole).next().and_then(|index| self.pass.program.nodes.get(index));
+        match node {
+            Some(node) => {
+                let has_default = node.clauses.iter().any(|(_, rule)| matches!(rule, Rule::Default { .. }));
+                node.path == whole && (node.kind == Kind::Set || has_default)
+            }
+            None => {
+                let stands = whole.iter().fold(Shape::One(vec![self.pass.data]), |shape, name| shape.member(name));
+                stands.only().is_some()
+            }
+        }
+    }
+
+    fn statement(&mut self, statement: &'d LiteralStmt, env: &mut Env<'d>) {
+        if let Some(with) = statement.with_mods.first() {
+            self.object(anchor(&with.refr), "`with`");
+        }
+        match &statement.literal {
+            Literal::SomeVars { span, .. } => self.object(span, "`some x` without `in`"),
+            Literal::SomeIn { key, value, collection, .. } => {
+                let shape = self.expr(collection, env);
+                if !shape.is(Kinds::ARRAY.or(Kinds::SET).or(Kinds::OBJECT)) {
+                    self.object(
+                        anchor(collection),
+                        "not known to be a collection; ask `is_array` or `is_object` before",
+                    );
+                }
+                let (keys, items) = (shape.keys(), shape.items());
+                let pairs = key.iter().map(|key| (key, keys.clone())).chain([(value, items)]);
+                for (pattern, shape) in pairs.collect::<Vec<_>>() {
+                    self.bind(pattern, shape, env);
+                }
+            }
+            Literal::Every { key, value, domain, query, .. } => {
+                let shape = self.expr(domain, env);
+                let mut inner = env.clone();
+                if let Some(key) = key {
+                    self.declare(key, shape.keys(), &mut inner);
+                }
+                self.declare(value, shape.items(), &mut inner);
+                self.query(query, Needs::new(), &mut inner);
+                self.leave(anchor(domain), inner.loaded, env);
+            }
+            Literal::NotExpr { expr, .. } => {
+                let mut inner = env.clone();
+                self.condition(expr, &mut inner);
+                env.loaded = inner.loaded;
+                self.check_negated(expr, env);
+            }
+            Literal::Expr { expr, .. } => match expr.as_ref() {
+                Expr::AssignExpr { op: AssignOp::ColEq, lhs, rhs, .. } => {
+                    let shape = self.expr(rhs, env);
+                    self.bind(lhs, shape, env);
+                }
+                other => {
+                    self.condition(other, env);
+                    self.prove(other, env);
+                }
+            },
+        }
+    }
+
+    /// Something that holds or does not. Here it makes no difference whether a membership
+    /// is false or undefined.
+    fn condition(&mut self, expr: &'d Expr, env: &mut Env<'d>) {
+        match expr {
+            Expr::Membership { key, value, collection, .. } => {
+                if let Some(key) = key {
+                    self.expr(key, env);
+                }
+                self.expr(value, env);
+                self.expr(collection, env);
+            }
+            other => drop(self.expr(other, env)),
+        }
+    }
+
+    /// `not f(x)` with an undefined `x` is true to regorus, and undefined to OPA, which
+    /// evaluates what a call is given outside of the negation. `not x` and `not x == y` are
+    /// true to both.
+    fn check_negated(&mut self, expr: &'d Expr, env: &Env<'d>) {
+        let mut operands: Vec<&Expr> = Vec::new();
+        let mut bare: Vec<&Expr> = Vec::new();
+        match expr {
+            Expr::BoolExpr { op: BoolOp::Eq, lhs, rhs, .. } => bare.extend([lhs.as_ref(), rhs.as_ref()]),
+            Expr::BoolExpr { lhs, rhs, .. } => operands.extend([lhs.as_ref(), rhs.as_ref()]),
+            Expr::Membership { value, collection, .. } => operands.extend([value.as_ref(), collection.as_ref()]),
+            Expr::Call { params, .. } => operands.extend(params.iter().map(AsRef::as_ref)),
+            other => bare.push(other),
+        }
+        for side in bare {
+            match side {
+                Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => {
+                    operands.extend(steps(side).iter().filter_map(Step::computed));
+                }
+                other => operands.push(other),
+            }
+        }
+        operands.retain(|operand| !self.is_defined(operand, env));
+        self.pass.negated.extend(operands.into_iter().map(|operand| Refusal::new(anchor(operand), NEGATED)));
+    }
+
+    fn bind(&mut self, pattern: &'d Expr, shape: Shape<'d>, env: &mut Env<'d>) {
+        match pattern {
+            Expr::Var { span, .. } => self.declare(span, shape, env),
+            other => self.object(other.span(), "a pattern; name the value, and take it apart"),
+        }
+    }
+
+    /// A variable gets its value. It had none before, in whatever scope, and hides nothing:
+    /// so a name means one thing in all of a clause.
+    fn declare(&mut self, name: &'d Span, shape: Shape<'d>, env: &mut Env<'d>) {
+        let text = name.text();
+        if text == "_" {
+            return;
+        }
+        if env.variables.contains_key(text) || self.names.document(self.pass.program, text).is_some() {
+            self.object(name, format!("`{text}` means something already; give the second one another name"));
+        }
+        env.variables.insert(text.to_owned(), shape);
+    }
+
+    /// `is_string(x)` holds from here on.
+    fn prove(&mut self, expr: &'d Expr, env: &mut Env<'d>) {
+        let Expr::Call { fcn, params, .. } = expr else { return };
+        let ([param], (name, true)) = (params.as_slice(), static_path(fcn)) else { return };
+        if self.names.function(self.pass.program, &name).is_some() {
+            return;
+        }
+        let kinds = match name.join(".").as_str() {
+            "is_string" => Kinds::STRING,
+            "is_number" => Kinds::NUMBER,
+            "is_array" => Kinds::ARRAY,
+            "is_set" => Kinds::SET,
+            "is_object" => Kinds::OBJECT,
+            "is_boolean" => Kinds::BOOLEAN,
+            _ => return,
+        };
+        match param.as_ref() {
+            Expr::Var { span, .. } if env.variables.contains_key(span.text()) => {
+                // What it may be of another kind it is not.
+                let known = env.variables.remove(span.text()).unwrap_or(Shape::Any);
+                env.variables.insert(span.text().to_owned(), known.narrow(kinds));
+            }
+            reference => {
+                if let Some(text) = written(reference) {
+                    env.proven.push((text, kinds));
+                }
+            }
+        }
+    }
+
+    fn expr(&mut self, expr: &'d Expr, env: &mut Env<'d>) -> Shape<'d> {
+        match expr {
+            Expr::String { value, .. }
+            | Expr::RawString { value, .. }
+            | Expr::Number { value, .. }
+            | Expr::Bool { value, .. }
+            | Expr::Null { value, .. } => Shape::One(vec![value]),
+            Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => self.reference(expr, env),
+            Expr::Array { items, .. } => Shape::collection(Kinds::ARRAY, self.all(items.iter(), env)),
+            Expr::Set { items, .. } => Shape::collection(Kinds::SET, self.all(items.iter(), env)),
+            Expr::Object { fields, .. } => {
+                let mut keys = BTreeSet::new();
+                for (span, key, _) in fields {
+                    if !matches!(key.as_ref(), Expr::String { value, .. } if keys.insert(value)) {
+                        self.object(span, "an object whose keys are not strings, each once");
+                    }
+                }
+                Shape::collection(Kinds::OBJECT, self.all(fields.iter().map(|(_, _, value)| value), env))
+            }
+            Expr::ArrayCompr { term, query, .. } => self.comprehension(Kinds::ARRAY, term, query, env),
+            Expr::SetCompr { term, query, .. } => self.comprehension(Kinds::SET, term, query, env),
+            Expr::ObjectCompr { span, .. } => {
+                self.object(span, "a comprehension of an object: two values of one key are no error there");
+                Shape::Any
+            }
+            Expr::Call { fcn, params, .. } => self.call(fcn, params, env),
+            Expr::UnaryExpr { expr, .. } => {
+                self.must(expr, Kinds::NUMBER, "a number", env);
+                Shape::kind(Kinds::NUMBER)
+            }
+            Expr::ArithExpr { op, lhs, rhs, .. } => {
+                if matches!(op, ArithOp::Div | ArithOp::Mod) {
+                    self.object(anchor(lhs), "a division, which may be one by zero");
+                }
+                self.must(lhs, Kinds::NUMBER, "a number", env);
+                self.must(rhs, Kinds::NUMBER, "a number", env);
+                Shape::kind(Kinds::NUMBER)
+            }
+            Expr::BinExpr { lhs, rhs, .. } => {
+                let left = self.must(lhs, Kinds::SET, "a set", env);
+                let right = self.must(rhs, Kinds::SET, "a set", env);
+                Shape::collection(Kinds::SET, left.items().join(right.items()))
+            }
+            Expr::BoolExpr { op, lhs, rhs, .. } => {
+                let sides = [self.expr(lhs, env), self.expr(rhs, env)];
+                let are = |kinds: Kinds| sides.iter().all(|side| side.is(kinds));
+                let orders = !matches!(op, BoolOp::Eq | BoolOp::Ne);
+                if orders && !are(Kinds::NUMBER) && !are(Kinds::STRING) {
+                    let reason = "not known to compare two numbers or two strings: OPA orders others another way";
+                    self.object(anchor(lhs), reason);
+                }
+                Shape::kind(Kinds::BOOLEAN)
+            }
+            Expr::Membership { value, .. } => {
+                if !self.is_defined(expr, env) {
+                    self.object(anchor(value), "a membership of something undefined, which is false there");
+                }
+                self.condition(expr, env);
+                Shape::kind(Kinds::BOOLEAN)
+            }
+            Expr::AssignExpr { span, lhs, rhs, .. } => {
+                self.object(span, "`=`, or `:=` inside of an expression; compare with `==`");
+                self.expr(lhs, env);
+                self.expr(rhs, env);
+                Shape::Any
+            }
+        }
+    }
+
+    fn all<'e>(&mut self, exprs: impl Iterator<Item = &'e Ref<Expr>>, env: &mut Env<'d>) -> Shape<'d>
+    where
+        'd: 'e,
+        'e: 'd,
+    {
+        let mut all = Shape::One(Vec::new());
+        for expr in exprs {
+            all = all.join(self.expr(expr, env));
+        }
+        all
+    }
+
+    fn must(&mut self, expr: &'d Expr, kinds: Kinds, what: &str, env: &mut Env<'d>) -> Shape<'d> {
+        let shape = self.expr(expr, env);
+        if !shape.is(kinds) {
+            self.object(anchor(expr), format!("not known to be {what}"));
+        }
+        shape
+    }
+
+    fn comprehension(&mut self, kinds: Kinds, term: &'d Expr, query: &'d Query, env: &mut Env<'d>) -> Shape<'d> {
+        let mut inner = env.clone();
+        let mut then = Needs::new();
+        needs::of_value(term, &mut then);
+        env.loaded = self.query(query, then, &mut inner);
+        let items = self.expr(term, &mut inner);
+        if kinds == Kinds::ARRAY && !self.is_defined(term, &inner) {
+            self.object(anchor(term), "an item that may be undefined, which the machine puts into the array");
+        }
+        self.leave(anchor(term), inner.loaded, env);
+        Shape::collection(kinds, items)
+    }
+
+    fn call(&mut self, function: &'d Expr, params: &'d [Ref<Expr>], env: &mut Env<'d>) -> Shape<'d> {
+        let name = static_path(function).0;
+        let shapes: Vec<Shape<'d>> = params.iter().map(|param| self.expr(param, env)).collect();
+        if let Some((callee, _)) = self.names.function(self.pass.program, &name) {
+            for (position, shape) in shapes.into_iter().enumerate() {
+                let before = self.pass.found.parameters.remove(&(callee, position)).unwrap_or(Shape::One(Vec::new()));
+                self.pass.found.parameters.insert((callee, position), before.join(shape));
+            }
+            self.pass.queue.push(callee);
+            return self.value_of(callee);
+        }
+        total::call(&name.join("."), params, &shapes).unwrap_or_else(|reason| {
+            self.object(anchor(function), format!("`{}` may fail: {reason}", name.join(".")));
+            Shape::Any
+        })
+    }
+
+    fn value_of(&self, rule: usize) -> Shape<'d> {
+        self.pass.known.values.get(&rule).cloned().unwrap_or(Shape::Any)
+    }
+
+    fn reference(&mut self, expr: &'d Expr, env: &mut Env<'d>) -> Shape<'d> {
+        let steps = steps(expr);
+        // What stands in brackets is looked at, too.
+        let mut looked_up = BTreeMap::new();
+        for (position, step) in steps.iter().enumerate() {
+            if let Step::Computed(index) = step
+                && !matches!(index, Expr::Var { span, .. } if span.text() == "_")
+            {
+                looked_up.insert(position, self.expr(index, env));
+            }
+        }
+        let proven = written(expr).and_then(|text| env.proven.iter().rev().find(|(known, _)| *known == text).cloned());
+        let shape = self.root(expr, &steps, &looked_up, env);
+        proven.map_or(shape.clone(), |(_, kinds)| shape.narrow(kinds))
+    }
+
+    fn root(
+        &mut self,
+        expr: &'d Expr,
+        steps: &[Step<'d>],
+        looked_up: &BTreeMap<usize, Shape<'d>>,
+        env: &mut Env<'d>,
+    ) -> Shape<'d> {
+        let base = base(expr);
+        let Expr::Var { span, .. } = base else {
+            let shape = self.expr(base, env);
+            return follow(shape, steps, looked_up, 0);
+        };
+        let name = span.text();
+        if let Some(shape) = env.variables.get(name) {
+            return follow(shape.clone(), steps, looked_up, 0);
+        }
+        let static_steps: Vec<String> = steps.iter().map_while(|step| step.name()).map(str::to_owned).collect();
+        match self.names.document(self.pass.program, name) {
+            Some(Document::Input(path)) => {
+                env.loaded.input = true;
+                let taken = static_steps.len();
+                let whole: Vec<String> = path.into_iter().chain(static_steps).collect();
+                if whole.is_empty() {
+                    self.object(span, "`input` as a whole");
+                }
+                // Below an object of the caller's anything may stand.
+                follow(input::shape(&whole), steps, looked_up, taken)
+            }
+            Some(Document::Data(path)) => {
+                let before = path.len();
+                let whole: Vec<String> = path.into_iter().chain(static_steps).collect();
+                let rule = (1..=whole.len()).find_map(|length| {
+                    let mut found = self.pass.program.under(whole.get(..length)?);
+                    let index = found.next()?;
+                    let node = self.pass.program.nodes.get(index)?;
+                    (node.path.len() == length).then_some((index, length))
+                });
+                if let Some((index, length)) = rule {
+                    self.pass.queue.push(index);
+                    return follow(self.value_of(index), steps, looked_up, length.saturating_sub(before));
+                }
+                env.loaded.data = true;
+                if whole.is_empty() || self.pass.program.under(&whole).next().is_some() {
+                    self.object(span, "a package as a whole");
+                    return Shape::Any;
+                }
+                let stands = whole.iter().fold(Shape::One(vec![self.pass.data]), |shape, name| shape.member(name));
+                follow(stands, steps, looked_up, whole.len().saturating_sub(before))
+            }
+            None => {
+                self.object(span, format!("`{name}` before it has a value; write what gives it one first"));
+                Shape::Any
+            }
+        }
+    }
+}
+
+/// Where the steps after the first `taken` ones lead.
+fn follow<'d>(shape: Shape<'d>, steps: &[Step<'d>], looked_up: &BTreeMap<usize, Shape<'d>>, taken: usize) -> Shape<'d> {
+    steps.iter().enumerate().skip(taken).fold(shape, |shape, (position, step)| match step {
+        Step::Name(name) => shape.member(name),
+        Step::Computed(_) => match looked_up.get(&position).and_then(Shape::only) {
+            Some(Value::String(name)) => shape.member(name),
+            _ => shape.items(),
+        },
+    })
+}
