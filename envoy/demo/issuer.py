@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import lay_out
+from harness import node
 
 HERE = Path(__file__).resolve().parent
 PACKAGES = lay_out.ROOT / "target/authorization-server"  # made by tests/setup.py
@@ -31,13 +32,12 @@ def command(
 ) -> list[str]:
     """`resources` says in which format there are tokens for which URL; see authorization_server.mjs."""
     shutil.copy(HERE / SCRIPT, PACKAGES)  # node looks for packages beside the script
-    node = lay_out.ROOT / "target/tools/bin/node"
     options = ["--port", str(port), "--users", json.dumps(users or USERS)]
     for resource, how in resources.items():
         options += ["--resource", f"{resource}={how}"]
     if log:
         options += ["--log", str(log)]
-    return [str(node) if node.exists() else "node", str(PACKAGES / SCRIPT), *options]
+    return [node(), str(PACKAGES / SCRIPT), *options]
 
 
 def jwks(port: int) -> dict[str, Any] | None:

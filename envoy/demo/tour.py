@@ -2,38 +2,26 @@
 
 Each call is made by the official SDK in both protocol eras and as the HTTP of the curl line that is shown. What is
 printed is what came back, and each answer is checked: one that is not as expected ends the tour with status 1.
-`running` starts and stops the processes; the tests of the SDK clients use it too.
 """
 
 import asyncio
-import contextlib
-import ctypes
-import dataclasses
-import difflib
-import http.client
 import json
 import logging
 import os
 import re
-import shlex
-import shutil
-import signal
-import socket
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import issuer
 import lay_out
-from lay_out import ROOT, shown
+from calls import curl, over_http, over_sdk
+from harness import Failed, ended, tail
+from lay_out import shown
+from screen import blank, heading, paint, say, say_once, shortened, show, show_change
+from stack import Answer, Stack, admin, arrived, rejections, running, send
 
-MODULE = ROOT / "target/wasm32-wasip1/release/mcp_gate.wasm"
-TOOLS = ROOT / "target/tools/bin"
 METADATA = "/.well-known/oauth-protected-resource/mcp"
-META = {"io.modelcontextprotocol/protocolVersion": lay_out.VERSION, "io.modelcontextprotocol/clientCapabilities": {}}
 
 # What the tour changes in envoy/filter.yaml: each text stands there once. The second does not compile.
 HIGHER_LIMIT = ("limit: {max: 20}", "limit: {max: 1000}")
@@ -42,271 +30,9 @@ TRUSTED = "issuers: [demo]"
 ISSUERS = "issuers:\n          - name: demo"
 
 
-class Failed(Exception):
-    """Something was not as it should be; the text says what, and what to do where that is known."""
-
-
-# Processes
-
-
-@dataclasses.dataclass
-class Stack:
-    """What runs: Envoy with the gate, and the server behind it."""
-
-    directory: Path
-    port: int
-    admin: int
-    upstream: int
-    envoy: subprocess.Popen[bytes]
-    issuer: int = 0  # where the authorization server is, if there is one
-
-    @property
-    def url(self) -> str:
-        return lay_out.resource(self.port)
-
-    @property
-    def filter_yaml(self) -> Path:
-        return self.directory / "gate/filter.yaml"
-
-    def log(self, name: str) -> Path:
-        return self.directory / f"{name}.log"
-
-
-@contextlib.contextmanager
-def running(
-    directory: Path, port: int, admin: int, upstream: int, issuer_port: int = 0, func_e: bool = False
-) -> Iterator[Stack]:
-    """Starts the server and Envoy, and with `issuer_port` the authorization server, yields when they answer, and
-    leaves no process behind, however it ends."""
-    for variable, number in zip(lay_out.PORTS, (port, admin, upstream, issuer_port), strict=True):
-        require_free(variable, number)
-    require(MODULE, "make build")
-    command, environment = envoy_command(directory, func_e)
-    directory.mkdir(parents=True, exist_ok=True)
-    for log in directory.glob("*.log"):
-        log.unlink()
-    access_log = shown(directory / "audit.log")
-    ports = {"port": port, "admin": admin, "upstream": upstream, "issuer": issuer_port or 9000}
-    config = lay_out.lay_out(directory, **ports, access_log=access_log)
-
-    started: list[subprocess.Popen[bytes]] = []
-    try:
-        server = [sys.executable, str(ROOT / "envoy/demo/server.py"), "--port", str(upstream)]
-        started.append(start([*server, "--log", str(directory / "requests.log")], directory / "server.log"))
-        # Without hot restart, several Envoys can run on one machine; a short flush shows audit lines at once.
-        options = ["--concurrency", "2", "--disable-hot-restart", "--file-flush-interval-msec", "50"]
-        envoy = start([*command, "-c", shown(config), *options], directory / "envoy.log", environment)
-        started.append(envoy)
-        stack = Stack(directory, port, admin, upstream, envoy, issuer_port)
-        if issuer_port:
-            require(issuer.PACKAGES / "node_modules", "python3 tests/setup.py authorization-server")
-            asked = issuer.command(issuer_port, {stack.url: "ES256"}, log=stack.log("asked"))
-            started.append(start(asked, stack.log("issuer")))
-        import mcp  # noqa: F401  (takes most of a second, which Envoy needs as well)
-
-        wait_ready(stack, started[:2])
-        yield stack
-    finally:
-        # A second Ctrl-C waits until everything is stopped.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-        for process in reversed(started):
-            stop(process)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-
-def envoy_command(directory: Path, func_e: bool) -> tuple[list[str], dict[str, str]]:
-    chosen = os.environ.get("ENVOY") or str(TOOLS / "envoy")
-    envoy = shutil.which(chosen)
-    if not func_e:
-        if not envoy:
-            raise Failed(f"{chosen}: no such program; run python3 tests/setup.py envoy, or name one by ENVOY=")
-        return [envoy], {}
-    require(TOOLS / "func-e", "python3 tests/setup.py func-e")
-    environment = {name: str(directory / "func-e") for name in ("FUNC_E_STATE_HOME", "FUNC_E_RUNTIME_DIR")}
-    # Where there is no binary, func-e brings its own.
-    return [str(TOOLS / "func-e"), "run"], environment | ({"ENVOY_PATH": envoy} if envoy else {})
-
-
-def start(command: list[str], log: Path, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
-    with open(log, "ab") as out:
-        return subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=os.environ | (environment or {}),
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches us alone, and we stop the group
-            preexec_fn=die_with_parent if sys.platform == "linux" else None,
-        )
-
-
-LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-PR_SET_PDEATHSIG = 1
-
-
-def die_with_parent() -> None:
-    """Runs in the child: even a kill -9 of the tour leaves nothing behind."""
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=5)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def leave_in_order() -> None:
-    """A plain kill, or a terminal that is closed, ends this process by way of every `finally`, as Ctrl-C does."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda received, _: sys.exit(128 + received))
-
-
-def require(file: Path, how: str) -> None:
-    if not file.exists():
-        raise Failed(f"{shown(file)} is missing; get it with: {how}")
-
-
-def require_free(variable: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise Failed(
-                f"port {port} on 127.0.0.1 cannot be used ({error.strerror}); "
-                f"stop what listens there, or choose another: make run {variable}={port + 1}"
-            ) from None
-
-
-def wait_ready(stack: Stack, processes: list[subprocess.Popen[bytes]]) -> None:
-    def ready() -> bool:
-        for process, log in zip(processes, ("server", "envoy"), strict=True):
-            if process.poll() is not None:
-                raise Failed(f"{log} ended with status {process.returncode}:\n{tail(stack.log(log))}")
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            if rejections(stack):
-                raise Failed(f"Envoy refused {shown(stack.filter_yaml)}:\n{tail(stack.log('envoy'))}")
-            socket.create_connection(("127.0.0.1", stack.upstream), timeout=1).close()
-            return admin(stack, "/ready").strip() == "LIVE"
-        return False
-
-    wait_for(ready, f"Envoy and the server to answer; see {shown(stack.directory)}/*.log", seconds=60)
-
-
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 10) -> float:
-    """Polls until `condition` holds; returns the seconds that took."""
-    begin = time.monotonic()
-    while not condition():
-        if time.monotonic() - begin > seconds:
-            raise Failed(f"waited {seconds:.0f} s for {what}")
-        time.sleep(0.02)
-    return time.monotonic() - begin
-
-
-def admin(stack: Stack, path: str) -> str:
-    return send(stack.admin, "GET", path, {}).body
-
-
-def rejections(stack: Stack) -> int:
-    stats = admin(stack, "/stats?filter=extension_config_discovery.*(update_rejected|config_fail)$")
-    return sum(int(line.rsplit(":", 1)[1]) for line in stats.splitlines() if ":" in line)
-
-
-def tail(file: Path) -> str:
-    """The end of a log, without what Envoy says when all is well."""
-    lines = file.read_text(errors="replace").splitlines() if file.exists() else []
-    return "\n".join([line for line in lines if "[info]" not in line][-12:]) or f"nothing of note in {shown(file)}"
-
-
-# Calls
-
-
-@dataclasses.dataclass
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: str
-
-    @property
-    def json(self) -> Any:
-        try:
-            return json.loads(self.body)
-        except ValueError:
-            raise Failed(f"expected JSON, found: {self.body[:200]}") from None
-
-
-def send(port: int, method: str, path: str, headers: dict[str, str], body: str | None = None) -> Answer:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request(method, path, body=body.encode() if body else None, headers=headers)
-        response = connection.getresponse()
-        fields = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, fields, response.read().decode())
-    finally:
-        connection.close()
-
-
-def headers_of(stack: Stack, user: str) -> dict[str, str]:
-    lines = (stack.directory / f"{user}.headers").read_text().splitlines()
-    return dict(line.split(": ", 1) for line in lines)
-
-
-def message(tool: str, arguments: dict[str, Any]) -> str:
-    params = {"name": tool, "arguments": arguments, "_meta": META}
-    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-    return json.dumps(call, separators=(",", ":"))
-
-
-def over_http(stack: Stack, user: str, tool: str, arguments: dict[str, Any]) -> Answer:
-    headers = headers_of(stack, user) | {"mcp-method": "tools/call", "mcp-name": tool}
-    return send(stack.port, "POST", "/mcp", headers, message(tool, arguments))
-
-
-def curl(stack: Stack, user: str, tool: str, arguments: dict[str, Any]) -> str:
-    """The same request to paste. The token is in a file, so that the line stays short."""
-    fields = [f"@{shown(stack.directory)}/{user}.headers", "mcp-method: tools/call", f"mcp-name: {tool}"]
-    quoted = " ".join(f"-H {shlex.quote(field)}" for field in fields)
-    return f"curl -i {stack.url} {quoted} \\\n  -d {shlex.quote(message(tool, arguments))}"
-
-
-def over_sdk(stack: Stack, user: str, tool: str, arguments: dict[str, Any], mode: str) -> tuple[str, str]:
-    """The protocol version that the official client settled on, and what its user gets."""
-    import httpx2
-    from mcp import Client, MCPError
-    from mcp.client.streamable_http import streamable_http_client
-
-    token = {name: value for name, value in headers_of(stack, user).items() if name == "authorization"}
-
-    async def call() -> tuple[str, str]:
-        version = "-"
-        try:
-            async with (
-                httpx2.AsyncClient(headers=token, timeout=10, trust_env=False) as http_client,
-                Client(streamable_http_client(stack.url, http_client=http_client), mode=mode) as client,
-            ):
-                version = client.protocol_version
-                result = await client.call_tool(tool, arguments)
-                return version, ("error result: " if result.is_error else "") + result.content[0].text
-        except (MCPError, ExceptionGroup) as error:
-            # What fails while connecting comes inside the groups of the transport's tasks.
-            while isinstance(error, ExceptionGroup):
-                error = error.exceptions[0]
-            if not isinstance(error, MCPError):
-                raise
-            return version, f"MCPError {error.code}: {error.message}"
-
-    return asyncio.run(call())
-
-
-def arrived(stack: Stack) -> list[dict[str, Any]]:
-    """What reached the server: one entry for each HTTP request."""
-    log = stack.log("requests")
-    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+def expect(what: str, expected: Any, found: Any) -> None:
+    if expected != found:
+        raise Failed(f"{what}\n  expected  {expected}\n  found     {found}")
 
 
 def record_of(stack: Stack, decision: str) -> str:
@@ -317,53 +43,8 @@ def record_of(stack: Stack, decision: str) -> str:
         lines = log.read_text().splitlines() if log.exists() else []
         return next((line for line in lines if f'"{decision}"' in line), None)
 
-    wait_for(find, f"the audit line of decision {decision} in {shown(stack.log('audit'))}")
+    stack.wait_for(find, f"the audit line of decision {decision} in {shown(stack.log('audit'))}")
     return find() or ""
-
-
-# What is printed
-
-COLOUR = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-headings = 0
-
-
-def paint(code: str, text: str) -> str:
-    return f"\x1b[{code}m{text}\x1b[0m" if COLOUR and code and text else text
-
-
-def heading(title: str) -> None:
-    global headings
-    headings += 1
-    print(f"\n{paint('1', f'{headings}. {title}')}", flush=True)
-
-
-def say(text: str, code: str = "") -> None:
-    for line in text.splitlines():
-        print(f"   {paint(code, line)}", flush=True)
-
-
-said: set[str] = set()
-
-
-def say_once(line: str) -> None:
-    say("the same curl line as above" if line in said else line, "2")
-    said.add(line)
-
-
-def blank() -> None:
-    print()
-
-
-def shortened(text: str) -> str:
-    return text if len(text) <= 200 else text[:200] + " ..."
-
-
-def expect(what: str, expected: Any, found: Any) -> None:
-    if expected != found:
-        raise Failed(f"{what}\n  expected  {expected}\n  found     {found}")
-
-
-# The tour
 
 
 def call(stack: Stack, user: str, tool: str, arguments: dict[str, Any], expected: str | None) -> Answer:
@@ -439,7 +120,7 @@ def no_token(stack: Stack) -> None:
     )
 
 
-def tour(stack: Stack) -> None:
+def stops(stack: Stack) -> None:
     info = json.loads(admin(stack, "/server_info"))
     print(paint("1", f"mcp-gate in Envoy {info['version'].split('/')[1]}, {stack.url}"))
     say(
@@ -511,7 +192,7 @@ def break_policy(stack: Stack, too_many: dict[str, Any]) -> None:
     log_length = stack.log("envoy").stat().st_size
     try:
         swap(stack, good, changed(good, BROKEN))
-        wait_for(lambda: rejections(stack) > refused, "Envoy to refuse a policy that does not compile")
+        stack.wait_for(lambda: rejections(stack) > refused, "Envoy to refuse a policy that does not compile")
         say(f"{shown(stack.log('envoy'))}:")
         logged = reason(stack, log_length)
         say(logged, "31")
@@ -528,7 +209,7 @@ def whole_flow(stack: Stack) -> None:
     heading("A client that knows the URL and nothing else, and an authorization server that the gate is told to trust")
     import oauth
 
-    wait_for(lambda: issuer.jwks(stack.issuer), f"the authorization server; see {shown(stack.log('issuer'))}", 60)
+    stack.wait_for(lambda: issuer.jwks(stack.issuer), "the authorization server", 60)
     url = issuer.url(stack.issuer)
     good = stack.filter_yaml.read_text()
     # Clients take the first.
@@ -542,7 +223,7 @@ def whole_flow(stack: Stack) -> None:
         answers = [send(stack.port, "GET", METADATA, {}) for _ in range(12)]
         return all(answer.json["authorization_servers"][0] == url for answer in answers)
 
-    seconds = wait_for(told, f"the gate to name the authorization server; see {shown(stack.log('envoy'))}")
+    seconds = stack.wait_for(told, "the gate to name the authorization server")
     say(f"in force after {seconds:.1f} s; the keys come from where {url} says they are")
 
     before = len(arrived(stack))
@@ -572,16 +253,6 @@ def whole_flow(stack: Stack) -> None:
     expect("tokens that came along", [False, False], [entry["authorization"] for entry in reached])
 
 
-def show(step: Any) -> None:
-    """One exchange, with what it is about."""
-    asked = "".join(f" {name}={json.dumps(value)}" for name, value in step.asked.items())
-    told = f" {json.dumps(step.told)}" if step.told else ""
-    fields = {"www-authenticate": step.challenge, "location": step.location}
-    headers = "".join(f" {name}: {value}" for name, value in fields.items() if value)
-    say(f"{step.by if step.by == 'client' else f'{step.by} in a browser'}: {step.method} {step.url}{asked}")
-    say(f"  {step.status}{headers}{told}", "32" if step.status < 400 else "31")
-
-
 def changed(filter_text: str, change: tuple[str, str]) -> str:
     old, new = change
     if filter_text.count(old) != 1:
@@ -595,9 +266,7 @@ def swap(stack: Stack, old: str, new: str) -> None:
     lay_out.swap(stack.directory / "gate", new)
     blank()
     say(f"{shown(stack.filter_yaml)}, by a swap of the symlink ..data")
-    for line in difflib.unified_diff(old.splitlines(), new.splitlines(), n=0, lineterm=""):
-        if line[0] in "+-" and not line.startswith(("+++", "---")):
-            say(f"{line[0]} {line[1:].strip()}", "32" if line[0] == "+" else "31")
+    show_change(old, new)
 
 
 def wait_answer(stack: Stack, arguments: dict[str, Any], status: int) -> float:
@@ -606,7 +275,7 @@ def wait_answer(stack: Stack, arguments: dict[str, Any], status: int) -> float:
     def answered() -> bool:
         return all(over_http(stack, "bob", "search_documents", arguments).status == status for _ in range(12))
 
-    return wait_for(answered, f"the changed policy to answer {status}; see {shown(stack.log('envoy'))}")
+    return stack.wait_for(answered, f"the changed policy to answer {status}")
 
 
 def reason(stack: Stack, offset: int) -> str:
@@ -651,35 +320,27 @@ def stay(stack: Stack) -> None:
     raise Failed(f"Envoy ended with status {status}")
 
 
-def main() -> int:
-    leave_in_order()
-    logging.disable(logging.WARNING)  # of the SDK, about the denials that the tour provokes
-    func_e = "--func-e" in sys.argv[1:] or os.environ.get("FUNC_E", "") not in ("", "0")
+def tour(func_e: bool) -> int:
     begin = time.monotonic()
-    try:
-        port, admin_port, upstream, issuer_port = lay_out.ports()
-        print(
-            f"Starting Envoy on port {port} (admin {admin_port}), the demo server on {upstream} and its authorization "
-            f"server on {issuer_port}.\n",
-            flush=True,
-        )
-        with running(lay_out.demo(port), port, admin_port, upstream, issuer_port, func_e) as stack:
-            try:
-                tour(stack)
-                print(f"\nAll as expected, in {time.monotonic() - begin:.0f} s.", flush=True)
-                if sys.stdin.isatty() and sys.stdout.isatty():
-                    stay(stack)
-            except Exception:
-                print(f"\n{shown(stack.log('envoy'))}:\n{tail(stack.log('envoy'))}", file=sys.stderr)
-                raise
-    except Failed as failure:
-        print(f"\n{failure}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nstopped", file=sys.stderr)
-        return 130
+    port, admin_port, upstream, issuer_port = lay_out.ports()
+    print(
+        f"Starting Envoy on port {port} (admin {admin_port}), the demo server on {upstream} and its authorization "
+        f"server on {issuer_port}.\n",
+        flush=True,
+    )
+    with running(lay_out.demo(port), port, admin_port, upstream, issuer_port, func_e) as stack:
+        try:
+            stops(stack)
+            print(f"\nAll as expected, in {time.monotonic() - begin:.0f} s.", flush=True)
+            if sys.stdin.isatty() and sys.stdout.isatty():
+                stay(stack)
+        except Exception:
+            print(f"\n{shown(stack.log('envoy'))}:\n{tail(stack.log('envoy'))}", file=sys.stderr)
+            raise
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    logging.disable(logging.WARNING)  # of the SDK, about the denials that the tour provokes
+    by_func_e = "--func-e" in sys.argv[1:] or os.environ.get("FUNC_E", "") not in ("", "0")
+    sys.exit(ended(lambda: tour(by_func_e)))

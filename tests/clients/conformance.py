@@ -19,10 +19,12 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from stack import HERE, ROOT, Failed, Pair, both, direct, lax, node, records, running
-from tour import leave_in_order, tail
+import node
+from pair import Pair, both, direct, lax, records, running
 
-OUT = ROOT / "target/conformance"
+from harness import Failed, ended, tail
+
+OUT = node.ROOT / "target/conformance"
 SUITE = "node_modules/@modelcontextprotocol/conformance/dist/index.js"
 LEGACY, MODERN = "2025-11-25", "2026-07-28"
 HEADERS = ["http-header-validation", "http-custom-header-server-validation"]
@@ -40,7 +42,7 @@ def suite(url: str, where: Path, *options: str) -> dict[str, Result]:
     """Runs scenarios against a server; the result of each check by scenario, identifier, name and turn."""
     shutil.rmtree(where, ignore_errors=True)
     where.mkdir(parents=True)
-    command = node(SUITE, "server", "--url", url, "-o", str(where), *options)
+    command = node.command(SUITE, "server", "--url", url, "-o", str(where), *options)
     # The status says whether the server conforms; what counts here is the difference.
     with (where / "output.log").open("wb") as log:
         try:
@@ -70,7 +72,7 @@ def compare(stack: Pair, version: str, everything: bool) -> int:
         lambda: suite(stack.url, OUT / version / "gate", *options),
     )
     codes = {record.get("code") for record in records(stack)[before:]}
-    stricter = json.loads((HERE / "stricter.json").read_text())[version]
+    stricter = json.loads((node.HERE / "stricter.json").read_text())[version]
     wrong = known = 0
     for name in sorted(alone.keys() | gated.keys()):
         here, there = alone.get(name), gated.get(name)
@@ -120,23 +122,16 @@ def headers(stack: Pair) -> int:
 
 
 def main() -> int:
-    leave_in_order()
     os.environ["NO_COLOR"] = "1"
     begin = time.monotonic()
     wrong = 0
-    try:
-        with running(OUT, inject=True) as stack:
-            for version in (LEGACY, MODERN):
-                wrong += compare(stack, version, "--all" in sys.argv[1:])
-            wrong += headers(stack)
-    except Failed as failure:
-        print(failure)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    with running(OUT, inject=True) as stack:
+        for version in (LEGACY, MODERN):
+            wrong += compare(stack, version, "--all" in sys.argv[1:])
+        wrong += headers(stack)
     print(f"conformance: {'FAILED' if wrong else 'passed'} in {time.monotonic() - begin:.1f} s")
     return 1 if wrong else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main))

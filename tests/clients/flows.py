@@ -12,50 +12,34 @@ in the logs of the servers, and no token is in any of them.
 import asyncio
 import base64
 import contextlib
-import dataclasses
 import hashlib
 import itertools
 import json
 import secrets
-import shutil
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx2
+import node
 import yaml
 from mcp import Client, MCPError
-from stack import CLIENTS, HERE, ROOT, node
 
 import issuer
 import lay_out
 import oauth
+from calls import message
+from harness import Failed, differences, ended, go_through
 from oauth import FIRST, STEP_UP, Step, way
-from tour import (
-    MODULE,
-    Answer,
-    Failed,
-    Stack,
-    arrived,
-    envoy_command,
-    leave_in_order,
-    message,
-    require,
-    send,
-    start,
-    stop,
-    tail,
-    wait_for,
-    wait_ready,
-)
+from stack import Answer, Stack, arrived, send
 
-OUT = ROOT / "target/flows"
+OUT = node.ROOT / "target/flows"
 MODERN, LEGACY = "2026-07-28", "2025-11-25"
 V1, V2, PY = "@modelcontextprotocol/sdk 1.32.2", "@modelcontextprotocol/client 2.4.0", f"python mcp {version('mcp')}"
 
@@ -84,11 +68,8 @@ USERS = {
 }
 
 
-@dataclasses.dataclass
 class Flows(Stack):
     """What runs: the authorization server, too."""
-
-    issuer: int = 0
 
     def at(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
@@ -100,41 +81,17 @@ class Flows(Stack):
 
 @contextlib.contextmanager
 def running() -> Iterator[Flows]:
-    require(MODULE, "make build")
-    require(CLIENTS / "node_modules/@modelcontextprotocol/client", "python3 tests/setup.py clients")
-    require(issuer.PACKAGES / "node_modules/oidc-provider", "python3 tests/setup.py authorization-server")
-    shutil.copy(HERE / "flow.mjs", CLIENTS)  # node looks for packages beside the script
-    port, admin, upstream, authorization = lay_out.free_ports(4)
-    OUT.mkdir(parents=True, exist_ok=True)
-    for log in OUT.glob("*.log"):
-        log.unlink()
-    audit = lay_out.shown(OUT / "audit.log")
-    ports = {"port": port, "admin": admin, "upstream": upstream, "issuer": authorization}
-    config = lay_out.lay_out(OUT, **ports, access_log=audit)
-    write_routes(config)
-    command, environment = envoy_command(OUT, func_e=False)
-    environment = environment | {SECRET: secrets.token_urlsafe(32)}
-    stack = Flows(OUT, port, admin, upstream, None, authorization)
-    resources = {stack.at(path): how for path, how in RESOURCES.items()}
-
-    started: list[subprocess.Popen[bytes]] = []
-    try:
-        server = [sys.executable, str(ROOT / "envoy/demo/server.py"), "--port", str(upstream)]
-        started.append(start([*server, "--log", str(stack.log("requests"))], stack.log("server")))
-        asked = issuer.command(authorization, resources, users=USERS, log=stack.log("asked"))
-        started.append(start(asked, stack.log("issuer"), environment))
-        wait_for(lambda: issuer.jwks(authorization), "the authorization server; see its issuer.log", seconds=60)
+    node.prepare()
+    environment = {SECRET: secrets.token_urlsafe(32)}
+    with Flows(OUT, *lay_out.free_ports(4)) as stack:
+        write_routes(stack.envoy_yaml)
+        stack.start_server()
+        stack.start_issuer({stack.at(path): how for path, how in RESOURCES.items()}, environment, users=USERS)
+        stack.wait_for(lambda: issuer.jwks(stack.issuer), "the authorization server", seconds=60)
         write_filter(stack)
-        options = ["--concurrency", "2", "--disable-hot-restart", "--file-flush-interval-msec", "50"]
-        stack.envoy = start([*command, "-c", lay_out.shown(config), *options], stack.log("envoy"), environment)
-        started.append(stack.envoy)
-        wait_ready(stack, [started[0], stack.envoy])
+        stack.start_envoy(environment)
+        stack.wait_ready()
         yield stack
-    finally:
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-        for process in reversed(started):
-            stop(process)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def write_routes(config: Path) -> None:
@@ -184,7 +141,7 @@ def run(stack: Flows, path: str, user: str, language: str, mode: str, *options: 
     """What one client's user got, and the steps on the way."""
     if language == "python":
         return asyncio.run(python(stack.at(path), user, mode, *options))
-    command = [*node("flow.mjs"), stack.at(path), user, mode, *options]
+    command = node.command("flow.mjs", stack.at(path), user, mode, *options)
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     if done.returncode != 0:
         raise Failed(f"{' '.join(command[1:])} ended with status {done.returncode}:\n{done.stdout}{done.stderr}")
@@ -390,7 +347,7 @@ def rotation_at_once(stack: Flows) -> Expectations:
     def taken() -> bool:
         return all(call_with(stack, "/mcp", storage.tokens.access_token).status == 200 for _ in range(12))
 
-    yield "before the usual time", True, wait_for(taken, "a token of the new key to be taken", 40) < REFRESH / 2
+    yield "before the usual time", True, stack.wait_for(taken, "a token of the new key to be taken", 40) < REFRESH / 2
     yield "fetches of the keys", 1, len(lines_of(stack, "/jwks")) - before
 
 
@@ -545,42 +502,19 @@ def leaks(stack: Flows, token: str = "eyJ") -> list[str]:
 
 def problems(stack: Flows, flow: Flow) -> list[str]:
     """Goes one way; what is not as expected, in words."""
-    try:
-        return [
-            f"{what}\n    expected  {expected}\n    found     {found}"
-            for what, expected, found in [*flow(stack), ("logs with a token in them", [], leaks(stack))]
-            if expected != found
-        ]
-    except Exception as error:  # what it is, is the result
-        return [f"{type(error).__name__}: {error}"]
+    return differences([*flow(stack), ("logs with a token in them", [], leaks(stack))])
 
 
 def main() -> int:
     words = sys.argv[1:]
     flows = {name: flow for name, flow in FLOWS.items() if all(word in name for word in words)}
-    passed = failed = 0
-    leave_in_order()
-    try:
-        begin = time.monotonic()
-        with running() as stack:
-            print(f"Envoy and the authorization server: up in {time.monotonic() - begin:.1f} s", flush=True)
-            for name, flow in flows.items():
-                begin = time.monotonic()
-                found = problems(stack, flow)
-                print(f"{'FAILED' if found else 'ok'}  {name}  {time.monotonic() - begin:.1f} s", flush=True)
-                for problem in found:
-                    print(f"  {problem}")
-                passed, failed = passed + (not found), failed + bool(found)
-            if failed:
-                print(f"{lay_out.shown(stack.log('envoy'))}:\n{tail(stack.log('envoy'))}")
-    except Failed as failure:
-        print(failure)
-        failed = len(flows) - passed
-    except KeyboardInterrupt:
-        return 130
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed or not passed else 0
+    begin = time.monotonic()
+    with running() as stack:
+        print(f"Envoy and the authorization server: up in {time.monotonic() - begin:.1f} s", flush=True)
+        failed = go_through({name: partial(problems, stack, flow) for name, flow in flows.items()}, stack.log("envoy"))
+    print(f"{len(flows) - failed} passed, {failed} failed")
+    return 1 if failed or not flows else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main))

@@ -14,12 +14,15 @@ import re
 import subprocess
 import sys
 import time
+from functools import partial
 from typing import Any
 
-from stack import CLIENTS, HERE, ROOT, SUBJECT, Failed, Pair, both, direct, node, records, running, token
-from tour import leave_in_order, require, shown, tail
+import node
+from pair import SUBJECT, Pair, both, direct, records, running, token
 
-OUT = ROOT / "target/repertoire"
+from harness import Failed, ended, go_through, require
+
+OUT = node.ROOT / "target/repertoire"
 MODERN, LEGACY = "2026-07-28", "2025-11-25"
 # The program, its mode, the client that it says it is, the version that it must end up with, and the least number of
 # its steps.
@@ -34,7 +37,7 @@ RUNS = [
     ("go", "auto", "go-sdk v1.8.0", MODERN, 36),
     ("go", "legacy", "go-sdk v1.8.0", LEGACY, 38),
 ]
-BUILT = {"go": CLIENTS / "go-client", "rust": CLIENTS / "rust/debug/mcp-gate-client"}
+BUILT = {"go": node.CLIENTS / "go-client", "rust": node.CLIENTS / "rust/debug/mcp-gate-client"}
 # What differs from run to run: instants, and identifiers of tasks.
 VARIES = [(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<time>"), (r"\b[0-9a-f]{32}\b", "<id>")]
 
@@ -42,9 +45,9 @@ VARIES = [(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<time>"), (r"\b[0-9a-f
 def command(program: str) -> list[str]:
     """What stands before the URL and the mode."""
     if program == "typescript":
-        return node("client.mjs")
+        return node.command("client.mjs")
     if program == "python":
-        return [sys.executable, str(HERE / "client.py")]
+        return [sys.executable, str(node.HERE / "client.py")]
     require(BUILT[program], f"python3 tests/setup.py {program}-client")
     return [str(BUILT[program])]
 
@@ -54,7 +57,7 @@ def transcript(command: list[str], url: str, mode: str, token: str) -> dict[str,
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     done = subprocess.run(
         [*command, url, mode],
-        cwd=ROOT,
+        cwd=node.ROOT,
         env=environment | {"TOKEN": token},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -113,34 +116,21 @@ def compare(stack: Pair, run: tuple[str, str, str, str, int], show: bool) -> tup
 def main() -> int:
     words = [word for word in sys.argv[1:] if word != "--show"]
     runs = [run for run in RUNS if all(word in " ".join(run[:4]) for word in words)]
-    leave_in_order()
     begin = time.monotonic()
-    steps = failed = 0
-    try:
-        with running(OUT, inject=False) as stack:
-            for run in runs:
-                start = time.monotonic()
-                try:
-                    count, problems = compare(stack, run, "--show" in sys.argv[1:])
-                except (Failed, subprocess.TimeoutExpired) as failure:
-                    count, problems = 0, [str(failure)]
-                seconds = time.monotonic() - start
-                verdict = "FAILED" if problems else "ok"
-                print(f"{verdict}  {run[2]} ({run[1]}, {run[3]}): {count} steps  {seconds:.1f} s", flush=True)
-                for problem in problems:
-                    print(f"  {problem}")
-                steps, failed = steps + count, failed + bool(problems)
-            if failed:
-                print(f"{shown(stack.log('envoy'))}:\n{tail(stack.log('envoy'))}")
-    except Failed as failure:
-        print(failure)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    print(f"repertoire: {len(runs)} clients, {steps} steps direct and through the gate, {failed} clients differ "
-          f"({time.monotonic() - begin:.1f} s)")
+    steps: dict[str, int] = {}
+
+    def trial(name: str, run: tuple[str, str, str, str, int]) -> list[str]:
+        steps[name], problems = compare(stack, run, "--show" in sys.argv[1:])
+        return problems
+
+    with running(OUT, inject=False) as stack:
+        named = {f"{run[2]} ({run[1]}, {run[3]})": run for run in runs}
+        trials = {name: partial(trial, name, run) for name, run in named.items()}
+        failed = go_through(trials, stack.log("envoy"), lambda name: f": {steps.get(name, 0)} steps")
+    print(f"repertoire: {len(runs)} clients, {sum(steps.values())} steps direct and through the gate, {failed} clients "
+          f"differ ({time.monotonic() - begin:.1f} s)")
     return 1 if failed or not runs else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main))

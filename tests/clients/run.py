@@ -9,22 +9,20 @@ user should see, and calls again on the same connection. The server's log proves
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "envoy/demo"))
+import node
 
-import lay_out  # noqa: E402
-from tour import Failed, Stack, arrived, headers_of, leave_in_order, running, tail  # noqa: E402
+import lay_out
+from calls import headers_of
+from harness import differences, ended, go_through
+from stack import Stack, arrived, running
 
-HERE = Path(__file__).resolve().parent
-CLIENTS = ROOT / "target/clients"  # with the TypeScript packages, made by tests/setup.py
-OUT = ROOT / "target/clients-run"
+OUT = node.ROOT / "target/clients-run"
 MODERN, LEGACY = "2026-07-28", "2025-11-25"
 TEXT = "Be kind. Write things down."
 TOOLS = [
@@ -50,9 +48,8 @@ RUNS: list[tuple[list[str], str, str, dict[str, Any]]] = [
 
 def command(language: str, stack: Stack, mode: str) -> list[str]:
     if language == "python":
-        return [sys.executable, str(HERE / "sdk.py"), stack.url, mode]
-    node = ROOT / "target/tools/bin/node"
-    return [str(node) if node.exists() else "node", "sdk.mjs", stack.url, mode]
+        return [sys.executable, str(node.HERE / "sdk.py"), stack.url, mode]
+    return node.command("sdk.mjs", stack.url, mode)
 
 
 def problems(stack: Stack, run: list[str], client: str, version: str, surface: dict[str, Any]) -> list[str]:
@@ -61,7 +58,6 @@ def problems(stack: Stack, run: list[str], client: str, version: str, surface: d
     token = headers_of(stack, "bob")["authorization"].removeprefix("Bearer ")
     done = subprocess.run(
         command(run[0], stack, run[1]),
-        cwd=CLIENTS if run[0] == "node" else ROOT,
         env=os.environ | {"TOKEN": token},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -75,7 +71,7 @@ def problems(stack: Stack, run: list[str], client: str, version: str, surface: d
     data = denied.pop("data", None) or {}
     requests = arrived(stack)[before:]
     calls = [entry["name"] for entry in requests if entry["method"] == "tools/call"]
-    expectations = [
+    expectations: list[tuple[str, Any, Any]] = [
         ("client", client, found["client"]),
         ("protocol version", version, found["version"]),
         ("tools listed", TOOLS, found["tools"]),
@@ -90,44 +86,22 @@ def problems(stack: Stack, run: list[str], client: str, version: str, surface: d
         ("requests that reached the server with a token", [], [r for r in requests if r["authorization"]]),
         ("subjects that the server was told", {"bob"}, {r["gate"].get("x-mcp-gate-subject") for r in requests}),
     ]
-    return [
-        f"{what}\n    expected  {expected}\n    found     {actual}"
-        for what, expected, actual in expectations
-        if expected != actual
-    ]
+    return differences(expectations)
 
 
 def main() -> int:
     func_e = "--func-e" in sys.argv[1:] or os.environ.get("FUNC_E", "") not in ("", "0")
     runs = RUNS[:1] if "--func-e" in sys.argv[1:] else RUNS
-    passed = failed = 0
-    leave_in_order()
-    try:
-        if any(run[0] == "node" for run, *_ in runs):
-            if not (CLIENTS / "node_modules/@modelcontextprotocol/client").exists():
-                raise Failed("target/clients has no packages; get them with: python3 tests/setup.py clients")
-            shutil.copy(HERE / "sdk.mjs", CLIENTS)  # node looks for packages beside the script
-        begin = time.monotonic()
-        with running(OUT, *lay_out.free_ports(3), func_e=func_e) as stack:
-            print(f"Envoy{' by func-e' if func_e else ''}: up in {time.monotonic() - begin:.1f} s", flush=True)
-            for run, client, version, surface in runs:
-                begin = time.monotonic()
-                found = problems(stack, run, client, version, surface)
-                name = f"{client} ({run[1]}, {version})"
-                print(f"{'FAILED' if found else 'ok'}  {name}  {time.monotonic() - begin:.1f} s", flush=True)
-                for problem in found:
-                    print(f"  {problem}")
-                passed, failed = passed + (not found), failed + bool(found)
-            if failed:
-                print(f"{lay_out.shown(stack.log('envoy'))}:\n{tail(stack.log('envoy'))}")
-    except Failed as failure:
-        print(failure)
-        failed = len(runs) - passed
-    except KeyboardInterrupt:
-        return 130
-    print(f"{passed} passed, {failed} failed")
+    if any(run[0] == "node" for run, *_ in runs):
+        node.prepare()
+    begin = time.monotonic()
+    with running(OUT, *lay_out.free_ports(3), func_e=func_e) as stack:
+        print(f"Envoy{' by func-e' if func_e else ''}: up in {time.monotonic() - begin:.1f} s", flush=True)
+        trials = {f"{run[1]} ({run[0][1]}, {run[2]})": partial(problems, stack, *run) for run in runs}
+        failed = go_through(trials, stack.log("envoy"))
+    print(f"{len(runs) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main))

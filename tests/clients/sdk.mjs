@@ -28,7 +28,8 @@ const read = async () =>
 let version;
 transport.setProtocolVersion = ((set) => (value) => set.call(transport, (version = value)))(transport.setProtocolVersion);
 await client.connect(transport);
-const found = { client: `${name} ${JSON.parse(readFileSync(`node_modules/${name}/package.json`)).version}` };
+const packaged = JSON.parse(readFileSync(new URL(`node_modules/${name}/package.json`, import.meta.url)));
+const found = { client: `${name} ${packaged.version}` };
 found.version = client.getNegotiatedProtocolVersion?.() ?? version;
 found.tools = (await client.listTools()).tools.map((tool) => tool.name).sort();
 found.read = await read();

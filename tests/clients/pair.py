@@ -7,27 +7,18 @@ The server runs twice, so that a thing can be done both ways at once and neither
 import contextlib
 import dataclasses
 import json
-import shutil
-import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import node
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "envoy/demo"))
+import lay_out
+from stack import Stack, listens
 
-import lay_out  # noqa: E402
-from tour import MODULE, Failed, Stack, envoy_command, require, start, stop, wait_for, wait_ready  # noqa: E402
-
-HERE = Path(__file__).resolve().parent
-CLIENTS = ROOT / "target/clients"  # with the Node packages, made by tests/setup.py
 SUBJECT = "tester"
 MUTATION = "type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
 
@@ -40,12 +31,6 @@ class Pair(Stack):
     """What runs: a gate with its server, and at the port `alone` another such server."""
 
     alone: int = 0
-
-
-def node(script: str, *arguments: str) -> list[str]:
-    """The command for a script beside the packages, where Node looks for them."""
-    program = ROOT / "target/tools/bin/node"
-    return [str(program) if program.exists() else "node", str(CLIENTS / script), *arguments]
 
 
 def token(stack: Pair) -> str:
@@ -72,46 +57,18 @@ def both(one: Callable[[], Result], other: Callable[[], Result]) -> tuple[Result
 @contextlib.contextmanager
 def running(directory: Path, *, inject: bool) -> Iterator[Pair]:
     """Starts all of it; with `inject`, Envoy itself gives each request a token, for clients that cannot."""
-    require(MODULE, "make build")
-    require(CLIENTS / "node_modules/@modelcontextprotocol/server", "python3 tests/setup.py clients")
-    for file in HERE.glob("*.mjs"):
-        shutil.copy(file, CLIENTS)
+    node.prepare()
     port, admin, upstream, alone = lay_out.free_ports(4)
-    directory.mkdir(parents=True, exist_ok=True)
-    for log in directory.glob("*.log"):
-        log.unlink()
-    audit = lay_out.shown(directory / "audit.log")
-    config = lay_out.lay_out(directory, port=port, admin=admin, upstream=upstream, access_log=audit)
-    command, environment = envoy_command(directory, func_e=False)
-
-    started: list[subprocess.Popen[bytes]] = []
-    try:
-        twin = start(node("fixture.mjs", str(alone)), directory / "alone.log")
-        started.append(twin)
-        server = start(node("fixture.mjs", str(upstream)), directory / "server.log")
-        started.append(server)
-        stack = Pair(directory, port, admin, upstream, server, alone=alone)
+    with Pair(directory, port, admin, upstream, alone=alone) as stack:
+        stack.start("alone", node.command("fixture.mjs", str(alone)))
+        stack.start("server", node.command("fixture.mjs", str(upstream)))
         write_filter(stack)
         if inject:
-            write_token(config, token(stack))
-        options = ["--concurrency", "2", "--disable-hot-restart", "--file-flush-interval-msec", "50"]
-        stack.envoy = start([*command, "-c", lay_out.shown(config), *options], directory / "envoy.log", environment)
-        started.append(stack.envoy)
-        wait_ready(stack, [server, stack.envoy])
-        wait_for(lambda: listens(alone), "the server without a gate to answer; see its alone.log")
+            write_token(stack.envoy_yaml, token(stack))
+        stack.start_envoy()
+        stack.wait_ready()
+        stack.wait_for(lambda: listens(alone), "the server without a gate to answer")
         yield stack
-    finally:
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-        for process in reversed(started):
-            stop(process)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-
-def listens(port: int) -> bool:
-    with contextlib.suppress(OSError):
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        return True
-    return False
 
 
 def write_filter(stack: Pair) -> None:
