@@ -5,8 +5,9 @@
 //
 // FORMAT is ES256 or RS256, for a JWT of RFC 9068 signed so, or `opaque`, for a token that only /introspect can read;
 // who may ask there is `mcp-gate`, with the secret in MCP_GATE_INTROSPECTION_SECRET. SECONDS is how long a token lives
-// (600). A user of --users has a scope and the claims that the user's tokens carry. Each HTTP request becomes one line
-// of JSON in --log. It runs beside the node_modules of its packages.
+// (600). A client that names no resource gets the first, and one that names no scope gets each. A user of --users has
+// a scope and the claims that the user's tokens carry. Each HTTP request becomes one line of JSON in --log. It runs
+// beside the node_modules of its packages.
 //
 // Nobody types a password: who logs in is named by the header x-user, by login_hint, or on a page to click on, and
 // consents to every scope that the user has. Keys change when they are told to:
@@ -105,6 +106,7 @@ function configuration() {
       registration: { enabled: true },
       resourceIndicators: {
         enabled: true,
+        defaultResource: (_, __, oneOf) => oneOf ?? Object.keys(RESOURCES)[0],
         getResourceServerInfo(_, url) {
           if (!RESOURCES[url]) throw new errors.InvalidTarget(`no such resource; there are: ${Object.keys(RESOURCES)}`);
           const { format, seconds } = RESOURCES[url];
@@ -144,6 +146,7 @@ function configuration() {
 function restart() {
   provider = new Provider(ISSUER, configuration());
   provider.use(log);
+  provider.use(unasked);
   provider.use(keys);
   provider.use(interact);
   handle = provider.callback();
@@ -162,6 +165,12 @@ async function log(ctx, next) {
     ...(ctx.body?.error ? { error: ctx.body.error } : {}),
   };
   appendFileSync(options.log, `${JSON.stringify(line)}\n`);
+}
+
+// Clients of MCP 2025-03-26 name no scope, and the server then has a default (RFC 6749, section 3.3).
+async function unasked(ctx, next) {
+  if (ctx.path === '/auth' && !ctx.query.scope) ctx.query = { ...ctx.query, scope: SCOPES.join(' ') };
+  await next();
 }
 
 async function keys(ctx, next) {

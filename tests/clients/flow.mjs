@@ -1,12 +1,12 @@
 // The official TypeScript clients with OAuth, which are told the MCP URL and nothing else: one line of JSON about what
 // their user gets, and about each HTTP exchange on the way.
 //
-//     node flow.mjs URL USER auto|legacy|v1 [--document ID] [--pause SECONDS] [--only-read] [--online] [--dpop]
+//     node flow.mjs URL USER auto|legacy|v1|2025-03-26 [--document ID] [--pause SECONDS] [--only-read] [--online] [--dpop]
 //
 // It reads a document, waits, changes it, which takes another scope, unless --only-read, and reads it again. With
 // --online it asks for no refresh token. With --dpop the tokens are bound to a key of the client, and the script then
-// tries to use one without the key, and a proof twice. `v1` is @modelcontextprotocol/sdk, the others are modes of
-// @modelcontextprotocol/client.
+// tries to use one without the key, and a proof twice. `v1` is @modelcontextprotocol/sdk, `2025-03-26` the first of it
+// that speaks that revision; the others are modes of @modelcontextprotocol/client.
 // flows.py says what to expect, and does the same with the Python client.
 
 import { randomUUID } from 'node:crypto';
@@ -24,15 +24,16 @@ const { positionals, values: options } = parseArgs({
   },
 });
 const [url, user, mode] = positionals;
-const v1 = mode === 'v1';
-const name = v1 ? '@modelcontextprotocol/sdk' : '@modelcontextprotocol/client';
+const OLD = { v1: '@modelcontextprotocol/sdk', '2025-03-26': 'sdk-2025-03-26' };
+const v1 = mode in OLD;
+const name = v1 ? OLD[mode] : '@modelcontextprotocol/client';
 const { Client, StreamableHTTPClientTransport, UnauthorizedError, DpopSession } = v1
   ? {
-      ...(await import('@modelcontextprotocol/sdk/client/auth.js')),
-      ...(await import('@modelcontextprotocol/sdk/client/index.js')),
-      ...(await import('@modelcontextprotocol/sdk/client/streamableHttp.js')),
+      ...(await import(`${name}/client/auth.js`)),
+      ...(await import(`${name}/client/index.js`)),
+      ...(await import(`${name}/client/streamableHttp.js`)),
     }
-  : await import('@modelcontextprotocol/client');
+  : await import(name);
 console.warn = () => {}; // about a refresh that failed, which the steps show
 
 // Nobody listens there: the browser stops at the address instead of opening it.
@@ -43,12 +44,13 @@ const members = (names, found) =>
   Object.fromEntries(names.filter((name) => found?.[name] !== undefined).map((name) => [name, found[name]]));
 
 const steps = [];
+const send = globalThis.fetch;
 let last;
 const noting = (by) => async (input, init) => {
   const request = new Request(input, init);
   const sent = request.body ? await request.clone().text() : '';
   if (request.headers.has('dpop')) last = request.clone();
-  const response = await fetch(request);
+  const response = await send(request);
   const json = request.headers.get('content-type') === 'application/json';
   const message = json && sent ? JSON.parse(sent) : {};
   const query = new URL(request.url).searchParams;
@@ -69,6 +71,9 @@ const noting = (by) => async (input, init) => {
   });
   return response;
 };
+
+// The first client takes no other fetch.
+if (mode === '2025-03-26') globalThis.fetch = noting('client');
 
 // A browser: follows redirects, keeps cookies, and stops where the client listens.
 const cookies = new Map();
@@ -127,7 +132,7 @@ const authorized = async (run) => {
     if (!(error instanceof UnauthorizedError) || !arrived) throw error;
     const back = arrived;
     arrived = undefined;
-    if (back.get('state') !== kept.state) throw new Error('a foreign state came back');
+    if ((back.get('state') ?? undefined) !== kept.state) throw new Error('a foreign state came back');
     if (back.has('error')) throw new Error(`the authorization server refused: ${back}`);
     await transport.finishAuth(v1 ? back.get('code') : back);
     return run();
@@ -135,13 +140,15 @@ const authorized = async (run) => {
 };
 const connect = async () => {
   transport = new StreamableHTTPClientTransport(new URL(url), { authProvider, fetch: noting('client') });
-  transport.setProtocolVersion = ((set) => (value) => set.call(transport, (version = value)))(
-    transport.setProtocolVersion,
-  );
   client = new Client(
     { name: 'mcp-gate-tests', version: '1.0.0' },
     v1 ? {} : { versionNegotiation: { mode } },
   );
+  client.request = ((request) => async (asked, ...more) => {
+    const result = await request.call(client, asked, ...more);
+    if (asked.method === 'initialize') version = result.protocolVersion;
+    return result;
+  })(client.request);
   await client.connect(transport);
 };
 const call = async (tool, given) => {
@@ -176,5 +183,5 @@ version = client.getNegotiatedProtocolVersion?.() ?? version;
 if (version < '2026') await transport.terminateSession();
 await client.close();
 const packaged = JSON.parse(readFileSync(new URL(`node_modules/${name}/package.json`, import.meta.url)));
-console.log(JSON.stringify({ client: `${name} ${packaged.version}`, version, ...found, steps }));
+console.log(JSON.stringify({ client: `${packaged.name} ${packaged.version}`, version, ...found, steps }));
 process.exit(0);

@@ -40,8 +40,10 @@ from oauth import FIRST, STEP_UP, Step, way
 from stack import Answer, Stack, arrived, send
 
 OUT = node.ROOT / "target/flows"
-MODERN, LEGACY = "2026-07-28", "2025-11-25"
+MODERN, LEGACY, FIRST_HTTP = "2026-07-28", "2025-11-25", "2025-03-26"
 V1, V2, PY = "@modelcontextprotocol/sdk 1.32.2", "@modelcontextprotocol/client 2.4.0", f"python mcp {version('mcp')}"
+# The first that speaks FIRST_HTTP.
+V1_11 = "@modelcontextprotocol/sdk 1.11.0"
 
 # The resources, each with the tokens that the authorization server gives for it.
 RESOURCES = {
@@ -52,7 +54,10 @@ RESOURCES = {
     "/bound": "ES256",
 }
 # What is particular about the gate's side of them.
-PARTICULAR = {"/bound": {"credentials": ["dpop"], "dpop": {"nonce": True}}}
+PARTICULAR = {
+    "/mcp": {"metadata": {"authorization_server": "as"}},
+    "/bound": {"credentials": ["dpop"], "dpop": {"nonce": True}},
+}
 
 # How long the gate takes what it was told of an opaque token for true.
 CACHE = 2
@@ -224,8 +229,8 @@ def challenged(challenge: str, metadata: str) -> Expectations:
     yield "metadata in the 403", True, metadata in challenge
 
 
-def reached(stack: Flows, before: int, client_id: str) -> Expectations:
-    """What arrived at the server of a flow with its three calls."""
+def reached(stack: Flows, before: int, client_id: str, first_scope: str = "mcp:read") -> Expectations:
+    """What arrived at the server of a flow with its three calls, of which the second takes another scope."""
     requests = arrived(stack)[before:]
     calls = [entry for entry in requests if entry["method"] == "tools/call"]
     names = [entry["name"] for entry in calls]
@@ -236,7 +241,28 @@ def reached(stack: Flows, before: int, client_id: str) -> Expectations:
     yield "subjects that the server was told", {"alice"}, {each["x-mcp-gate-subject"] for each in gate}
     yield "clients that the server was told", {client_id}, {each["x-mcp-gate-client"] for each in gate}
     scopes = [entry["gate"]["x-mcp-gate-scopes"] for entry in calls]
-    yield "scopes that the server was told", ["mcp:read", "mcp:read mcp:write", "mcp:read mcp:write"], scopes
+    yield "scopes that the server was told", [first_scope, "mcp:read mcp:write", "mcp:read mcp:write"], scopes
+
+
+def at_its_origin(stack: Flows) -> Expectations:
+    """A client that knows of no resource metadata takes the MCP server's origin for the authorization server."""
+    before = len(arrived(stack))
+    found = run(stack, "/mcp", "alice", "node", FIRST_HTTP)
+    steps = found["steps"]
+    yield "client", (V1_11, FIRST_HTTP), (found["client"], found["version"])
+    yield "result of the call that changes", "q3-report saved by alice", found["edit"]
+    yield "result of the call after it", f"changed by {FIRST_HTTP}", found["after"]
+    # It reads the metadata again before it hands over the code.
+    first = ["mcp 401", "server metadata", "register", "browser", "server metadata", "token", "mcp"]
+    yield "way", first, way(steps)
+    places = {step.url for step in steps if step.kind == "server metadata"}
+    yield "places of the metadata", {stack.at("/.well-known/oauth-authorization-server")}, places
+    yield "issuers in it", {issuer.url(stack.issuer)}, set(told(steps, "server metadata", "issuer"))
+    yield "PKCE of the authorization", ["S256"], asked(steps, "browser", "code_challenge_method")
+    yield "resources that it asked for", [], asked(steps, "browser", "resource") + asked(steps, "token", "resource")
+    yield "scopes of the tokens", ["mcp:read mcp:write"], told(steps, "token", "scope")
+    client_id = told(steps, "register", "client_id")[0]
+    yield from reached(stack, before, client_id, first_scope="mcp:read mcp:write")
 
 
 def not_granted(language: str, mode: str, error: Any, way_on: list[str]) -> Flow:
@@ -386,7 +412,7 @@ def bound(mode: str, version: str, path: str) -> Flow:
         yield "result of the call that changes", "q3-report saved by alice", found["edit"]
         yield "result of the call after it", f"changed by {mode}", found["after"]
         # The authorization server wants a nonce in the first proof, and the gate where the resource says so.
-        first = [*FIRST[:-2], "token 400", "token", *(["mcp 401"] if path in PARTICULAR else []), "mcp"]
+        first = [*FIRST[:-2], "token 400", "token", *(["mcp 401"] if "dpop" in PARTICULAR.get(path, {}) else []), "mcp"]
         yield "way", [*first, *STEP_UP], way(steps)
         yield "types of the tokens", ["DPoP"] * 2, told(steps, "token", "token_type")
         schemes = {step.scheme for step in steps if step.kind.startswith("mcp") and step.scheme}
@@ -471,6 +497,7 @@ FLOWS: dict[str, Flow] = {
     "whole, typescript 2, modern": whole("node", "auto", V2, MODERN),
     "whole, typescript 2, legacy": whole("node", "legacy", V2, LEGACY),
     "whole, typescript 1, legacy": whole("node", "v1", V1, LEGACY, "/mcp", "--online"),
+    "whole, typescript 1.11, metadata at the origin": at_its_origin,
     "whole, RS256, python": whole("python", "auto", PY, MODERN, "/rs256"),
     "whole, RS256, typescript 2": whole("node", "auto", V2, MODERN, "/rs256"),
     "scope not granted, python": not_granted("python", "auto", {"error": "MCPError", "status": 403}, []),
