@@ -24,21 +24,18 @@ interleaved and their order rotates; the table shows median, least and greatest.
 
 import argparse
 import contextlib
-import ctypes
 import http.client
 import json
 import os
 import platform
 import re
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import jwt
 import yaml
@@ -46,10 +43,11 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 HERE = ROOT / "tests" / "bench"
 WORK = ROOT / "target" / "bench"
-MODULE = ROOT / "target" / "wasm32-wasip1" / "release" / "mcp_gate.wasm"
 
 sys.path.insert(0, str(ROOT / "envoy" / "demo"))
 import lay_out  # noqa: E402
+from harness import Failed, Processes, ended  # noqa: E402
+from stack import MODULE  # noqa: E402
 
 SIDES = ["bare", "envoy_chain", "gate.known", "gate.many", "gate.new_rs256", "gate.new_es256"]
 SIDES += ["gate.bad_rs256", "gate.bad_es256"]
@@ -107,10 +105,6 @@ class Side(NamedTuple):
     tokens: Path
 
 
-def fail(message: str) -> NoReturn:
-    sys.exit(f"bench: {message}")
-
-
 def say(line: str = "") -> None:
     print(line, flush=True)
 
@@ -139,7 +133,7 @@ def options() -> argparse.Namespace:
 def tool(name: str, path: Path | str | None, remedy: str) -> str:
     found = path and shutil.which(path)
     if not found:
-        fail(f"no {name} at {path}: {remedy}" if path else f"no {name}: {remedy}")
+        raise Failed(f"no {name} at {path}: {remedy}" if path else f"no {name}: {remedy}")
     return str(Path(found).resolve())
 
 
@@ -181,49 +175,10 @@ def rss(pid: int) -> float:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
-    fail(f"process {pid} has ended; its log is in {WORK}")
+    raise Failed(f"process {pid} has ended; its log is in {WORK}")
 
 
-# Processes: each leads its own group and dies with this one, however this one ends.
-
-
-def start(group: contextlib.ExitStack, command: list[str], core: int, log: Path | None = None) -> subprocess.Popen[str]:
-    def prepare() -> None:
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-        os.sched_setaffinity(0, {core})
-
-    with contextlib.ExitStack() as until_started:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=until_started.enter_context(open(log, "w")) if log else subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-            preexec_fn=prepare,
-        )
-        group.callback(stop, process)
-    return process
-
-
-def stop(process: subprocess.Popen[str]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def wait_for(what: str, ready: Callable[[], bool], process: subprocess.Popen[str], log: Path) -> None:
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            break
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            if ready():
-                return
-        time.sleep(0.05)
-    tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
-    fail(f"{what} did not start, see {log}:\n{tail}")
+# Requests
 
 
 def get(port: int, path: str) -> tuple[int, bytes]:
@@ -324,21 +279,19 @@ def render(name: str, keys: dict[str, dict[str, str]], module: Path, port: int, 
     return config
 
 
-def start_upstream(group: contextlib.ExitStack) -> Upstream:
+def start_upstream(processes: Processes) -> Upstream:
     [port] = lay_out.free_ports(1)
-    log = WORK / "upstream.log"
-    process = start(group, [sys.executable, str(HERE / "upstream.py"), str(port)], cores()[1], log)
-    wait_for("the static upstream", lambda: call(port, None, body_of("")) == 200, process, log)
+    process = processes.start("upstream", [sys.executable, str(HERE / "upstream.py"), str(port)], core=cores()[1])
+    processes.wait_for(lambda: call(port, None, body_of("")) == 200, "the static upstream", seconds=60)
     return Upstream(process.pid, port)
 
 
 def start_side(
-    group: contextlib.ExitStack, name: str, envoy: str, config: Path, port: int, admin: int, tokens: Path
+    processes: Processes, name: str, envoy: str, config: Path, port: int, admin: int, tokens: Path
 ) -> Side:
-    log = WORK / f"{name}.log"
     command = [envoy, "-c", str(config), "--concurrency", "1", "--disable-hot-restart", "--log-level", "warn"]
-    process = start(group, command, cores()[0], log)
-    wait_for(f"the Envoy of `{name}`", lambda: get(admin, "/ready")[0] == 200, process, log)
+    process = processes.start(name, command, core=cores()[0])
+    processes.wait_for(lambda: get(admin, "/ready")[0] == 200, f"the Envoy of `{name}`", seconds=60)
     return Side(name, process.pid, port, admin, tokens)
 
 
@@ -357,7 +310,7 @@ def verify(side: Side, keys: dict[str, dict[str, str]]) -> None:
     ]:
         status = call(side.port, token, body_of(side.name))
         if status != expected:
-            fail(f"`{side.name}` answered {status} to {what}, expected {expected}; its log is {WORK / side.name}.log")
+            raise Failed(f"`{side.name}` answered {status} to {what}, expected {expected}; its log is {WORK / side.name}.log")
 
 
 # Measuring
@@ -384,22 +337,23 @@ def load(
     def ours() -> float:
         return cpu(side.pid) + cpu(upstream.pid) + sum(os.times()[:4])
 
-    with contextlib.ExitStack() as group:
+    with Processes(WORK) as processes:
         counted, worked = counters(side), cpu(side.pid)
         others, began = busy() - ours(), time.monotonic()
-        process = start(group, command, cores()[1])
-        output = process.communicate()[0]
+        process = processes.start("wrk", command, core=cores()[1])
+        process.wait()
         others = (busy() - ours() - others) / (time.monotonic() - began) / len(set(cores()))
         worked = cpu(side.pid) - worked
         counted = {name: value - counted.get(name, 0) for name, value in counters(side).items()}
+    output = processes.log("wrk").read_text(errors="replace")
     last = output.splitlines()[-1] if output else ""
     if process.returncode or not last.startswith("{"):
-        fail(f"wrk failed on `{side.name}`: {output.strip()}")
+        raise Failed(f"wrk failed on `{side.name}`: {output.strip()}")
     result = json.loads(last)
     answer = "4xx" if side.name in BAD else "2xx"
     bad = sum(value for name, value in counted.items() if name.endswith("xx") and name != f"downstream_rq_{answer}")
     if (result["refused"] and side.name not in BAD) or result["broken"] or bad or not result["requests"]:
-        fail(f"`{side.name}` did not answer every request with {answer}: wrk says {result}, Envoy {counted}")
+        raise Failed(f"`{side.name}` did not answer every request with {answer}: wrk says {result}, Envoy {counted}")
     completed = counted["downstream_rq_completed"]
     measured = {"completed": completed, "cpu_us": worked * 1e6 / completed, "rss_mb": rss(side.pid), "others": others}
     return result | measured
@@ -478,7 +432,7 @@ def report(results: dict[str, list[dict[str, Any]]]) -> None:
     table(rows)
 
 
-def start_all(group: contextlib.ExitStack, envoy: str, chosen: argparse.Namespace) -> tuple[Upstream, list[Side]]:
+def start_all(processes: Processes, envoy: str, chosen: argparse.Namespace) -> tuple[Upstream, list[Side]]:
     keys = lay_out.keys(WORK)
     bob = lay_out.USERS["bob"] | {"aud": lay_out.resource(10000)}
     (WORK / "jwks.json").write_text(json.dumps(lay_out.jwks(keys)))
@@ -489,7 +443,7 @@ def start_all(group: contextlib.ExitStack, envoy: str, chosen: argparse.Namespac
         (WORK / f"{name}.request").write_bytes(head.encode() + body)
     known = WORK / "tokens.known"
     lay_out.write(known, lay_out.token(keys, bob, "RS256") + "\n", mode=0o600)
-    upstream = start_upstream(group)
+    upstream = start_upstream(processes)
     sides = []
     for name in chosen.sides:
         port, admin = lay_out.free_ports(2)
@@ -499,14 +453,14 @@ def start_all(group: contextlib.ExitStack, envoy: str, chosen: argparse.Namespac
         if name in BAD:
             tokens = spoiled(mint(keys, BAD[name], chosen.tokens))
         config = render(name, keys, chosen.module, port, admin, upstream.port)
-        side = start_side(group, name, envoy, config, port, admin, tokens)
+        side = start_side(processes, name, envoy, config, port, admin, tokens)
         verify(side, keys)
         sides.append(side)
     return upstream, sides
 
 
-def bench(group: contextlib.ExitStack, envoy: str, chosen: argparse.Namespace) -> None:
-    upstream, sides = start_all(group, envoy, chosen)
+def bench(processes: Processes, envoy: str, chosen: argparse.Namespace) -> None:
+    upstream, sides = start_all(processes, envoy, chosen)
     say(
         f"tools/call of {len(body_of(''))} bytes where no size is named; wrk, 1 thread, {chosen.connections} connections, closed loop, "
         f"{chosen.seconds} s a run; Envoy on core {cores()[0]}, wrk and upstream on core {cores()[1]}"
@@ -528,12 +482,12 @@ def bench(group: contextlib.ExitStack, envoy: str, chosen: argparse.Namespace) -
     say(f"written to {lay_out.shown(file)}")
 
 
-def soak(group: contextlib.ExitStack, envoy: str, chosen: argparse.Namespace) -> None:
+def soak(processes: Processes, envoy: str, chosen: argparse.Namespace) -> None:
     """Sends many calls, every second one with a token never seen, and shows what memory does."""
     new = chosen.soak // 2
     chosen.tokens = max(chosen.tokens, new)
     chosen.sides = ["gate.new_es256"]
-    upstream, [side] = start_all(group, envoy, chosen)
+    upstream, [side] = start_all(processes, envoy, chosen)
     series = [(0, rss(side.pid))]
     say(f"{series[0][0]:>7} calls  {series[0][1]:6.1f} MB")
     calls = used = 0
@@ -547,30 +501,26 @@ def soak(group: contextlib.ExitStack, envoy: str, chosen: argparse.Namespace) ->
     filled = next(memory for sent, memory in series if sent >= calls / 4)
     say(f"before {series[0][1]:.1f} MB, after a quarter {filled:.1f} MB, after all {series[-1][1]:.1f} MB")
     if series[-1][1] > filled + GROWTH:
-        fail(f"memory grew by {series[-1][1] - filled:.1f} MB after the first quarter; expected at most {GROWTH} MB")
+        raise Failed(f"memory grew by {series[-1][1] - filled:.1f} MB after the first quarter; expected at most {GROWTH} MB")
 
 
-def main() -> None:
+def main() -> int:
     chosen = options()
     if not hasattr(os, "sched_setaffinity"):
-        fail(f"expected Linux, found {platform.system()}: it reads /proc and pins processes to cores")
-    # A terminated run unwinds like an interrupted one, and so stops what it started.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        raise Failed(f"expected Linux, found {platform.system()}: it reads /proc and pins processes to cores")
     tool("wrk", "wrk", "run `python3 tests/setup.py wrk`")
     found = os.environ.get("ENVOY") or ROOT / "target/tools/bin/envoy"
     envoy = tool("Envoy", found, "run `python3 tests/setup.py envoy`, or set ENVOY")
     if any(name.startswith("gate.") for name in chosen.sides) and not chosen.module.exists():
-        fail(f"no module at {chosen.module}: run `make build`")
+        raise Failed(f"no module at {chosen.module}: run `make build`")
     WORK.mkdir(parents=True, exist_ok=True)
     say(machine(envoy))
     if cores()[0] == cores()[1]:
         say("only one core may be used: latency will contain the load's own work")
-    with contextlib.ExitStack() as group:
-        try:
-            (soak if chosen.soak else bench)(group, envoy, chosen)
-        except KeyboardInterrupt:
-            sys.exit(130)
+    with Processes(WORK) as processes:
+        (soak if chosen.soak else bench)(processes, envoy, chosen)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))
