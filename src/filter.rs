@@ -10,6 +10,7 @@ mod fetcher;
 #[cfg(mcp_gate_trap)]
 mod probe;
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
@@ -123,7 +124,7 @@ impl RootContext for Root {
 
     fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
         let shared = Rc::clone(&self.shared);
-        let exchange = Exchange::new(self.gate.clone(), shared.decision_id(), now());
+        let exchange = Exchange::new(self.gate.clone(), shared.decision_id());
         let wants_peer = self.gate.as_ref().is_some_and(|gate| gate.policy.wants_peer());
         let wants_certificate = self.gate.as_ref().is_some_and(|gate| gate.wants_certificate());
         Some(Box::new(Stream {
@@ -438,7 +439,7 @@ impl Stream {
 
 /// Changes the head of a request or response; all of it or nothing goes on.
 fn apply(map: MapType, edits: &Edits) -> bool {
-    let removed = |name: &String| hostcalls::remove_map_value(map, name).is_ok();
+    let removed = |name: &Cow<'_, str>| hostcalls::remove_map_value(map, name).is_ok();
     let set =
         |(name, value): &(&str, String)| hostcalls::set_map_value_bytes(map, name, Some(value.as_bytes())).is_ok();
     let added = |(name, value): &(&str, String)| hostcalls::add_map_value_bytes(map, name, value.as_bytes()).is_ok();

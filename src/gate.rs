@@ -14,6 +14,7 @@ mod reply;
 mod response;
 mod session;
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::SystemTime;
 
@@ -133,7 +134,8 @@ impl Forward {
 pub struct Exchange {
     gate: Option<Rc<Gate>>,
     decision_id: String,
-    started: SystemTime,
+    /// When its head came.
+    started: Option<SystemTime>,
     record: Record,
     /// The page that asks, once it was found on the list.
     origin: Option<String>,
@@ -177,12 +179,12 @@ struct Held {
 
 impl Exchange {
     /// A new request, under the configuration of this moment, if there is one.
-    /// `decision_id` names the request everywhere; `now` is the host's time.
-    pub fn new(gate: Option<Rc<Gate>>, decision_id: String, now: SystemTime) -> Self {
+    /// `decision_id` names the request everywhere.
+    pub fn new(gate: Option<Rc<Gate>>, decision_id: String) -> Self {
         Self {
             gate,
             decision_id,
-            started: now,
+            started: None,
             record: Record::default(),
             origin: None,
             state: State::New,
@@ -217,6 +219,7 @@ impl Exchange {
 
     /// The head of the request. `end` says that no body follows.
     pub fn handle_head(&mut self, head: Head, end: bool, peer: Peer, now: SystemTime) -> Step {
+        self.started = Some(now);
         let Some(gate) = self.gate.clone() else {
             return self.refuse(Denial::NotConfigured, None, None);
         };
@@ -295,21 +298,26 @@ impl Exchange {
             return Err(Denial::CredentialInQuery { alone: matches!(credential, Err(Denial::CredentialMissing)) });
         }
         let credential = credential?;
-        if let Some(identity) = resource.api_keys.verify(credential.token, now) {
-            return self.confirm(gate, resource, arrival, identity?, now);
-        }
-        if credential.scheme == Scheme::ApiKey {
-            return Err(Denial::TokenKeyUnknown);
-        }
-        match resource.tokens.verify(credential.token, &resource.acceptance, &gate.crypto, now)? {
-            Verified::Known(identity) => self.confirm(gate, resource, arrival, identity, now),
-            Verified::Opaque(issuer) => {
-                let introspection = issuer.introspection.as_ref().ok_or(Denial::KeysUnavailable)?;
-                let question = introspection.ask(credential.token);
-                self.state = State::Asking(Box::new(arrival), issuer);
-                Ok(Step::Ask(question))
-            }
-        }
+        // What is remembered first: to look for an API key is to hash the token.
+        let known = match credential.scheme {
+            Scheme::Bearer | Scheme::Dpop => resource.tokens.known(credential.token, now),
+            Scheme::ApiKey => None,
+        };
+        let identity = match known.or_else(|| resource.api_keys.verify(credential.token, now)) {
+            Some(identity) => identity?,
+            None if credential.scheme == Scheme::ApiKey => return Err(Denial::TokenKeyUnknown),
+            None => match resource.tokens.verify(credential.token, &resource.acceptance, &gate.crypto, now)? {
+                Verified::Known(identity) => identity,
+                Verified::Opaque(issuer) => {
+                    let introspection = issuer.introspection.as_ref().ok_or(Denial::KeysUnavailable)?;
+                    let question = introspection.ask(credential.token);
+                    self.state = State::Asking(Box::new(arrival), issuer);
+                    return Ok(Step::Ask(question));
+                }
+            },
+        };
+        let proof = self.confirm(gate, resource, &arrival, credential, &identity, now)?;
+        self.present(gate, resource, arrival, identity, proof, now)
     }
 
     /// What came of [`Step::Ask`]; nothing if nothing came in time.
@@ -328,35 +336,34 @@ impl Exchange {
             // All that the issuer said is remembered, and weighs.
             let said = answer.map_or(0, |answer| answer.body.len());
             resource.tokens.keep(credential.token, said, &identity);
-            self.confirm(&gate, resource, *arrival, identity, now)
+            let proof = self.confirm(&gate, resource, &arrival, credential, &identity, now)?;
+            self.present(&gate, resource, *arrival, identity, proof, now)
         });
         step.unwrap_or_else(|denial| self.refuse(denial, None, Some(resource)))
     }
 
     /// The credential is good. Is it theirs who sent it, and of a kind that is taken here?
+    /// What proves it is still to be spent.
     fn confirm(
         &mut self,
         gate: &Gate,
         resource: &Resource,
-        arrival: Arrival,
-        identity: Rc<Identity>,
+        arrival: &Arrival,
+        credential: Credential<'_>,
+        identity: &Identity,
         now: SystemTime,
-    ) -> Result<Step, Denial> {
+    ) -> Result<Option<Spend>, Denial> {
         self.record.issuer = Some(identity.issuer.clone());
         self.record.subject = Some(identity.subject.clone());
         self.record.client.clone_from(&identity.client_id);
-        let credential = Credential::from_head(&arrival.head, resource.api_key_header.as_deref())?;
-        resource.credentials.check(credential.scheme, &identity)?;
+        resource.credentials.check(credential.scheme, identity)?;
         let Confirmation { jkt, certificate } = &identity.confirmation;
         if let Some(thumbprint) = certificate
             && !certificate::is_bound(thumbprint, arrival.peer.certificate.as_deref())
         {
             return Err(Denial::TokenConfirmation);
         }
-        let session = Session::present(&arrival.head, &gate.sessions, &identity, resource);
-        let Some(jkt) = jkt else {
-            return self.accept(gate, resource, Held { arrival, identity, session }, now);
-        };
+        let Some(jkt) = jkt else { return Ok(None) };
         let expected = dpop::Expected {
             // `authenticate` lets three through.
             method: std::str::from_utf8(arrival.head.method()).unwrap_or_default(),
@@ -370,8 +377,28 @@ impl Exchange {
         if proven.thumbprint != *jkt {
             return Err(Denial::ProofInvalid("the key of the proof is not that of the token"));
         }
-        self.state = State::Spending(Box::new(Held { arrival, identity, session }));
-        Ok(Step::Spend(proven.spend))
+        Ok(Some(proven.spend))
+    }
+
+    /// The caller is who the credential says. Which session, and is there a proof to spend first?
+    fn present(
+        &mut self,
+        gate: &Gate,
+        resource: &Resource,
+        arrival: Arrival,
+        identity: Rc<Identity>,
+        proof: Option<Spend>,
+        now: SystemTime,
+    ) -> Result<Step, Denial> {
+        let session = Session::present(&arrival.head, &gate.sessions, &identity, resource);
+        let held = Held { arrival, identity, session };
+        match proof {
+            None => self.accept(gate, resource, held, now),
+            Some(proof) => {
+                self.state = State::Spending(Box::new(held));
+                Ok(Step::Spend(proof))
+            }
+        }
     }
 
     /// What came of [`Step::Spend`].
@@ -406,21 +433,21 @@ impl Exchange {
                 return Ok(Step::Hold(edits));
             }
         }
-        Ok(self.decide_bodiless(gate, &held, now))
+        Ok(self.decide_bodiless(gate, held, now))
     }
 
     /// A GET or DELETE, or a POST that ended with its head.
-    fn decide_bodiless(&mut self, gate: &Gate, held: &Held, now: SystemTime) -> Step {
+    fn decide_bodiless(&mut self, gate: &Gate, held: Held, now: SystemTime) -> Step {
         let Arrival { resource, head, end, .. } = &held.arrival;
-        let kind = match head.method() {
-            b"GET" => Kind::Stream,
-            b"DELETE" => Kind::Terminate,
-            _ => return self.decide(gate, held, Err(Denial::JsonInvalid("found no body".into()).into()), now),
-        };
         let dialect = gate.resources.get(*resource).map(|resource| &resource.dialect);
-        let call = match dialect {
+        let bodiless = |kind| match dialect {
             Some(dialect) if *end => Call::bodiless(kind, head, dialect),
             _ => Err(Denial::MessageInvalid("GET and DELETE have no body")),
+        };
+        let call = match head.method() {
+            b"GET" => bodiless(Kind::Stream),
+            b"DELETE" => bodiless(Kind::Terminate),
+            _ => Err(Denial::JsonInvalid("found no body".into())),
         };
         self.decide(gate, held, call.map_err(Refused::from), now)
     }
@@ -454,13 +481,12 @@ impl Exchange {
             return self.refuse(Denial::ResourceUnknown, None, None);
         };
         let call = Call::read(body, &held.arrival.head, &resource.dialect);
-        self.decide(&gate, &held, call, now)
+        self.decide(&gate, *held, call, now)
     }
 
     /// The end of every request to a protected resource: policy, then the answer.
-    fn decide(&mut self, gate: &Gate, held: &Held, call: Result<Call<'_>, Refused>, now: SystemTime) -> Step {
-        let Held { arrival: Arrival { resource: index, head, peer, .. }, identity, session } = held;
-        let Some(resource) = gate.resources.get(*index) else {
+    fn decide(&mut self, gate: &Gate, held: Held, call: Result<Call<'_>, Refused>, now: SystemTime) -> Step {
+        let Some(resource) = gate.resources.get(held.arrival.resource) else {
             return self.refuse(Denial::ResourceUnknown, None, None);
         };
         let call = match call {
@@ -472,16 +498,18 @@ impl Exchange {
         };
         self.record.method = Some(call.label().to_owned());
         self.record.name = call.about().map(str::to_owned);
-        if let Err(denial) = session.check() {
+        if let Err(denial) = held.session.check() {
             return self.refuse(denial, call.id, Some(resource));
         }
+        let Held { arrival: Arrival { head, peer, .. }, identity, .. } = &held;
         let question = Question { resource: resource.url(), identity, call: &call, head, peer, now };
         match gate.policy.decide(question) {
             Err(denial) => self.refuse(denial, call.id, Some(resource)),
             Ok(permit) => {
                 let is_changed = gate.hold == Hold::Body && head.method() == b"POST";
-                let edits = if is_changed { Edits::default() } else { self.introduce(resource, held) };
-                self.asked = Some(Asked { resource: *index, identity: Rc::clone(identity), session: session.clone() });
+                let edits = if is_changed { Edits::default() } else { self.introduce(resource, &held) };
+                let Held { arrival, identity, session } = held;
+                self.asked = Some(Asked { resource: arrival.resource, identity, session });
                 self.forward(&permit, edits, "permitted")
             }
         }
@@ -493,16 +521,14 @@ impl Exchange {
     fn introduce(&self, resource: &Resource, held: &Held) -> Edits {
         let Held { arrival: Arrival { head, .. }, identity, session } = held;
         let mut edits = Edits { remove: claimed(head), set: Vec::with_capacity(6), add: Vec::new() };
-        edits.remove.push("authorization".to_owned());
-        edits.remove.extend(head.has("dpop").then(|| "dpop".to_owned()));
-        edits.remove.extend(resource.api_key_header.clone());
-        session.unseal(&mut edits);
-        // The answer must be readable, and no stream is taken up again in the modern era.
-        let gone: &[&str] = match is_modern(head) {
-            true => &["accept-encoding", "content-encoding", "last-event-id"],
-            false => &["accept-encoding", "content-encoding"],
-        };
-        edits.remove.extend(gone.iter().filter(|name| head.has(name)).map(|name| (*name).to_owned()));
+        session.unseal(head, &mut edits);
+        // Beside the credential: the answer must be readable, and no stream is taken up again in the modern era.
+        let gone = ["authorization", "dpop", "accept-encoding", "content-encoding"].into_iter();
+        let gone = gone.chain(is_modern(head).then_some("last-event-id"));
+        // Each change is a call of the host's, so what is not there is left alone.
+        edits.remove.extend(gone.filter(|name| head.has(name)).map(Cow::Borrowed));
+        // This one was taken from the head already.
+        edits.remove.extend(resource.api_key_header.clone().map(Cow::Owned));
         if head.method() == b"POST" && head.text("content-type") != Some(JSON) {
             edits.set.push(("content-type", JSON.to_owned()));
         }
@@ -535,7 +561,8 @@ impl Exchange {
             }
         };
         let revision = self.gate.as_ref().map_or("", |gate| gate.policy.revision());
-        (code, self.record.line(&self.decision_id, verdict, code, revision, self.started, now))
+        let started = self.started.unwrap_or(now);
+        (code, self.record.line(&self.decision_id, verdict, code, revision, started, now))
     }
 }
 
@@ -552,7 +579,7 @@ mod tests {
     #[test]
     fn what_the_host_did_not_do_is_a_denial() {
         let now = SystemTime::UNIX_EPOCH;
-        let mut exchange = Exchange::new(None, "d".into(), now);
+        let mut exchange = Exchange::new(None, "d".into());
         let Step::Reply(reply) = exchange.handle_failure() else { panic!("expected a reply") };
         assert_eq!(reply.status, 503);
         assert!(reply.headers.contains(&("retry-after", "5".to_owned())));

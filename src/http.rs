@@ -3,6 +3,7 @@
 //! [`Head`] holds the head of a request as the host hands it over: names and
 //! values as bytes, every value of a repeated header. Nothing here decides.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -115,7 +116,7 @@ pub struct Reply {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Edits {
     /// Headers to take away, whatever their values.
-    pub remove: Vec<String>,
+    pub remove: Vec<Cow<'static, str>>,
     /// Headers to set, in place of what stood there.
     pub set: Vec<(&'static str, String)>,
     /// Headers to add, beside what stands there.

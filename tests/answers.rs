@@ -178,7 +178,7 @@ fn natively() -> Result<(), String> {
         }
         let request = request(AUTHORITY, "POST", headers, body, &json!({"exp": NOW + 10}), NOW);
         let request = Request { path: path.into(), ..request };
-        let mut exchange = Exchange::new(Some(Rc::clone(&gate)), "d".into(), at(NOW));
+        let mut exchange = Exchange::new(Some(Rc::clone(&gate)), "d".into());
         let head = Head::new(native::head(&request));
         let step = exchange.handle_head(head, false, Peer::default(), at(NOW));
         if matches!(step, Step::Hold(_)) {

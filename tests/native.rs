@@ -113,7 +113,7 @@ pub(crate) fn exchange(
     now: SystemTime,
     pieces: bool,
 ) -> Result<(Outcome, Value), String> {
-    let mut exchange = Exchange::new(gate, "0123456789abcdef".into(), now);
+    let mut exchange = Exchange::new(gate, "0123456789abcdef".into());
     let mut head = head(request);
     let length = request.body.as_ref().map(Vec::len).filter(|_| !pieces);
     let has_length = head.iter().any(|(name, _)| name == "content-length");
@@ -191,7 +191,7 @@ fn spend(proof: &Spend, now: SystemTime) -> Result<(), Replay> {
 }
 
 fn apply(edits: &Edits, head: &mut Vec<(String, Vec<u8>)>) {
-    head.retain(|(name, _)| !edits.remove.contains(name));
+    head.retain(|(name, _)| !edits.remove.iter().any(|removed| removed == name));
     head.retain(|(name, _)| edits.set.iter().all(|(set, _)| set != name));
     let set = edits.set.iter().chain(&edits.add);
     head.extend(set.map(|(name, value)| ((*name).to_owned(), value.clone().into_bytes())));

@@ -52,7 +52,7 @@ pub(super) fn response(origin: &str) -> Edits {
     let [allow, expose, vary] = share(origin);
     let remove = ["access-control-allow-credentials", "access-control-allow-headers", "access-control-allow-methods"];
     Edits {
-        remove: remove.map(str::to_owned).into(),
+        remove: remove.map(Into::into).into(),
         set: vec![allow, expose],
         // Beside what the answer varies by already.
         add: vec![vary],

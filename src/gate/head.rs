@@ -1,5 +1,7 @@
 //! What is seen in the head of a request, whoever sent it.
 
+use std::borrow::Cow;
+
 use crate::denial::Denial;
 use crate::http::Head;
 use crate::mcp::Versions;
@@ -10,13 +12,13 @@ use crate::session::is_session_id;
 const IDENTITY_PREFIX: &str = "x-mcp-gate-";
 
 /// The identity headers that the caller claims for itself.
-pub(super) fn claimed(head: &Head) -> Vec<String> {
+pub(super) fn claimed(head: &Head) -> Vec<Cow<'static, str>> {
     // A server may take an underscore for a hyphen.
     let fold = |byte: u8| if byte == b'_' { b'-' } else { byte };
     let is_ours = |name: &&str| {
         name.len() > IDENTITY_PREFIX.len() && name.bytes().map(fold).zip(IDENTITY_PREFIX.bytes()).all(|(a, b)| a == b)
     };
-    head.iter().map(|(name, _)| name).filter(is_ours).map(str::to_owned).collect()
+    head.iter().map(|(name, _)| name).filter(is_ours).map(|name| Cow::Owned(name.to_owned())).collect()
 }
 
 /// Would some server route this path as it routes the resource's? Some overlook

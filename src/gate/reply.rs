@@ -57,8 +57,8 @@ impl Exchange {
             }
             (denial, Some(resource)) if denial.is_credential() => {
                 headers.push(("www-authenticate", resource.challenge(denial)));
-                if let (Denial::NonceRequired, Some(gate)) = (denial, &self.gate) {
-                    headers.push(("dpop-nonce", gate.nonces.make(seconds(self.started))));
+                if let (Denial::NonceRequired, Some(gate), Some(now)) = (denial, &self.gate, self.started) {
+                    headers.push(("dpop-nonce", gate.nonces.make(seconds(now))));
                 }
             }
             (denial, _) if denial.status() == 503 => headers.push(("retry-after", "5".into())),

@@ -14,7 +14,7 @@ use crate::token::Identity;
 pub(super) const HEADER: &str = "mcp-session-id";
 
 /// What a request says of its session.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) enum Session {
     /// It is of the modern era.
     Gone,
@@ -67,12 +67,12 @@ impl Session {
     }
 
     /// On its way to the server: its own id in the place of the client's.
-    pub(super) fn unseal(&self, edits: &mut Edits) {
+    pub(super) fn unseal(&self, head: &Head, edits: &mut Edits) {
         match self {
             Self::Opened { id, .. } => edits.set.push((HEADER, id.clone())),
             // It goes nowhere; under `hold: body` its head must not say so.
-            Self::Unopened(_) | Self::Gone => edits.remove.push(HEADER.to_owned()),
-            Self::Absent => {}
+            Self::Unopened(_) | Self::Gone if head.has(HEADER) => edits.remove.push(HEADER.into()),
+            Self::Unopened(_) | Self::Gone | Self::Absent => {}
         }
     }
 
@@ -92,7 +92,7 @@ impl Session {
         edits: &mut Edits,
     ) -> Result<(), Denial> {
         match (self, id) {
-            (Self::Gone, _) => edits.remove.push(HEADER.to_owned()),
+            (Self::Gone, _) => edits.remove.push(HEADER.into()),
             (_, None) => {}
             // Clients do not take another id for the same session, which a new key would make.
             (Self::Opened { sealed, id: known }, Some(id)) if known.as_bytes() == id => {

@@ -65,7 +65,7 @@ fn ask(gate: &Rc<Gate>, token: &[u8], answer: Option<&Answer>) -> Outcome {
         (":authority".to_owned(), AUTHORITY.into()),
         ("authorization".to_owned(), [b"Bearer ", token].concat()),
     ];
-    let mut exchange = Exchange::new(Some(Rc::clone(gate)), "d".into(), now());
+    let mut exchange = Exchange::new(Some(Rc::clone(gate)), "d".into());
     let mut step = exchange.handle_head(Head::new(head), true, Peer::default(), now());
     if let Step::Ask(question) = &step {
         assert!(!format!("{question:?} {exchange:?}").contains("secret"), "a secret is shown");

@@ -32,7 +32,7 @@ fuzz_target!(|data: &[u8]| WORLD.with(|world| {
 
 /// Takes the request through a gate.
 fn run(gate: &Rc<Gate>, request: &Request, world: &World, piece: usize) -> Outcome {
-    let mut exchange = Exchange::new(Some(Rc::clone(gate)), "d".into(), now());
+    let mut exchange = Exchange::new(Some(Rc::clone(gate)), "d".into());
     let mut step = exchange.handle_head(Head::new(request.head.clone()), request.end, Peer::default(), now());
     if let Step::Hold(_) = step {
         check::outcome(&mut exchange, &step, request, world);

@@ -27,7 +27,7 @@ thread_local!(static WORLD: World = World::new());
 fuzz_target!(|data: &[u8]| WORLD.with(|world| {
     let Some(request) = Request::read(data, world) else { return };
     let configuration = check::configuration(world, &request);
-    let mut exchange = Exchange::new(Some(configuration.remembering.clone()), "d".into(), now());
+    let mut exchange = Exchange::new(Some(configuration.remembering.clone()), "d".into());
     let head = Head::new(request.head.clone());
     let step = exchange.handle_head(head, request.end, Peer::default(), now());
     let held = matches!(step, Step::Hold(_));
