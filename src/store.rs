@@ -40,6 +40,10 @@ impl<K: Hash + Eq, V: Clone> Store<K, V> {
 
     /// Keeps a value. `weight` counts against the bound of this generation.
     pub fn insert(&mut self, key: K, weight: usize, value: V) {
+        // What takes another's place does not weigh beside it.
+        if let Some((before, _)) = self.young.remove(&key) {
+            self.weight = self.weight.saturating_sub(before);
+        }
         if self.young.len() >= self.most || self.weight.saturating_add(weight) > self.most_weight {
             self.old = std::mem::take(&mut self.young);
             self.weight = 0;
@@ -87,5 +91,17 @@ mod tests {
         }
         store.insert(5000, 101, ());
         assert_eq!(store.get(&5000), None);
+    }
+
+    #[test]
+    fn what_is_kept_again_weighs_once() {
+        let mut store = Store::new(1000, 100);
+        store.insert("other", 40, 0);
+        for value in 0..1000 {
+            store.insert("again", 60, value);
+            assert_eq!((store.get("again"), store.len(), store.weight), (Some(value), 2, 100), "{value}");
+        }
+        store.insert("again", 101, 1000);
+        assert_eq!((store.get("again"), store.get("other"), store.weight), (None, Some(0), 40));
     }
 }
