@@ -20,7 +20,6 @@ use serde::Deserialize;
 use crate::gate::{Elsewhere, Gate, Hold};
 use crate::keys::Crypto;
 use crate::policy::{Options, Policy};
-use crate::secret::Secret;
 use crate::session::SessionKeys;
 use crate::token::nonce::NonceKeys;
 use document::document;
@@ -181,18 +180,11 @@ pub fn load_document(document: serde_json::Value, surroundings: &Surroundings<'_
                 ElsewhereConfig::Pass => Elsewhere::Pass,
             },
             crypto: surroundings.crypto.clone(),
-            nonces: nonces(&secrets, surroundings),
+            nonces: NonceKeys::new(&secrets),
             sessions: SessionKeys::new(&secrets),
         }),
         _ => Err(findings.0),
     }
-}
-
-/// The keys of nonces come from the secrets that session ids are sealed with.
-fn nonces(secrets: &[Secret], surroundings: &Surroundings<'_>) -> NonceKeys {
-    let mut keys = secrets.iter().map(|secret| secret.key("dpop nonce"));
-    let newest = keys.next().unwrap_or(surroundings.proxy_key);
-    NonceKeys::derive(newest, keys)
 }
 
 struct Findings(Vec<Finding>);

@@ -58,7 +58,7 @@ impl Exchange {
             (denial, Some(resource)) if denial.is_credential() => {
                 headers.push(("www-authenticate", resource.challenge(denial)));
                 if let (Denial::NonceRequired, Some(gate), Some(now)) = (denial, &self.gate, self.started) {
-                    headers.push(("dpop-nonce", gate.nonces.make(seconds(now))));
+                    headers.extend(gate.nonces.make(seconds(now)).map(|nonce| ("dpop-nonce", nonce)));
                 }
             }
             (denial, _) if denial.status() == 503 => headers.push(("retry-after", "5".into())),

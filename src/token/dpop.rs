@@ -181,6 +181,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::secret::Secret;
     use crate::token::encode;
 
     const TOKEN: &str = "a.b.c";
@@ -569,7 +570,7 @@ mod tests {
     #[test]
     fn a_nonce_is_asked_for_where_nothing_else_is_wrong() {
         let key = ES256KeyPair::generate();
-        let keys = NonceKeys::derive("a session key", []);
+        let keys = NonceKeys::new(&[Secret::new(b"a session key")]);
         let expected = Expected { nonce: Some(&keys), ..expected() };
         let with = |nonce: Value, htm: &str| {
             let (header, mut payload) = parts(&key);
@@ -578,10 +579,10 @@ mod tests {
             let proof = sign(&key, &header.to_string(), &payload.to_string());
             verify(&proof, &expected, &Crypto::default())
         };
-        assert!(with(json!(keys.make(NOW)), "POST").is_ok());
-        assert!(with(json!(keys.make(NOW - 60)), "POST").is_ok());
-        let foreign = NonceKeys::derive("another", []).make(NOW);
-        for nonce in [json!(null), json!(1), json!(""), json!(keys.make(NOW - 120)), json!(foreign)] {
+        assert!(with(json!(keys.make(NOW).unwrap()), "POST").is_ok());
+        assert!(with(json!(keys.make(NOW - 60).unwrap()), "POST").is_ok());
+        let foreign = NonceKeys::new(&[Secret::new(b"another")]).make(NOW).unwrap();
+        for nonce in [json!(null), json!(1), json!(""), json!(keys.make(NOW - 120).unwrap()), json!(foreign)] {
             assert_eq!(with(nonce, "POST"), Err(Denial::NonceRequired));
         }
         about(with(json!(null), "GET"), "`htm`");
