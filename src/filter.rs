@@ -503,12 +503,19 @@ fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// Writes what workers share, if nobody wrote since this number was read.
+fn write_shared(name: &str, value: &[u8], number: Option<u32>) -> bool {
+    // Where there is nothing, any number will do; where there is something after all, this
+    // one is none that Envoy gives. Without one it would write over what came in between.
+    let number = number.unwrap_or(u32::MAX);
+    hostcalls::set_shared_data(name, Some(value), Some(number)).is_ok()
+}
+
 /// A random key that all workers of this proxy share, made by the first of them.
 fn proxy_key() -> [u8; 32] {
     const NAME: &str = "mcp_gate.proxy_key";
     let own: [u8; 32] = rand::random();
-    // A number that no value has: it is set where there is none, and refused else.
-    let _ = hostcalls::set_shared_data(NAME, Some(&own), Some(u32::MAX));
+    write_shared(NAME, &own, None);
     let shared = hostcalls::get_shared_data(NAME).ok().and_then(|(value, _)| value);
     shared.and_then(|value| value.try_into().ok()).unwrap_or(own)
 }
@@ -517,8 +524,6 @@ fn proxy_key() -> [u8; 32] {
 fn spend(spend: &Spend, now: SystemTime) -> Result<(), Replay> {
     /// How often it is tried where other workers write, too.
     const TRIES: usize = 16;
-    /// A number that no write has: it writes what is not there, and is refused else.
-    const ABSENT: u32 = u32::MAX;
     // The 1 is the encoding: a module that has another one must not read this.
     let shard = format!("mcp_gate.replay.1.{}", replay::shard_of(spend));
     for _ in 0..TRIES {
@@ -526,8 +531,7 @@ fn spend(spend: &Spend, now: SystemTime) -> Result<(), Replay> {
         // What is there and empty, the SDK gives as nothing with a number.
         let bytes = bytes.or(number.map(|_| Vec::new()));
         let next = replay::spend(bytes.as_deref(), spend, seconds(now))?;
-        // Without a number the host would write over what came in between.
-        if hostcalls::set_shared_data(&shard, Some(&next), Some(number.unwrap_or(ABSENT))).is_ok() {
+        if write_shared(&shard, &next, number) {
             return Ok(());
         }
     }

@@ -18,6 +18,7 @@ use serde::Deserialize;
 
 pub use crypto::{Crypto, HostVerify};
 use jwk::Key;
+pub use jwk::PRIVATE;
 
 /// A JWS algorithm that the gate verifies (RFC 7518 §3.1, RFC 8037, RFC 9864).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -24,6 +24,7 @@ mod world;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{DefaultHasher, Hasher as _};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
@@ -576,11 +577,10 @@ fn send(state: &mut State, mut run: Run, endpoint: Endpoint) -> Step {
 
 /// A tenth more or less, so that proxies that started together do not ask together.
 fn jittered(wait: u64, seed: u64) -> u64 {
-    let mut mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    let mut hasher = DefaultHasher::new();
+    hasher.write_u64(seed);
     let spread = (wait / 5).saturating_add(1);
-    wait.saturating_sub(wait / 10).saturating_add((mixed ^ (mixed >> 31)).checked_rem(spread).unwrap_or_default())
+    wait.saturating_sub(wait / 10).saturating_add(hasher.finish().checked_rem(spread).unwrap_or_default())
 }
 
 /// Milliseconds since 1970.

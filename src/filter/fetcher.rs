@@ -11,7 +11,7 @@ use log::{error, info, warn};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, Status};
 
-use super::{Shared, now};
+use super::{Shared, now, write_shared};
 use crate::gate::Gate;
 use crate::resource::Resource;
 use crate::source::{Event, Fetch, LONGEST, Response, Source, Step, TIMEOUT};
@@ -114,7 +114,7 @@ impl Fetcher {
                     if let Some(documents) = &write.documents {
                         let _ = hostcalls::set_shared_data(&source.documents_key(), Some(documents), None);
                     }
-                    source.handle_written(write_lease(source, &write.lease, number), now())
+                    source.handle_written(write_shared(&source.lease_key(), &write.lease, number), now())
                 }
                 Step::Send(fetch) => match dispatch(&fetch) {
                     Ok(token) => {
@@ -172,14 +172,6 @@ impl Fetcher {
 /// What is shared under a name, and the number of the write that left it there.
 fn shared_data(key: &str) -> (Option<Vec<u8>>, Option<u32>) {
     hostcalls::get_shared_data(key).unwrap_or_default()
-}
-
-/// Writes if nobody wrote since this number was read.
-fn write_lease(source: &Source, lease: &[u8], number: Option<u32>) -> bool {
-    // Where there is nothing, any number will do; where there is something after
-    // all, this one is none that Envoy gives.
-    let number = number.unwrap_or(u32::MAX);
-    hostcalls::set_shared_data(&source.lease_key(), Some(lease), Some(number)).is_ok()
 }
 
 fn dispatch(fetch: &Fetch) -> Result<u32, String> {

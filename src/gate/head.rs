@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::JSON;
 use crate::denial::Denial;
-use crate::http::Head;
+use crate::http::{Head, essence};
 use crate::mcp::Versions;
 use crate::session::is_session_id;
 
@@ -72,18 +73,13 @@ pub(super) fn is_session(head: &Head) -> bool {
 pub(super) fn check_media_type(head: &Head) -> Result<(), Denial> {
     let one = |name| head.get(name).map_err(|_| Denial::MediaTypeRefused);
     let media_type = one("content-type")?.and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default();
-    let (essence, parameters) = match media_type.split_once(';') {
-        None => (media_type, None),
-        Some((essence, parameters)) => {
-            (essence.trim_end_matches([' ', '\t']), Some(parameters.trim_matches([' ', '\t'])))
-        }
-    };
-    let is_utf8 = parameters.is_none_or(|parameters| {
+    let is_utf8 = media_type.split_once(';').is_none_or(|(_, parameters)| {
+        let parameters = parameters.trim_matches([' ', '\t']);
         ["charset=utf-8", "charset=\"utf-8\""].iter().any(|known| parameters.eq_ignore_ascii_case(known))
     });
     let encoding = one("content-encoding")?;
     let is_plain = encoding.is_none_or(|encoding| encoding.eq_ignore_ascii_case(b"identity"));
-    if essence.eq_ignore_ascii_case("application/json") && is_utf8 && is_plain {
+    if essence(media_type.as_bytes()).eq_ignore_ascii_case(JSON.as_bytes()) && is_utf8 && is_plain {
         Ok(())
     } else {
         Err(Denial::MediaTypeRefused)

@@ -7,9 +7,9 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use super::session::{HEADER, Session};
-use super::{Exchange, Gate, cors};
+use super::{Exchange, Gate, JSON, cors};
 use crate::denial::Denial;
-use crate::http::{Edits, Reply};
+use crate::http::{Edits, Reply, essence};
 use crate::record::Verdict;
 use crate::token::Identity;
 
@@ -105,7 +105,6 @@ impl Asked {
         let last = u64::try_from(self.identity.last()).ok()?;
         let ends = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(last.checked_add(1)?))?;
         let media_type = header("content-type").unwrap_or_default();
-        let essence = media_type.split(|byte| *byte == b';').next().unwrap_or_default();
-        (!essence.trim_ascii().eq_ignore_ascii_case(b"application/json")).then_some(ends)
+        (!essence(&media_type).eq_ignore_ascii_case(JSON.as_bytes())).then_some(ends)
     }
 }

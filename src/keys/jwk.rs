@@ -64,8 +64,9 @@ impl Key {
 /// The longest name, in bytes. It is compared with that of every token.
 const LONGEST_KID: usize = 256;
 
-/// Members of private keys (RFC 7518 §6.2.2, §6.3.2; RFC 8037 §2; the `AKP` keys of RFC 9964).
-const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "priv"];
+/// Members of private keys (RFC 7518 §6.2.2, §6.3.2; RFC 8037 §2; the `AKP` keys of RFC 9964), and
+/// of symmetric ones (RFC 7518 §6.4).
+pub const PRIVATE: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 
 fn text<'a>(jwk: &'a Value, member: &str) -> Result<Option<&'a str>, String> {
     match jwk.get(member) {

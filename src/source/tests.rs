@@ -96,7 +96,8 @@ fn jwk_05_failures_back_off_while_there_are_keys() {
     world.pass_seconds(34);
     assert!(world.workers[0].has("b") && !world.workers[0].has("a"));
     let asked = world.asked.len();
-    world.pass_seconds(269);
+    // It may have come at once.
+    world.pass_seconds(269 - 34);
     assert_eq!(world.asked.len(), asked);
 }
 

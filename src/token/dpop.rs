@@ -11,7 +11,7 @@ use super::{Bearer, decode, object, thumbprint};
 use crate::denial::Denial;
 use crate::http::Head;
 use crate::json::Json;
-use crate::keys::{Algorithm, Crypto, Keys};
+use crate::keys::{Algorithm, Crypto, Keys, PRIVATE};
 use crate::replay::Spend;
 
 /// The longest proof that is looked at, in bytes.
@@ -101,7 +101,6 @@ pub fn verify(proof: &str, expected: &Expected<'_>, crypto: &Crypto) -> Result<P
     let Some(Json::Object(jwk)) = header.take("jwk") else {
         return Err(invalid("expected `jwk`, an object"));
     };
-    const PRIVATE: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
     if PRIVATE.iter().any(|name| jwk.get(name).is_some()) {
         return Err(invalid("expected a public `jwk`"));
     }
