@@ -397,7 +397,7 @@ impl Denial {
             Self::CredentialInQuery { alone: false } => {
                 "a token must come in the Authorization header, never in the query".into()
             }
-            Self::CredentialTwice => "expected one credential, found a token and an API key".into(),
+            Self::CredentialTwice => "expected one credential, found more".into(),
             Self::MetadataUnavailable => {
                 "the metadata of the authorization server is not available; try again later".into()
             }

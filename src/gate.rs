@@ -29,7 +29,7 @@ use crate::resource::Resource;
 use crate::session::SessionKeys;
 use crate::token::nonce::NonceKeys;
 use crate::token::{Confirmation, Credential, Identity, Issuer, Scheme, Verified, certificate, dpop, seconds};
-use head::{check_media_type, claimed, has_token, is_modern, is_session, visible};
+use head::{check_media_type, claimed, has_token, is_form, is_modern, is_session, visible};
 use response::Asked;
 pub use response::{Flow, Response};
 use session::Session;
@@ -422,7 +422,10 @@ impl Exchange {
         }
         let Arrival { head, end, .. } = &held.arrival;
         if head.method() == b"POST" {
-            check_media_type(head)?;
+            // A form is refused once it is known whether it holds a second token.
+            if *end || !is_form(head) {
+                check_media_type(head)?;
+            }
             let length = head.text("content-length").and_then(|length| length.parse::<u64>().ok());
             if length.is_some_and(|length| length > resource.body_limit as u64) {
                 return Err(Denial::BodyTooLarge { limit: resource.body_limit });
@@ -480,6 +483,10 @@ impl Exchange {
         let Some(resource) = gate.resources.get(held.arrival.resource) else {
             return self.refuse(Denial::ResourceUnknown, None, None);
         };
+        if is_form(&held.arrival.head) {
+            let denial = if has_token(body) { Denial::CredentialTwice } else { Denial::MediaTypeRefused };
+            return self.refuse(denial, None, Some(resource));
+        }
         let call = Call::read(body, &held.arrival.head, &resource.dialect);
         self.decide(&gate, *held, call, now)
     }

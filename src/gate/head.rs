@@ -51,9 +51,9 @@ pub(super) fn is_alike(path: &[u8], resource: &str) -> bool {
         .eq_ignore_ascii_case(ours.get(..trimmed(ours)).unwrap_or_default())
 }
 
-/// Does a query carry a token (RFC 6750 §2.3)? A name with an escape may be any.
-pub(super) fn has_token(query: &[u8]) -> bool {
-    query.split(|byte| matches!(byte, b'&' | b';')).any(|pair| {
+/// Does a query or a form carry a token (RFC 6750 §2.2, §2.3)? A name with an escape may be any.
+pub(super) fn has_token(pairs: &[u8]) -> bool {
+    pairs.split(|byte| matches!(byte, b'&' | b';')).any(|pair| {
         let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
         name.contains(&b'%') || name.eq_ignore_ascii_case(b"access_token")
     })
@@ -67,6 +67,12 @@ pub(super) fn is_modern(head: &Head) -> bool {
 /// Is its session id one, if it is there?
 pub(super) fn is_session(head: &Head) -> bool {
     head.get("mcp-session-id").is_ok_and(|id| id.is_none_or(is_session_id))
+}
+
+/// Is the body a form, as it stands there?
+pub(super) fn is_form(head: &Head) -> bool {
+    let is_form = |media_type| essence(media_type).eq_ignore_ascii_case(b"application/x-www-form-urlencoded");
+    head.get("content-type").is_ok_and(|media_type| media_type.is_some_and(is_form)) && !head.has("content-encoding")
 }
 
 /// `application/json`, in UTF-8 if it says, and not encoded.
