@@ -524,8 +524,8 @@ fn proxy_key() -> [u8; 32] {
 fn spend(spend: &Spend, now: SystemTime) -> Result<(), Replay> {
     /// How often it is tried where other workers write, too.
     const TRIES: usize = 16;
-    // The 1 is the encoding: a module that has another one must not read this.
-    let shard = format!("mcp_gate.replay.1.{}", replay::shard_of(spend));
+    // The 2 is the encoding: a module that has another one must not read this.
+    let shard = format!("mcp_gate.replay.2.{}", replay::shard_of(spend));
     for _ in 0..TRIES {
         let Ok((bytes, number)) = hostcalls::get_shared_data(&shard) else { break };
         // What is there and empty, the SDK gives as nothing with a number.

@@ -369,15 +369,12 @@ impl Exchange {
             method: std::str::from_utf8(arrival.head.method()).unwrap_or_default(),
             url: resource.url(),
             token: credential.token,
+            thumbprint: jkt,
             now: seconds(now),
             max_age: resource.dpop.max_age,
             nonce: resource.dpop.nonce.then_some(&gate.nonces),
         };
-        let proven = dpop::verify(dpop::from_head(&arrival.head)?, &expected, &gate.crypto)?;
-        if proven.thumbprint != *jkt {
-            return Err(Denial::ProofInvalid("the key of the proof is not that of the token"));
-        }
-        Ok(Some(proven.spend))
+        dpop::verify(dpop::from_head(&arrival.head)?, &expected, &gate.crypto).map(Some)
     }
 
     /// The caller is who the credential says. Which session, and is there a proof to spend first?

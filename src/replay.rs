@@ -18,16 +18,45 @@ pub const SHARDS: usize = 64;
 /// an age of five minutes is 330 a second.
 const MOST: usize = 1560;
 
+/// Entries of a shard that are of one holder, so that no single client closes it for
+/// all others: 83 a second.
+const MOST_OF_ONE: usize = MOST / 4;
+
 /// The last second in which the proof could be used, and its key.
 const ENTRY: usize = 4 + 16;
 
 /// One use of one proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spend {
-    /// A digest of the proof's key and `jti`.
+    /// Whose proof it is, and a digest of that and `jti`.
     pub key: [u8; 16],
     /// The last second in which the proof could be used.
     pub until: i64,
+}
+
+/// Bytes of a key that say whose proof it is. Who is not alone in them has to find a key
+/// that is like his, and shares its bound.
+const HOLDER: usize = 4;
+
+impl Spend {
+    /// Of the proof by a key, which its thumbprint names: so nobody spends another's.
+    pub fn new(thumbprint: &str, jti: &str, until: i64) -> Self {
+        let holder = hmac_sha256::Hash::hash(thumbprint.as_bytes());
+        let mut digest = hmac_sha256::Hash::new();
+        // It has one length, so no two pairs are one text.
+        digest.update(thumbprint);
+        digest.update(jti);
+        let mut key = [0; 16];
+        let bytes = holder.into_iter().take(HOLDER).chain(digest.finalize());
+        key.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+        Self { key, until }
+    }
+
+    /// Whose it is.
+    fn holder(&self) -> [u8; HOLDER] {
+        let [a, b, c, d, ..] = self.key;
+        [a, b, c, d]
+    }
 }
 
 /// Why a proof cannot be spent.
@@ -35,7 +64,8 @@ pub struct Spend {
 pub enum Replay {
     /// It was spent before, or nobody remembers that it was not.
     Seen,
-    /// There is no place to remember it; or the bytes are none that this module wrote.
+    /// There is no place to remember it, or none for one more of its holder; or the bytes
+    /// are none that this module wrote.
     Full,
 }
 
@@ -50,8 +80,8 @@ impl From<Replay> for Denial {
 
 /// The shard that a proof belongs to, below [`SHARDS`].
 pub fn shard_of(spend: &Spend) -> usize {
-    let [first, ..] = spend.key;
-    usize::from(first) % SHARDS
+    let [.., last] = spend.key;
+    usize::from(last) % SHARDS
 }
 
 /// Spends a proof: the shard with it, and without those that are over.
@@ -70,7 +100,8 @@ pub fn spend(shard: Option<&[u8]>, spend: &Spend, now: i64) -> Result<Vec<u8>, R
     if spend.until < now || spend.until <= i64::from(forgotten) || live.iter().any(|entry| key(entry) == spend.key) {
         return Err(Replay::Seen);
     }
-    if live.len() >= MOST {
+    let of_one = live.iter().filter(|entry| key(entry).starts_with(&spend.holder())).count();
+    if live.len() >= MOST || of_one >= MOST_OF_ONE {
         return Err(Replay::Full);
     }
     let mut entry = [0; ENTRY];
@@ -118,9 +149,9 @@ mod tests {
         }
     }
 
+    /// Each of another holder.
     fn proof(number: u64, until: i64) -> Spend {
-        let digest = hmac_sha256::Hash::hash(&number.to_be_bytes());
-        Spend { key: digest[..16].try_into().unwrap(), until }
+        Spend::new(&number.to_string(), "1", until)
     }
 
     #[test]
@@ -159,6 +190,36 @@ mod tests {
         assert_eq!(spend(Some(&shard), &proof(7, 1003), 1000), Err(Replay::Seen), "still known");
         let next = spend(Some(&shard), &late, 1001).unwrap();
         assert_eq!(next.len(), shard.len() - ENTRY, "two were over");
+    }
+
+    #[test]
+    fn one_holder_does_not_fill_a_shard() {
+        let of = |holder: &str, number: usize| Spend::new(holder, &number.to_string(), 1000 + number as i64 / 2);
+        let mut shard = None;
+        for number in 0..MOST_OF_ONE {
+            shard = Some(spend(shard.as_deref(), &of("one", number), 1000).unwrap());
+        }
+        let shard = shard.unwrap();
+        assert_eq!(spend(Some(&shard), &of("one", MOST_OF_ONE), 1000), Err(Replay::Full));
+        assert_eq!(spend(Some(&shard), &of("one", 7), 1000), Err(Replay::Seen), "still known");
+        assert!(spend(Some(&shard), &of("one", MOST_OF_ONE), 1001).is_ok(), "two were over");
+        let mut others = shard;
+        for holder in 0..3 {
+            for number in 0..MOST_OF_ONE {
+                others = spend(Some(&others), &of(&format!("other {holder}"), number), 1000).unwrap();
+            }
+        }
+        assert_eq!(spend(Some(&others), &of("last", 0), 1000), Err(Replay::Full), "{}", others.len());
+    }
+
+    #[test]
+    fn a_proof_is_named_by_its_holder_and_its_jti() {
+        let (one, other) = (Spend::new("one", "1", 1), Spend::new("other", "1", 1));
+        assert_eq!(one.holder(), Spend::new("one", "2", 1).holder());
+        assert_ne!(one.holder(), other.holder());
+        let names = [&one.key, &Spend::new("one", "2", 1).key, &other.key].map(|key| key[HOLDER..].to_vec());
+        assert!(names[0] != names[1] && names[0] != names[2] && names[1] != names[2]);
+        assert_eq!(one, Spend::new("one", "1", 1));
     }
 
     #[test]

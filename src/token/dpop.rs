@@ -1,10 +1,8 @@
-//! Proofs of possession: the `DPoP` header in, the thumbprint of the key that
-//! signed it out (RFC 9449).
+//! Proofs of possession: the `DPoP` header in, what is to be spent of it out (RFC 9449).
 //!
-//! A proof says that who sends this request holds a private key. That the token is
-//! bound to this very key (`cnf.jkt` equals the thumbprint), the caller compares;
-//! that the proof was not used before, the store decides that [`Proven::spend`] is
-//! for (`replay`). Nothing of a proof is remembered here: not its key, either.
+//! A proof says that who sends this request holds the private key that the token is
+//! bound to. That the proof was not used before, the store decides (`replay`). Nothing
+//! of a proof is remembered here: not its key, either.
 
 use super::nonce::NonceKeys;
 use super::{Bearer, decode, object, thumbprint};
@@ -29,21 +27,14 @@ pub struct Expected<'a> {
     pub url: &'a str,
     /// The access token that comes with the proof.
     pub token: Bearer<'a>,
+    /// The SHA-256 thumbprint of the key that the token is bound to (RFC 7638): its `cnf.jkt`.
+    pub thumbprint: &'a str,
     /// Seconds since 1970.
     pub now: i64,
     /// How old a proof may be, in seconds.
     pub max_age: i64,
     /// The keys of nonces, where proofs must hold one.
     pub nonce: Option<&'a NonceKeys>,
-}
-
-/// What a proof proved.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Proven {
-    /// The SHA-256 thumbprint of the proof's key (RFC 7638), as `cnf.jkt` has it.
-    pub thumbprint: String,
-    /// A proof is good once: this is still to be spent.
-    pub spend: Spend,
 }
 
 /// The proof of the one `DPoP` header (RFC 9449 §4.3, check 1).
@@ -53,8 +44,9 @@ pub fn from_head(head: &Head) -> Result<&str, Denial> {
     std::str::from_utf8(proof).map_err(|_| Denial::ProofInvalid("expected a JWT"))
 }
 
-/// Verifies a proof for a request, one check after the other (RFC 9449 §4.3).
-pub fn verify(proof: &str, expected: &Expected<'_>, crypto: &Crypto) -> Result<Proven, Denial> {
+/// Verifies a proof for a request, one check after the other (RFC 9449 §4.3). It is good
+/// once: what comes out is still to be spent.
+pub fn verify(proof: &str, expected: &Expected<'_>, crypto: &Crypto) -> Result<Spend, Denial> {
     let invalid = Denial::ProofInvalid;
 
     // 2. One well-formed JWT.
@@ -96,8 +88,7 @@ pub fn verify(proof: &str, expected: &Expected<'_>, crypto: &Crypto) -> Result<P
     let algorithm = header.get("alg").and_then(Json::as_str).and_then(Algorithm::from_name);
     let algorithm = algorithm.ok_or(invalid("expected `alg` to be an asymmetric algorithm that the gate verifies"))?;
 
-    // 7. A key without its private part. It stands before 6: whoever sends his private
-    // key learns nothing of its signature.
+    // 7. A key without its private part: that which the token is bound to.
     let Some(Json::Object(jwk)) = header.take("jwk") else {
         return Err(invalid("expected `jwk`, an object"));
     };
@@ -105,11 +96,9 @@ pub fn verify(proof: &str, expected: &Expected<'_>, crypto: &Crypto) -> Result<P
         return Err(invalid("expected a public `jwk`"));
     }
     let thumbprint = thumbprint::of(&jwk).ok_or(invalid("expected `jwk` to be a whole `EC`, `OKP` or `RSA` key"))?;
-
-    // 6. The signature, by that key and with its own algorithm.
-    let (keys, _) = Keys::read(&[Json::Object(jwk).into_owned()]);
-    let key = keys.find(None, algorithm).ok_or(invalid("expected a `jwk` that is usable with `alg`"))?;
-    key.verify(proof, crypto).map_err(|_| invalid("the signature does not match"))?;
+    if thumbprint != expected.thumbprint {
+        return Err(invalid("the key of the proof is not that of the token"));
+    }
 
     // 8. This method.
     if htm != expected.method {
@@ -135,10 +124,15 @@ pub fn verify(proof: &str, expected: &Expected<'_>, crypto: &Crypto) -> Result<P
     if payload.get("nbf").is_some() && time("nbf").is_none_or(|start| start > now.saturating_add(LEEWAY)) {
         return Err(invalid("`nbf` lies ahead"));
     }
-    // 12. This token; that it is bound to this key, the caller compares.
+    // 12. This token, which is bound to this key.
     if decode(ath)? != hmac_sha256::Hash::hash(expected.token.text().as_bytes()) {
         return Err(invalid("`ath` is not the hash of this token"));
     }
+    // 6. The signature, by that key and with its own algorithm. It stands behind all that costs
+    // less: whoever has a token and not its key brings keys of his own.
+    let (keys, _) = Keys::read(&[Json::Object(jwk).into_owned()]);
+    let key = keys.find(None, algorithm).ok_or(invalid("expected a `jwk` that is usable with `alg`"))?;
+    key.verify(proof, crypto).map_err(|_| invalid("the signature does not match"))?;
     // 10. A nonce of ours, the last of all: it is asked for where nothing else is wrong.
     if let Some(keys) = expected.nonce
         && !text("nonce").is_some_and(|nonce| keys.is_fresh(nonce, now))
@@ -146,13 +140,7 @@ pub fn verify(proof: &str, expected: &Expected<'_>, crypto: &Crypto) -> Result<P
         return Err(Denial::NonceRequired);
     }
 
-    // The thumbprint has one length, so no two pairs are one text. With it in the key,
-    // nobody spends the proofs of another.
-    let mut digest = hmac_sha256::Hash::new();
-    digest.update(&thumbprint);
-    digest.update(jti);
-    let [key @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = digest.finalize();
-    Ok(Proven { thumbprint, spend: Spend { key, until } })
+    Ok(Spend::new(&thumbprint, jti, until))
 }
 
 /// A URL in normal form, without query and fragment (RFC 3986 §6.2.2.1, §6.2.3). No
@@ -187,8 +175,21 @@ mod tests {
     const NOW: i64 = 1_800_000_000;
     const URL: &str = "https://mcp.example.com/mcp";
 
-    fn expected() -> Expected<'static> {
-        Expected { method: "POST", url: URL, token: bearer(TOKEN), now: NOW, max_age: 300, nonce: None }
+    fn expected(thumbprint: &str) -> Expected<'_> {
+        Expected { method: "POST", url: URL, token: bearer(TOKEN), thumbprint, now: NOW, max_age: 300, nonce: None }
+    }
+
+    /// The thumbprint of the key that a proof has, if it has one.
+    fn thumbprint_in(proof: &str) -> String {
+        let header = proof.split('.').next().and_then(|header| decode(header).ok()).unwrap_or_default();
+        let Ok(mut header) = object(&header) else { return String::new() };
+        let Some(Json::Object(jwk)) = header.take("jwk") else { return String::new() };
+        thumbprint::of(&jwk).unwrap_or_default()
+    }
+
+    /// Verifies a proof for a token that is bound to its key.
+    fn verify_bound(proof: &str) -> Result<Spend, Denial> {
+        verify(proof, &expected(&thumbprint_in(proof)), &Crypto::default())
     }
 
     fn bearer(token: &str) -> Bearer<'_> {
@@ -209,23 +210,23 @@ mod tests {
     }
 
     /// A good proof but for one change.
-    fn changed(change: impl FnOnce(&mut Value, &mut Value)) -> Result<Proven, Denial> {
+    fn changed(change: impl FnOnce(&mut Value, &mut Value)) -> Result<Spend, Denial> {
         let key = ES256KeyPair::generate();
         let (mut header, mut payload) = parts(&key);
         change(&mut header, &mut payload);
-        verify(&sign(&key, &header.to_string(), &payload.to_string()), &expected(), &Crypto::default())
+        verify_bound(&sign(&key, &header.to_string(), &payload.to_string()))
     }
 
-    fn claim(name: &str, value: Value) -> Result<Proven, Denial> {
+    fn claim(name: &str, value: Value) -> Result<Spend, Denial> {
         changed(|_, payload| payload[name] = value)
     }
 
-    fn header(name: &str, value: Value) -> Result<Proven, Denial> {
+    fn header(name: &str, value: Value) -> Result<Spend, Denial> {
         changed(|header, _| header[name] = value)
     }
 
     /// What was wrong; it must be about this.
-    fn about(found: Result<Proven, Denial>, what: &str) {
+    fn about(found: Result<Spend, Denial>, what: &str) {
         match &found {
             Err(Denial::ProofInvalid(reason)) if reason.contains(what) => {}
             _ => panic!("expected a proof that is invalid by {what}, found {found:?}"),
@@ -237,20 +238,20 @@ mod tests {
         let key = ES256KeyPair::generate();
         let (header, payload) = parts(&key);
         let proof = sign(&key, &header.to_string(), &payload.to_string());
-        let proven = verify(&proof, &expected(), &Crypto::default()).unwrap();
-        assert_eq!(proven.thumbprint, key.public_key().jwk_thumbprint());
-        assert_eq!(proven.spend.until, NOW + 300);
+        let thumbprint = key.public_key().jwk_thumbprint();
+        let proven = verify(&proof, &expected(&thumbprint), &Crypto::default()).unwrap();
+        assert_eq!(proven.until, NOW + 300);
         // It is one proof however it is signed, and another with another `jti` or key.
-        assert_eq!(verify(&proof, &expected(), &Crypto::default()).unwrap(), proven);
+        assert_eq!(verify_bound(&proof).unwrap(), proven);
         let spend = |key: &ES256KeyPair, jti: &str| {
             let (header, mut payload) = parts(key);
             payload["jti"] = jti.into();
             let proof = sign(key, &header.to_string(), &payload.to_string());
-            verify(&proof, &expected(), &Crypto::default()).unwrap().spend.key
+            verify_bound(&proof).unwrap().key
         };
-        assert_eq!(spend(&key, "1"), proven.spend.key);
-        assert_ne!(spend(&key, "2"), proven.spend.key);
-        assert_ne!(spend(&ES256KeyPair::generate(), "1"), proven.spend.key);
+        assert_eq!(spend(&key, "1"), proven.key);
+        assert_ne!(spend(&key, "2"), proven.key);
+        assert_ne!(spend(&ES256KeyPair::generate(), "1"), proven.key);
     }
 
     #[test]
@@ -267,11 +268,10 @@ mod tests {
             url: "https://resource.example.org/protectedresource",
             token: bearer("Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU"),
             now: 1_562_262_618,
-            ..expected()
+            ..expected("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I")
         };
         let proven = verify(proof, &example, &Crypto::default()).unwrap();
-        assert_eq!(proven.thumbprint, "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
-        assert_eq!(proven.spend.until, 1_562_262_918);
+        assert_eq!(proven.until, 1_562_262_918);
         about(verify(&proof.replace("-jfxSYo", "-jfxSYp"), &example, &Crypto::default()), "signature");
 
         // §4.1, Figure 1: for a token endpoint, so it has no `ath`. Its signature is good.
@@ -280,7 +280,7 @@ mod tests {
             sImNydiI6IlAtMjU2In19.eyJqdGkiOiItQndDM0VTYzZhY2MybFRjIiwiaHRtIjoiUE9TVCIsImh0dSI6Imh0dHBzOi8vc2VydmVyLmV\
             4YW1wbGUuY29tL3Rva2VuIiwiaWF0IjoxNTYyMjYyNjE2fQ.2-GxA6T8lP4vfrg8v-FdWP0A0zdrj8igiMLvqRMUvwnQg4PtFLbdLXiOS\
             sX0x7NVY-FNyJK70nfbV37xRZT3Lg";
-        let example = Expected { url: "https://server.example.com/token", now: 1_562_262_616, ..expected() };
+        let example = Expected { url: "https://server.example.com/token", now: 1_562_262_616, ..example };
         about(verify(proof, &example, &Crypto::default()), "`ath`");
         let (keys, unusable) = Keys::read(&[serde_json::from_str(thumbprint::EXAMPLE).unwrap()]);
         assert!(unusable.is_empty());
@@ -304,7 +304,7 @@ mod tests {
         let (header, payload) = parts(&key);
         let (header, payload) = (header.to_string(), payload.to_string());
         let good = sign(&key, &header, &payload);
-        let verify = |proof: &str| verify(proof, &expected(), &Crypto::default());
+        let verify = verify_bound;
         assert!(verify(&good).is_ok());
         for proof in ["", ".", "..", "a", &good.replace('.', ","), &format!("{good}."), &format!("{good}.a.b")] {
             about(verify(proof), if proof == ".." { "JSON" } else { "JWT" });
@@ -345,7 +345,7 @@ mod tests {
                 (false, c) => c,
             };
             let proof: String = good.chars().enumerate().map(|(at, c)| other(at, c)).collect();
-            assert!(verify(&proof, &expected(), &Crypto::default()).is_err(), "{index}");
+            assert!(verify_bound(&proof).is_err(), "{index}");
         }
     }
 
@@ -359,8 +359,8 @@ mod tests {
         };
         let largest = (5000..6500).rev().map(&mut proof).find(|proof| proof.len() <= LONGEST).unwrap();
         assert!(largest.len() > LONGEST - 2);
-        assert!(verify(&largest, &expected(), &Crypto::default()).is_ok());
-        about(verify(&format!("{largest}AA"), &expected(), &Crypto::default()), "8 KiB");
+        assert!(verify_bound(&largest).is_ok());
+        about(verify_bound(&format!("{largest}AA")), "8 KiB");
     }
 
     #[test]
@@ -417,6 +417,33 @@ mod tests {
     }
 
     #[test]
+    fn nothing_dear_is_done_for_a_proof_that_is_not_for_this_request() {
+        let key = ES256KeyPair::generate();
+        let (header, payload) = parts(&key);
+        let payload = |name: &str, value: Value| {
+            let mut payload = payload.clone();
+            payload[name] = value;
+            // What has no good signature is not found out by its signature.
+            sign(&ES256KeyPair::generate(), &header.to_string(), &payload.to_string())
+        };
+        for (name, value) in [
+            ("htm", json!("GET")),
+            ("htu", json!("https://evil.example/mcp")),
+            ("iat", json!(NOW - 301)),
+            ("iat", json!(NOW + 31)),
+            ("exp", json!(NOW - 30)),
+            ("nbf", json!(NOW + 31)),
+            ("ath", json!(encode(&[0; 32]))),
+        ] {
+            about(verify_bound(&payload(name, value)), &format!("`{name}`"));
+        }
+        let proof = payload("jti", json!("2"));
+        about(verify_bound(&proof), "signature");
+        let other = ES256KeyPair::generate().public_key().jwk_thumbprint();
+        about(verify(&proof, &expected(&other), &Crypto::default()), "not that of the token");
+    }
+
+    #[test]
     fn another_kind_of_key_proves_as_well() {
         let key = Ed25519KeyPair::generate();
         let (_, payload) = parts(&ES256KeyPair::generate());
@@ -424,7 +451,7 @@ mod tests {
         let header = json!({"typ": "dpop+jwt", "alg": "EdDSA", "jwk": jwk});
         let signed = format!("{}.{}", encode(header.to_string().as_bytes()), encode(payload.to_string().as_bytes()));
         let proof = format!("{signed}.{}", encode(&*key.key_pair().as_ref().sk.sign(signed.as_bytes(), None)));
-        assert!(verify(&proof, &expected(), &Crypto::default()).is_ok());
+        assert!(verify_bound(&proof).is_ok());
     }
 
     #[test]
@@ -534,7 +561,7 @@ mod tests {
     fn a_proof_is_for_this_time() {
         for iat in [NOW - 300, NOW, NOW + 30] {
             let proven = claim("iat", json!(iat)).unwrap();
-            assert_eq!(proven.spend.until, iat + 300);
+            assert_eq!(proven.until, iat + 300);
         }
         about(claim("iat", json!(NOW - 301)), "too long ago");
         about(claim("iat", json!(NOW + 31)), "ahead");
@@ -570,7 +597,8 @@ mod tests {
     fn a_nonce_is_asked_for_where_nothing_else_is_wrong() {
         let key = ES256KeyPair::generate();
         let keys = NonceKeys::new(&[Secret::new(b"a session key")]);
-        let expected = Expected { nonce: Some(&keys), ..expected() };
+        let thumbprint = key.public_key().jwk_thumbprint();
+        let expected = Expected { nonce: Some(&keys), ..expected(&thumbprint) };
         let with = |nonce: Value, htm: &str| {
             let (header, mut payload) = parts(&key);
             payload["htm"] = htm.into();
