@@ -58,6 +58,11 @@ impl Algorithm {
         Self::PS512,
     ];
 
+    /// RSASSA-PSS, which no host verifies, and which an RSA key serves beside the other padding.
+    pub fn is_pss(self) -> bool {
+        matches!(self, Self::PS256 | Self::PS384 | Self::PS512)
+    }
+
     /// The algorithm of this `alg`; byte-exact.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
@@ -159,6 +164,11 @@ impl fmt::Debug for VerifyingKey<'_> {
 }
 
 impl VerifyingKey<'_> {
+    /// Does the key itself say for which algorithm it is?
+    pub fn says_algorithm(self) -> bool {
+        self.key.algorithm.is_some()
+    }
+
     /// Verifies the signature of a compact JWS over its header and payload as
     /// received (RFC 7515 §5.2). What they say is the caller's to check.
     pub fn verify(self, jws: &str, crypto: &Crypto) -> Result<(), Mismatch> {

@@ -177,8 +177,8 @@ fn verify(bearer: Bearer<'_>, acceptance: &Acceptance, crypto: &Crypto, time: Sy
         return Err(Denial::TokenHeader);
     }
     let algorithm = header.get("alg").and_then(Json::as_str).and_then(Algorithm::from_name);
-    let algorithm =
-        algorithm.filter(|algorithm| issuer.algorithms.contains(algorithm)).ok_or(Denial::TokenAlgorithm)?;
+    let listed = |algorithm: &Algorithm| issuer.algorithms.as_ref().is_none_or(|listed| listed.contains(algorithm));
+    let algorithm = algorithm.filter(listed).ok_or(Denial::TokenAlgorithm)?;
     let is_expected = if issuer.typed { is_access_token_type } else { is_plain_type };
     if !is_expected(header.get("typ")) {
         return Err(Denial::TokenType);
@@ -200,6 +200,10 @@ fn verify(bearer: Bearer<'_>, acceptance: &Acceptance, crypto: &Crypto, time: Sy
         source.miss(time);
         Denial::TokenKeyUnknown
     })?;
+    // Anybody can write PSS into a header, and the module has to compute it.
+    if algorithm.is_pss() && issuer.algorithms.is_none() && !key.says_algorithm() {
+        return Err(Denial::TokenAlgorithm);
+    }
     key.verify(bearer.text(), crypto).map_err(|_| Denial::TokenSignature)?;
 
     // From here on the claims are the issuer's.

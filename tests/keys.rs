@@ -254,14 +254,19 @@ impl Keys {
     pub(crate) fn jwk(&self, name: &str) -> Value {
         let (jwk, kid) = match name {
             "es256" => (self.es256.public_key().to_jwk(), name),
-            "rs256" => (self.rs256.public_key().to_jwk(), name),
+            "rs256" | "ps256" | "rsa" => (self.rs256.public_key().to_jwk(), "rs256"),
             "eddsa" => (self.eddsa.public_key().to_jwk(), name),
             "other" => (self.other.public_key().to_jwk(), name),
             "private" => (self.es256.to_jwk(), "es256"),
-            _ => panic!("keys: expected es256, rs256, eddsa, other or private, found `{name}`"),
+            _ => panic!("keys: expected es256, rs256, ps256, rsa, eddsa, other or private, found `{name}`"),
         };
         let mut jwk: Value = serde_json::from_str(&jwk).unwrap();
         jwk["kid"] = json!(kid);
+        match name {
+            "ps256" => jwk["alg"] = json!("PS256"),
+            "rsa" => drop(jwk.as_object_mut().unwrap().remove("alg")),
+            _ => {}
+        }
         jwk
     }
 }

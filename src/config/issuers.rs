@@ -26,8 +26,7 @@ pub(super) struct IssuerConfig {
     issuer: String,
     jwks: Option<JwksConfig>,
     introspection: Option<IntrospectionConfig>,
-    #[serde(default = "all_algorithms")]
-    algorithms: Vec<Algorithm>,
+    algorithms: Option<Vec<Algorithm>>,
     #[serde(default)]
     token_type: TokenTypeConfig,
     #[serde(default)]
@@ -42,10 +41,6 @@ pub(super) struct IssuerConfig {
     claims: ClaimsConfig,
     #[serde(default)]
     revoked: RevokedConfig,
-}
-
-fn all_algorithms() -> Vec<Algorithm> {
-    Algorithm::ALL.to_vec()
 }
 
 fn default_leeway() -> i64 {
@@ -182,9 +177,9 @@ impl Findings {
         if config.issuer.is_empty() {
             self.add(format!("{path}.issuer"), "expected the `iss` of the issuer's tokens, found an empty string");
         }
-        if config.algorithms.is_empty() {
+        if config.algorithms.as_ref().is_some_and(Vec::is_empty) {
             let known = Algorithm::ALL.map(Algorithm::name).join(", ");
-            self.add(format!("{path}.algorithms"), format!("expected at least one of {known}"));
+            self.add(format!("{path}.algorithms"), format!("expected at least one of {known}; found none"));
         }
         for (field, value, most) in [("leeway", config.leeway, 60), ("max_lifetime", config.max_lifetime, LONGEST_LIFE)]
         {

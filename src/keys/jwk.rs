@@ -12,7 +12,7 @@ use super::material::Material;
 pub(super) struct Key {
     pub(super) kid: Option<String>,
     /// `alg`, where the key has one: then it serves no other.
-    algorithm: Option<Algorithm>,
+    pub(super) algorithm: Option<Algorithm>,
     pub(super) material: Material,
 }
 

@@ -116,7 +116,7 @@ mod tests {
         Rc::new(Issuer {
             issuer: "https://as.example.com".into(),
             source: None,
-            algorithms: Vec::new(),
+            algorithms: None,
             typed: true,
             requires_client: true,
             audiences: Vec::new(),

@@ -21,8 +21,9 @@ pub struct Issuer {
     pub source: Option<Source>,
     /// How it is asked about a token that the gate cannot read.
     pub introspection: Option<Introspection>,
-    /// The algorithms that it signs with.
-    pub algorithms: Vec<Algorithm>,
+    /// The algorithms that it signs with, where the operator says; else those of its
+    /// keys, RSASSA-PSS only where a key says it.
+    pub algorithms: Option<Vec<Algorithm>>,
     /// Does it type its access tokens `at+jwt` (RFC 9068 §2.1)?
     pub typed: bool,
     /// What it may call a resource, beside the resource's URL.
