@@ -37,10 +37,17 @@ pub(super) struct IssuerConfig {
     max_lifetime: i64,
     #[serde(default)]
     ignore_headers: Vec<String>,
+    #[serde(default = "yes")]
+    requires_client: bool,
     #[serde(default)]
     claims: ClaimsConfig,
     #[serde(default)]
     revoked: RevokedConfig,
+}
+
+/// RFC 9068 demands it of every token.
+fn yes() -> bool {
+    true
 }
 
 fn default_leeway() -> i64 {
@@ -204,14 +211,13 @@ impl Findings {
         // After a finding it does not matter what stands there.
         let source = source.map(|source| source.unwrap_or_else(|| Source::inline(Keys::default())));
         let revoked = config.revoked;
-        let typed = matches!(config.token_type, TokenTypeConfig::AtJwt);
         Issuer {
             issuer: config.issuer,
             source,
             introspection: config.introspection.and_then(|config| self.introspection(path, config, surroundings)),
             algorithms: config.algorithms,
-            typed,
-            requires_client: typed || config.claims.client_id.is_some(),
+            typed: matches!(config.token_type, TokenTypeConfig::AtJwt),
+            requires_client: config.requires_client,
             audiences: config.audiences,
             leeway: config.leeway,
             max_lifetime: config.max_lifetime,

@@ -28,8 +28,8 @@ pub struct Issuer {
     pub typed: bool,
     /// What it may call a resource, beside the resource's URL.
     pub audiences: Vec<String>,
-    /// Must a token say which client it was issued to? RFC 9068 demands it, and an
-    /// operator who says where that is: ID tokens often do not say it there.
+    /// Must a token that the gate reads say which client it was issued to? RFC 9068 demands
+    /// it, and ID tokens often do not say it where access tokens do.
     pub requires_client: bool,
     /// How far its clock may be off, in seconds.
     pub leeway: i64,
