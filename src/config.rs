@@ -11,7 +11,7 @@ mod jwks;
 mod resources;
 mod secrets;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -80,10 +80,36 @@ struct Config {
     /// The keys of sessions, the newest first.
     session_keys: Option<Vec<SecretConfig>>,
     resources: Vec<ResourceConfig>,
+    #[serde(default)]
     issuers: Vec<IssuerConfig>,
     #[serde(default)]
     api_keys: Vec<ApiKeyConfig>,
     policy: PolicyConfig,
+}
+
+impl Config {
+    /// Issuers and API keys without a name, or which no resource names: nobody comes in by them.
+    fn unnamed(&self) -> Vec<Finding> {
+        let issuers: Vec<&String> = self.issuers.iter().map(|issuer| &issuer.name).collect();
+        let keys: Vec<&String> = self.api_keys.iter().map(|keys| &keys.name).collect();
+        let named = self.resources.iter().flat_map(ResourceConfig::issuers).collect();
+        let keyed = self.resources.iter().flat_map(|resource| &resource.api_keys).collect();
+        let mut findings = Vec::new();
+        for (list, known, named) in [("issuers", issuers, named), ("api_keys", keys, keyed)] {
+            let named: HashSet<&String> = named;
+            // A name that is none may be a misspelled one, and is a finding of its own.
+            let is_misspelled = named.iter().any(|name| !known.contains(name));
+            for (index, name) in known.into_iter().enumerate() {
+                let problem = match name.as_str() {
+                    "" => "expected a name, found an empty string".to_owned(),
+                    _ if is_misspelled || named.contains(name) => continue,
+                    _ => format!("expected a resource that names it in its `{list}`, found none for `{name}`"),
+                };
+                findings.push(Finding { path: format!("{list}[{index}].name"), problem });
+            }
+        }
+        findings
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -162,9 +188,11 @@ pub fn load_document(document: serde_json::Value, surroundings: &Surroundings<'_
         vec![Finding { path, problem: error.into_inner().to_string() }]
     })?;
     let mut findings = Findings(Vec::new());
+    let unnamed = config.unnamed();
     let issuers = findings.issuers(config.issuers, surroundings);
     let machines = findings.api_keys(config.api_keys);
     let resources = findings.resources(config.resources, &Known { issuers, machines });
+    findings.0.extend(unnamed);
     let secrets = findings.session_secrets(config.session_keys.as_deref(), surroundings);
     let policy = findings.policy(config.policy);
     match policy {

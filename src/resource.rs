@@ -68,8 +68,6 @@ pub struct Credentials {
     pub dpop: bool,
     /// Tokens that are bound to a certificate (RFC 8705).
     pub mtls: bool,
-    /// API keys.
-    pub api_key: bool,
 }
 
 impl Credentials {
@@ -84,7 +82,6 @@ impl Credentials {
         let taken = [
             ("dpop", confirmation.jkt.is_some(), self.dpop),
             ("mtls", confirmation.certificate.is_some(), self.mtls),
-            ("api_key", identity.is_api_key(), self.api_key),
             ("bearer", confirmation.is_none() && !identity.is_api_key(), self.bearer),
         ];
         match taken.into_iter().find(|(_, is_one, takes)| *is_one && !takes) {

@@ -70,7 +70,9 @@ fn configuration() -> BTreeSet<String> {
     for text in structs {
         let body = text.split_once('{').expect("a struct").1.split_once("\n}").expect("its end").0;
         for line in body.lines().filter(|line| !line.trim_start().starts_with(['/', '#'])) {
-            fields.extend(line.split_once(": ").map(|(name, _)| name.trim().to_owned()));
+            fields.extend(
+                line.split_once(": ").map(|(name, _)| name.trim().trim_start_matches("pub(super) ").to_owned()),
+            );
         }
     }
     assert!(fields.contains("time_limit_ms") && fields.contains("hold"), "src/config.rs: found {fields:?}");

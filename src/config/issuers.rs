@@ -22,7 +22,7 @@ use crate::token::{self, ClaimPaths, Issuer, LONGEST_LIFE, Revoked};
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct IssuerConfig {
-    name: String,
+    pub(super) name: String,
     issuer: String,
     jwks: Option<JwksConfig>,
     introspection: Option<IntrospectionConfig>,
@@ -146,7 +146,7 @@ struct RevokedConfig {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct ApiKeyConfig {
-    name: String,
+    pub(super) name: String,
     digests: Vec<String>,
     subject: String,
     #[serde(default)]
@@ -249,6 +249,9 @@ impl Findings {
         }
         if config.cluster.is_empty() {
             self.add(format!("{path}.cluster"), "expected the name of a cluster of Envoy's, found an empty string");
+        }
+        if config.client_id.is_empty() {
+            self.add(format!("{path}.client_id"), "expected who the gate is to the issuer, found an empty string");
         }
         let secret = self.secret(&format!("{path}.client_secret"), &config.client_secret, surroundings)?;
         match Endpoint::read(&config.cluster, &config.url) {

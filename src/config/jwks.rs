@@ -63,7 +63,8 @@ impl Findings {
             None => self.schedule(&path, refresh, keep),
             Some(_) => {
                 for (field, _) in [("refresh", refresh), ("keep", keep)].iter().filter(|(_, found)| found.is_some()) {
-                    self.add(format!("{path}.{field}"), "expected it beside `url` or `discover` alone");
+                    let problem = "expected it beside `url` or `discover` alone, found it beside `inline`";
+                    self.add(format!("{path}.{field}"), problem);
                 }
                 None
             }
@@ -94,7 +95,7 @@ impl Findings {
                 for (origin, cluster) in &config.origins {
                     self.cluster(format!("{path}.discover.origins.{origin}"), cluster);
                     if let Err(expected) = Location::read_origin(origin) {
-                        self.add(format!("{path}.discover.origins"), format!("{expected}, found `{origin}`"));
+                        self.add(format!("{path}.discover.origins.{origin}"), format!("{expected}, found `{origin}`"));
                     }
                 }
                 if let Err(expected) = Location::read_issuer(issuer) {
@@ -103,8 +104,12 @@ impl Findings {
                 }
                 Source::discover(issuer, &config.cluster, config.origins, schedule?).ok()
             }
-            _ => {
-                self.add(path, "expected one of `inline`, `url` and `discover`");
+            (inline, url, discover) => {
+                let found =
+                    [("`inline`", inline.is_some()), ("`url`", url.is_some()), ("`discover`", discover.is_some())];
+                let found: Vec<&str> = found.iter().filter(|(_, is_there)| *is_there).map(|(name, _)| *name).collect();
+                let found = if found.is_empty() { "none".to_owned() } else { found.join(" and ") };
+                self.add(path, format!("expected one of `inline`, `url` and `discover`, found {found}"));
                 None
             }
         }

@@ -24,10 +24,9 @@ pub(super) struct ResourceConfig {
     issuers: Vec<String>,
     #[serde(default)]
     scopes: Vec<String>,
-    #[serde(default = "usual_credentials")]
-    credentials: Vec<CredentialConfig>,
+    credentials: Option<Vec<CredentialConfig>>,
     #[serde(default)]
-    api_keys: Vec<String>,
+    pub(super) api_keys: Vec<String>,
     api_key_header: Option<String>,
     #[serde(default)]
     dpop: DpopConfig,
@@ -49,6 +48,13 @@ pub(super) struct ResourceConfig {
     param_headers: BTreeMap<String, BTreeMap<String, String>>,
 }
 
+impl ResourceConfig {
+    /// The issuers that it names, in whatever part.
+    pub(super) fn issuers(&self) -> impl Iterator<Item = &String> {
+        self.issuers.iter().chain(&self.metadata.authorization_server)
+    }
+}
+
 /// A kind of credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -60,9 +66,8 @@ enum CredentialConfig {
 }
 
 /// A certificate is the host's word, so whoever wants it says so.
-fn usual_credentials() -> Vec<CredentialConfig> {
-    vec![CredentialConfig::ApiKey, CredentialConfig::Bearer, CredentialConfig::Dpop]
-}
+const USUAL_CREDENTIALS: [CredentialConfig; 3] =
+    [CredentialConfig::ApiKey, CredentialConfig::Bearer, CredentialConfig::Dpop];
 
 /// What is told of a resource to who has no token yet.
 #[derive(Debug, Default, Deserialize)]
@@ -184,11 +189,14 @@ impl Findings {
         if config.issuers.is_empty() && config.api_keys.is_empty() {
             self.add(format!("{path}.issuers"), "expected at least one issuer, or `api_keys`; found none");
         }
-        let asked = accepted.iter().filter(|issuer| issuer.introspection.is_some()).count();
-        if asked > 1 {
-            let problem = "expected at most one issuer with `introspection`: a token that only its issuer can read does not say whose it is";
-            self.add(format!("{path}.issuers"), format!("{problem}; found {asked}"));
+        let asked: HashSet<_> =
+            accepted.iter().filter(|issuer| issuer.introspection.is_some()).map(|issuer| &issuer.issuer).collect();
+        if asked.len() > 1 {
+            let problem = "expected at most one issuer with `introspection`: a token that only its issuer can read does \
+                           not say whose it is";
+            self.add(format!("{path}.issuers"), format!("{problem}; found {}", asked.len()));
         }
+        let credentials = self.credentials(path, &config);
         let (api_keys, api_key_header) = self.keys_of(path, &config, known);
         let metadata_server = config.metadata.authorization_server.as_ref();
         let authorization_server = metadata_server.and_then(|name| {
@@ -199,17 +207,6 @@ impl Findings {
         if authorization_server.as_ref().is_some_and(|issuer| !is_discovered(issuer)) {
             let problem = "expected an issuer with `jwks.discover`, whose metadata is fetched; found one without";
             self.add(format!("{path}.metadata.authorization_server"), problem);
-        }
-        let has = |kind| config.credentials.contains(&kind);
-        let credentials = Credentials {
-            bearer: has(CredentialConfig::Bearer),
-            dpop: has(CredentialConfig::Dpop),
-            mtls: has(CredentialConfig::Mtls),
-            api_key: has(CredentialConfig::ApiKey),
-        };
-        if config.credentials.is_empty() {
-            let problem = "expected at least one of bearer, dpop, mtls, api_key; found none";
-            self.add(format!("{path}.credentials"), problem);
         }
         for (index, scope) in config.scopes.iter().enumerate() {
             if !token::is_scope(scope) {
@@ -303,9 +300,30 @@ impl Findings {
         let found = known.get(name);
         if found.is_none() {
             let names: Vec<_> = known.keys().map(String::as_str).collect();
-            self.add(path, format!("expected the name of {what} ({}), found `{name}`", names.join(", ")));
+            let names = if names.is_empty() { "there is none".to_owned() } else { names.join(", ") };
+            self.add(path, format!("expected the name of {what} ({names}), found `{name}`"));
         }
         found
+    }
+
+    /// The kinds of credentials that a resource takes.
+    fn credentials(&mut self, path: &str, config: &ResourceConfig) -> Credentials {
+        let kinds = config.credentials.as_deref();
+        let has = |kind| kinds.unwrap_or(&USUAL_CREDENTIALS).contains(&kind);
+        if kinds.is_some_and(<[_]>::is_empty) {
+            let problem = "expected at least one of bearer, dpop, mtls, api_key; found none";
+            self.add(format!("{path}.credentials"), problem);
+        } else if !has(CredentialConfig::ApiKey) && !config.api_keys.is_empty() {
+            let problem = "expected `api_key` among them for the resource's `api_keys`, found the others alone";
+            self.add(format!("{path}.credentials"), problem);
+        } else if kinds.is_some_and(|kinds| kinds.contains(&CredentialConfig::ApiKey)) && config.api_keys.is_empty() {
+            self.add(format!("{path}.api_keys"), "expected some for `api_key` among the `credentials`, found none");
+        }
+        Credentials {
+            bearer: has(CredentialConfig::Bearer),
+            dpop: has(CredentialConfig::Dpop),
+            mtls: has(CredentialConfig::Mtls),
+        }
     }
 
     /// The API keys of a resource, and the header that it takes them in.
@@ -314,6 +332,9 @@ impl Findings {
         for (index, name) in config.api_keys.iter().enumerate() {
             let at = format!("{path}.api_keys[{index}]");
             let machine = self.named(&at, "one of `api_keys`", name, &known.machines);
+            if config.api_keys.iter().take(index).any(|other| other == name) {
+                self.add(&at, format!("expected each name once, found `{name}` again"));
+            }
             if let Some((digests, holder)) = machine {
                 digests.iter().for_each(|digest| keys.add(*digest, holder));
             }
@@ -323,8 +344,11 @@ impl Findings {
             name.starts_with("x-") && !name.starts_with("x-mcp-gate-") && name.bytes().all(is_plain)
         };
         if let Some(header) = config.api_key_header.as_deref().filter(|name| !is_own(name)) {
-            let problem = "expected a header of your own in lower case, such as `x-api-key`";
+            let problem = "expected a header of your own in lower case that begins with `x-`, such as `x-api-key`";
             self.add(format!("{path}.api_key_header"), format!("{problem}, found `{header}`"));
+        }
+        if config.api_key_header.is_some() && config.api_keys.is_empty() {
+            self.add(format!("{path}.api_keys"), "expected some for the `api_key_header`, found none");
         }
         (keys, config.api_key_header.clone())
     }

@@ -45,14 +45,16 @@ impl TryFrom<Value> for SecretConfig {
 const MOST_KEYS: usize = 2;
 
 impl Findings {
-    /// The text of a variable that must be there; nothing is ever said of the text.
+    /// The text of a variable that must be there; nothing is ever said of the text. A line
+    /// end behind it, which files have, is not part of it.
     pub(super) fn secret(
         &mut self,
         path: &str,
         config: &SecretConfig,
         surroundings: &Surroundings<'_>,
     ) -> Option<String> {
-        let text = (surroundings.environment)(&config.env).filter(|text| !text.is_empty());
+        let text = (surroundings.environment)(&config.env);
+        let text = text.map(|text| text.trim_end_matches(['\r', '\n']).to_owned()).filter(|text| !text.is_empty());
         if text.is_none() {
             let problem = format!(
                 "expected the variable `{}`, found none; name it in `vm_config.environment_variables.host_env_keys`, and set it for Envoy",
@@ -92,5 +94,27 @@ impl Findings {
             }
         }
         secrets
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_end_behind_a_secret_is_no_part_of_it() {
+        let variable = |name: &str| match name {
+            "UNIX" => Some("a secret\n".to_owned()),
+            "DOS" => Some("a secret\r\n".to_owned()),
+            "NOTHING" => Some("\n".to_owned()),
+            _ => None,
+        };
+        let surroundings = Surroundings { environment: &variable, ..Surroundings::offline() };
+        let mut findings = Findings(Vec::new());
+        let mut read = |env: &str| findings.secret("path", &SecretConfig { env: env.into() }, &surroundings);
+        assert_eq!(read("UNIX").as_deref(), Some("a secret"));
+        assert_eq!(read("DOS").as_deref(), Some("a secret"));
+        assert_eq!((read("NOTHING"), read("ABSENT")), (None, None));
+        assert_eq!(findings.0.len(), 2);
     }
 }
