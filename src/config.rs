@@ -1,6 +1,6 @@
 //! The configuration as an operator writes it, and its way into a [`Gate`].
 //!
-//! `Config` is what stands in the ConfigMap; nothing but this file sees it.
+//! `Config` is what stands in the ConfigMap; nothing but this file and those under it see it.
 //! [`load`] checks all of it, compiles the policy, and gives a [`Gate`] or every
 //! finding: the path of the field, what was expected, what was found.
 //! The module calls it in `on_configure`, `mcp-gate check` on a file.
