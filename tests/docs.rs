@@ -199,17 +199,16 @@ fn code_map() -> Result<(), String> {
     same("files of src/", &documented, &modules())
 }
 
-/// The text of a module and of the files in its folder, without their tests.
+/// The text of a module and of those in its folder, without their tests.
 fn sources(name: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(name);
     let inner = std::fs::read_dir(folder).into_iter().flatten();
     let inner = inner.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
-    let inner = inner.filter(|file| file != "tests.rs").map(|file| format!("src/{name}/{file}"));
-    let texts = inner.chain([format!("src/{name}.rs")]).map(|file| {
-        let text = read(&file);
-        text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned()
-    });
-    texts.collect()
+    let inner = inner.filter_map(|file| Some(format!("{name}/{}", file.strip_suffix(".rs")?)));
+    let inner = inner.filter(|module| !module.ends_with("/tests")).map(|module| sources(&module));
+    let text = read(&format!("src/{name}.rs"));
+    let text = text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned();
+    inner.chain([text]).collect()
 }
 
 fn imports_go_one_way() -> Result<(), String> {
