@@ -64,11 +64,11 @@ pub enum Denial {
     /// `alg` is not one that the issuer uses.
     TokenAlgorithm,
     /// `aud` does not name the resource.
-    TokenAudience,
+    TokenAudience(String),
     /// A claim is missing or of the wrong type.
     TokenClaim(&'static str),
     /// The token binds itself to a key whose possession was not proven.
-    TokenConfirmation,
+    TokenConfirmation(&'static str),
     /// Its issuer does not say that it is active (RFC 7662).
     TokenInactive,
     /// The operator revoked it.
@@ -78,7 +78,7 @@ pub enum Denial {
     /// The header asks for what is not supported.
     TokenHeader,
     /// `iss` is not an issuer that the resource accepts.
-    TokenIssuer,
+    TokenIssuer(String),
     /// The issuer has no such key.
     TokenKeyUnknown,
     /// `nbf` or `iat` lies ahead.
@@ -90,7 +90,7 @@ pub enum Denial {
     /// The issuer's keys are not there (yet).
     KeysUnavailable,
     /// The issuer did not say whether the token is active.
-    IntrospectionFailed,
+    IntrospectionFailed(String),
     /// The metadata of the authorization server is not there (yet).
     MetadataUnavailable,
     /// A token that is bound to a key came without a proof of it, or the resource
@@ -201,20 +201,20 @@ impl Denial {
             Self::CredentialMissing => "credential_missing",
             Self::CredentialMalformed => "credential_malformed",
             Self::TokenAlgorithm => "token_algorithm",
-            Self::TokenAudience => "token_audience",
+            Self::TokenAudience(_) => "token_audience",
             Self::TokenClaim(_) => "token_claim",
-            Self::TokenConfirmation => "token_confirmation",
+            Self::TokenConfirmation(_) => "token_confirmation",
             Self::TokenInactive => "token_inactive",
             Self::TokenRevoked => "token_revoked",
             Self::TokenExpired => "token_expired",
             Self::TokenHeader => "token_header",
-            Self::TokenIssuer => "token_issuer",
+            Self::TokenIssuer(_) => "token_issuer",
             Self::TokenKeyUnknown => "token_key_unknown",
             Self::TokenNotYetValid => "token_not_yet_valid",
             Self::TokenSignature => "token_signature",
             Self::TokenType => "token_type",
             Self::KeysUnavailable => "keys_unavailable",
-            Self::IntrospectionFailed => "introspection_failed",
+            Self::IntrospectionFailed(_) => "introspection_failed",
             Self::MetadataUnavailable => "metadata_unavailable",
             Self::ProofMissing => "proof_missing",
             Self::ProofInvalid(_) => "proof_invalid",
@@ -271,14 +271,14 @@ impl Denial {
             | Self::CredentialInQuery { alone: true }
             | Self::CredentialKind(_)
             | Self::TokenAlgorithm
-            | Self::TokenAudience
+            | Self::TokenAudience(_)
             | Self::TokenClaim(_)
-            | Self::TokenConfirmation
+            | Self::TokenConfirmation(_)
             | Self::TokenInactive
             | Self::TokenRevoked
             | Self::TokenExpired
             | Self::TokenHeader
-            | Self::TokenIssuer
+            | Self::TokenIssuer(_)
             | Self::TokenKeyUnknown
             | Self::TokenNotYetValid
             | Self::TokenSignature
@@ -303,7 +303,7 @@ impl Denial {
             Self::HeadersTooLarge { .. } | Self::CredentialTooLarge => 431,
             Self::SessionUnbound => 502,
             Self::KeysUnavailable
-            | Self::IntrospectionFailed
+            | Self::IntrospectionFailed(_)
             | Self::MetadataUnavailable
             | Self::ReplayStoreFull
             | Self::HostFailed
@@ -354,7 +354,59 @@ impl Denial {
             Self::CredentialInQuery { alone: false } | Self::CredentialTwice => Some("invalid_request"),
             Self::ProofMissing | Self::ProofInvalid(_) | Self::ProofReplayed => Some("invalid_dpop_proof"),
             Self::NonceRequired => Some("use_dpop_nonce"),
-            _ => Some("invalid_token"),
+            Self::CredentialMalformed
+            | Self::CredentialInQuery { alone: true }
+            | Self::CredentialKind(_)
+            | Self::TokenAlgorithm
+            | Self::TokenAudience(_)
+            | Self::TokenClaim(_)
+            | Self::TokenConfirmation(_)
+            | Self::TokenInactive
+            | Self::TokenRevoked
+            | Self::TokenExpired
+            | Self::TokenHeader
+            | Self::TokenIssuer(_)
+            | Self::TokenKeyUnknown
+            | Self::TokenNotYetValid
+            | Self::TokenSignature
+            | Self::TokenType => Some("invalid_token"),
+            // No credential is at fault, or not this one: another answer, or another challenge.
+            Self::ResourceUnknown
+            | Self::HostRefused
+            | Self::OriginRefused
+            | Self::MethodRefused { .. }
+            | Self::MediaTypeRefused
+            | Self::HeaderRefused { .. }
+            | Self::BodyTooLarge { .. }
+            | Self::HeadersTooLarge { .. }
+            | Self::CredentialTooLarge
+            | Self::KeysUnavailable
+            | Self::IntrospectionFailed(_)
+            | Self::MetadataUnavailable
+            | Self::ReplayStoreFull
+            | Self::JsonInvalid(_)
+            | Self::JsonAmbiguous(_)
+            | Self::JsonTooLarge(_)
+            | Self::MemberDuplicate(_)
+            | Self::MemberLookalike(_)
+            | Self::BatchRefused
+            | Self::MessageInvalid(_)
+            | Self::ParamsInvalid(_)
+            | Self::HeaderMismatch(_)
+            | Self::VersionUnsupported { .. }
+            | Self::MethodUnknown { .. }
+            | Self::SessionUnknown(_)
+            | Self::SessionUnbound
+            | Self::PolicyDenied { .. }
+            | Self::PolicyUndefined
+            | Self::PolicyType(_)
+            | Self::PolicyError(_)
+            | Self::PolicyTimeout
+            | Self::ScopeMissing { .. }
+            | Self::StepUpRequired { .. }
+            | Self::HostFailed
+            | Self::NotConfigured
+            | Self::Incomplete => None,
         }
     }
 
@@ -401,7 +453,7 @@ impl Denial {
             Self::MetadataUnavailable => {
                 "the metadata of the authorization server is not available; try again later".into()
             }
-            Self::IntrospectionFailed => "the issuer of the token did not answer; try again later".into(),
+            Self::IntrospectionFailed(_) => "the issuer of the token did not answer; try again later".into(),
             Self::KeysUnavailable => "the keys that verify tokens are not available; try again later".into(),
             Self::ReplayStoreFull => "proofs of possession come faster than they expire; try again later".into(),
             Self::JsonInvalid(reason) => format!("expected strict JSON (RFC 8259, RFC 7493): {reason}"),
@@ -435,14 +487,14 @@ impl Denial {
             | Self::CredentialInQuery { alone: true }
             | Self::CredentialKind(_)
             | Self::TokenAlgorithm
-            | Self::TokenAudience
+            | Self::TokenAudience(_)
             | Self::TokenClaim(_)
-            | Self::TokenConfirmation
+            | Self::TokenConfirmation(_)
             | Self::TokenInactive
             | Self::TokenRevoked
             | Self::TokenExpired
             | Self::TokenHeader
-            | Self::TokenIssuer
+            | Self::TokenIssuer(_)
             | Self::TokenKeyUnknown
             | Self::TokenNotYetValid
             | Self::TokenSignature
@@ -459,8 +511,12 @@ impl Denial {
     pub fn detail(&self) -> Option<String> {
         match self {
             Self::TokenClaim(claim) => Some(format!("claim `{claim}`")),
-            Self::CredentialKind(kind) => Some((*kind).into()),
-            Self::ProofInvalid(reason) => Some((*reason).into()),
+            Self::CredentialKind(reason) | Self::ProofInvalid(reason) | Self::TokenConfirmation(reason) => {
+                Some((*reason).into())
+            }
+            Self::TokenAudience(reason) | Self::TokenIssuer(reason) | Self::IntrospectionFailed(reason) => {
+                Some(reason.clone())
+            }
             Self::HeaderRefused { name, .. } => Some(format!("header `{name}`")),
             Self::JsonInvalid(reason)
             | Self::JsonAmbiguous(reason)

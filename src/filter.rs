@@ -20,16 +20,17 @@ use jwt_simple::reexports::rand;
 use log::{error, info};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType, MetricType};
+use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType, MetricType, Status};
 
 use crate::config::{self, Surroundings};
 use crate::gate::{Exchange, Flow, Gate, Response, Step};
-use crate::http::{Answer, Edits, Head, Outbound, Reply};
+use crate::http::{Edits, Head, Reply};
 use crate::keys::{Algorithm, Crypto};
+use crate::outbound::{self, Answer, Outbound};
 use crate::policy::Peer;
 use crate::record::Verdict;
 use crate::replay::{self, Replay, Spend};
-use crate::token::{introspection, seconds};
+use crate::token::seconds;
 use fetcher::Fetcher;
 
 proxy_wasm::main! {{
@@ -82,7 +83,7 @@ impl Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, size: usize, _trailers: usize) {
-        self.fetcher.handle_response(token, headers, size);
+        self.fetcher.handle_answer(token, answer(headers, size));
     }
 
     fn on_done(&mut self) -> bool {
@@ -206,13 +207,12 @@ struct Stream {
 }
 
 impl Context for Stream {
-    fn on_http_call_response(&mut self, _token: u32, _headers: usize, body_size: usize, _trailers: usize) {
+    fn on_http_call_response(&mut self, _token: u32, headers: usize, size: usize, _trailers: usize) {
         // The request may have been refused meanwhile, for its size.
         if self.exchange.verdict().is_some() {
             return;
         }
-        // Without a head the call failed, whatever else there is.
-        let step = self.exchange.handle_answer(answer(body_size).as_ref(), now());
+        let step = self.exchange.handle_answer(answer(headers, size), now());
         let action = match self.perform(step) {
             // The body arrived meanwhile.
             _ if self.ended && self.exchange.is_held() => self.handle_body(),
@@ -370,10 +370,9 @@ impl Stream {
         match step {
             Step::Hold(None) => Action::Pause,
             Step::Ask(outbound) => match dispatch(&outbound) {
-                Some(_) => Action::Pause,
-                // The cluster is not there.
-                None => {
-                    let step = self.exchange.handle_answer(None, now());
+                Ok(_) => Action::Pause,
+                Err(reason) => {
+                    let step = self.exchange.handle_answer(Err(reason), now());
                     self.perform(step)
                 }
             },
@@ -538,26 +537,31 @@ fn spend(spend: &Spend, now: SystemTime) -> Result<(), Replay> {
     Err(Replay::Full)
 }
 
-/// Starts a call of the gate's own; its token, if the host takes it.
-fn dispatch(outbound: &Outbound) -> Option<u32> {
-    let headers = outbound.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let body = Some(outbound.body.as_bytes()).filter(|body| !body.is_empty());
-    hostcalls::dispatch_http_call(&outbound.cluster, headers, body, vec![], outbound.timeout).ok()
+/// Starts a call of the gate's own: its token, or why the host does not take it.
+fn dispatch(outbound: &Outbound) -> Result<u32, String> {
+    let headers = outbound.headers();
+    let headers = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let body = Some(outbound.body().as_bytes()).filter(|body| !body.is_empty());
+    let cluster = &outbound.endpoint.cluster;
+    hostcalls::dispatch_http_call(cluster, headers, body, Vec::new(), outbound.timeout).map_err(|status| match status {
+        Status::BadArgument => format!("expected a cluster `{cluster}` of Envoy's, found none"),
+        _ => format!("expected cluster `{cluster}` to take a call, found that it does not"),
+    })
 }
 
-/// The answer to a call of the gate's own, while the host has it.
-fn answer(body_size: usize) -> Option<Answer> {
-    let headers = Head::new(hostcalls::get_map_bytes(MapType::HttpCallResponseHeaders).ok()?);
-    let status = headers.text(":status").and_then(|status| status.parse().ok())?;
+/// The answer to a call of the gate's own, while the host has it: so many headers, and a
+/// body of this size.
+fn answer(headers: usize, size: usize) -> Result<Answer, String> {
+    // What Envoy makes of a broken connection has no headers.
+    let (1.., Ok(headers)) = (headers, hostcalls::get_map_bytes(MapType::HttpCallResponseHeaders)) else {
+        return Err("expected an answer, found a broken connection".into());
+    };
     // One byte too many shows that it is too long; the rest of it need not be copied.
-    let most = introspection::LONGEST.saturating_add(1);
-    let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, body_size.min(most)).ok()?;
-    Some(Answer {
-        status,
-        content_type: headers.text("content-type").unwrap_or_default().to_owned(),
-        encoded: headers.has("content-encoding"),
-        body: body.unwrap_or_default(),
-    })
+    let body = match size.min(outbound::LONGEST.saturating_add(1)) {
+        0 => None,
+        size => hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size).ok().flatten(),
+    };
+    Ok(Answer::new(headers, body.unwrap_or_default()))
 }
 
 fn property(path: &[&str]) -> Option<String> {

@@ -19,9 +19,10 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use crate::denial::Denial;
-use crate::http::{Answer, Edits, Head, MOST_HEADERS, Outbound, Reply};
+use crate::http::{Edits, Head, MOST_HEADERS, Reply};
 use crate::keys::Crypto;
 use crate::mcp::{Call, Kind, Refused};
+use crate::outbound::{Answer, Outbound};
 use crate::policy::{Peer, Permit, Policy, Question};
 use crate::record::{Record, Verdict};
 use crate::replay::{Replay, Spend};
@@ -320,8 +321,8 @@ impl Exchange {
         self.present(gate, resource, arrival, identity, proof, now)
     }
 
-    /// What came of [`Step::Ask`]; nothing if nothing came in time.
-    pub fn handle_answer(&mut self, answer: Option<&Answer>, now: SystemTime) -> Step {
+    /// What came of [`Step::Ask`], or why nothing did.
+    pub fn handle_answer(&mut self, answer: Result<Answer, String>, now: SystemTime) -> Step {
         let (Some(gate), State::Asking(arrival, issuer)) =
             (self.gate.clone(), std::mem::replace(&mut self.state, State::New))
         else {
@@ -330,11 +331,10 @@ impl Exchange {
         let Some(resource) = gate.resources.get(arrival.resource) else {
             return self.refuse(Denial::ResourceUnknown, None, None);
         };
-        let step = issuer.vouch(answer, &resource.acceptance, now).and_then(|identity| {
+        let step = issuer.vouch(answer, &resource.acceptance, now).and_then(|(identity, said)| {
             let identity = Rc::new(identity);
             let credential = Credential::from_head(&arrival.head, resource.api_key_header.as_deref())?;
             // All that the issuer said is remembered, and weighs.
-            let said = answer.map_or(0, |answer| answer.body.len());
             resource.tokens.keep(credential.token, said, &identity);
             let proof = self.confirm(&gate, resource, &arrival, credential, &identity, now)?;
             self.present(&gate, resource, *arrival, identity, proof, now)
@@ -361,7 +361,10 @@ impl Exchange {
         if let Some(thumbprint) = certificate
             && !certificate::is_bound(thumbprint, arrival.peer.certificate.as_deref())
         {
-            return Err(Denial::TokenConfirmation);
+            return Err(Denial::TokenConfirmation(match arrival.peer.certificate {
+                Some(_) => "bound to another certificate than that of the connection",
+                None => "bound to a certificate, and the connection has none",
+            }));
         }
         let Some(jkt) = jkt else { return Ok(None) };
         let expected = dpop::Expected {

@@ -17,6 +17,7 @@ pub mod source;
 pub mod keys;
 pub mod session;
 pub mod mcp;
+pub mod outbound;
 pub mod json;
 pub mod policy;
 pub mod rego;

@@ -76,8 +76,10 @@ impl Credentials {
     /// bound proves nothing by a proof (RFC 9449 §7.1, §7.2).
     pub fn check(&self, scheme: Scheme, identity: &Identity) -> Result<(), Denial> {
         let confirmation = &identity.confirmation;
-        if (scheme == Scheme::Dpop) != confirmation.jkt.is_some() {
-            return Err(Denial::TokenConfirmation);
+        match (scheme == Scheme::Dpop, confirmation.jkt.is_some()) {
+            (true, false) => return Err(Denial::TokenConfirmation("presented as `DPoP`, and bound to no key")),
+            (false, true) => return Err(Denial::TokenConfirmation("bound to a key, and not presented as `DPoP`")),
+            (true, true) | (false, false) => {}
         }
         let taken = [
             ("dpop", confirmation.jkt.is_some(), self.dpop),

@@ -15,7 +15,6 @@
 
 mod document;
 mod lease;
-mod location;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -31,13 +30,12 @@ use std::time::{Duration, SystemTime};
 use hmac_sha256::Hash;
 
 use crate::keys::Keys;
+use crate::outbound::{Answer, Endpoint, Outbound};
 use document::{Discovery, Documents, Set};
-pub use document::{LONGEST, Response};
 use lease::Lease;
-pub use location::{Endpoint, Location};
 
 /// The longest that one call may take; a server that drips is not waited for.
-pub const TIMEOUT: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// At most one fetch in this time because of an unknown `kid`, in milliseconds.
 pub const COOL_DOWN: u64 = 30_000;
@@ -61,30 +59,6 @@ pub struct Schedule {
     pub keep: u64,
 }
 
-/// A call that the host must make.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fetch {
-    /// Names it; its answer is handed back with it.
-    pub id: u64,
-    /// The cluster and the URL.
-    pub endpoint: Endpoint,
-}
-
-impl Fetch {
-    /// The headers of the request.
-    pub fn headers(&self) -> Vec<(&'static str, String)> {
-        let Endpoint { location, .. } = &self.endpoint;
-        vec![
-            (":method", "GET".into()),
-            (":scheme", location.scheme().into()),
-            (":authority", location.authority().into()),
-            (":path", location.path()),
-            ("accept", "application/json, application/jwk-set+json".into()),
-            ("user-agent", "mcp-gate".into()),
-        ]
-    }
-}
-
 /// What the host must do next.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
@@ -97,8 +71,8 @@ pub enum Step {
     Read,
     /// Store this, then [`Source::handle_written`].
     Write(Write),
-    /// Make this call, then [`Source::handle_response`].
-    Send(Fetch),
+    /// Make this call of this name, then [`Source::handle_answer`].
+    Send(u64, Outbound),
 }
 
 /// What is to be shared with the other workers.
@@ -420,7 +394,7 @@ impl Source {
 
     /// The answer to a call, or why there is none. One that nobody waits for any
     /// more is dropped.
-    pub fn handle_response(&self, id: u64, response: Result<Response, &str>, now: SystemTime) -> Step {
+    pub fn handle_answer(&self, id: u64, answer: Result<Answer, String>, now: SystemTime) -> Step {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         let mut run = match std::mem::take(&mut state.work) {
@@ -430,7 +404,7 @@ impl Source {
                 return Step::Rest;
             }
         };
-        let body = response.map_err(str::to_owned).and_then(Response::into_document);
+        let body = answer.and_then(Answer::into_body);
         let discovery = match &self.place {
             Place::Discovered(discovery) if run.metadata.is_none() => discovery,
             _ => return self.finish(state, run, body, now),
@@ -572,7 +546,7 @@ fn send(state: &mut State, mut run: Run, endpoint: Endpoint) -> Step {
     state.calls = state.calls.wrapping_add(1);
     run.call = state.calls;
     state.work = Work::Running(run);
-    Step::Send(Fetch { id: state.calls, endpoint })
+    Step::Send(state.calls, Outbound::get(endpoint, TIMEOUT))
 }
 
 /// A tenth more or less, so that proxies that started together do not ask together.

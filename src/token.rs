@@ -163,7 +163,11 @@ fn verify(bearer: Bearer<'_>, acceptance: &Acceptance, crypto: &Crypto, time: Sy
     // against that one's keys.
     let issuer = payload.get("iss").ok_or(Denial::TokenClaim("iss"))?;
     let issuer = claims::text(issuer, "iss")?;
-    let issuer = acceptance.issuers.iter().find(|known| known.issuer == issuer).ok_or(Denial::TokenIssuer)?;
+    let mut known = acceptance.issuers.iter();
+    let issuer = known.find(|known| known.issuer == issuer).ok_or_else(|| {
+        let accepted = acceptance.issuers.iter().map(|issuer| issuer.issuer.as_str());
+        Denial::TokenIssuer(unexpected([issuer], accepted))
+    })?;
     let Some(source) = &issuer.source else { return Ok(Verified::Opaque(Rc::clone(issuer))) };
     let keys = source.keys();
 
@@ -235,7 +239,8 @@ impl Issuer {
                 || self.audiences.iter().any(|known| known == name)
         };
         if !claims.audience.iter().any(|name| is_ours(name)) {
-            return Err(Denial::TokenAudience);
+            let own = std::iter::once(audience).chain(self.audiences.iter().map(String::as_str));
+            return Err(Denial::TokenAudience(unexpected(claims.audience.iter().copied(), own)));
         }
         if self.revoked.has(payload, claims.subject, claims.client_id, claims.issued) {
             return Err(Denial::TokenRevoked);
@@ -279,6 +284,15 @@ impl Issuer {
         identity.check(now)?;
         Ok(identity)
     }
+}
+
+/// What the record says of names that are none of those that are expected: first what was
+/// found, because a record is cut.
+fn unexpected<'a>(found: impl IntoIterator<Item = &'a str>, expected: impl IntoIterator<Item = &'a str>) -> String {
+    let list = |names: Vec<String>, between| if names.is_empty() { "none".to_owned() } else { names.join(between) };
+    let found = list(found.into_iter().map(|name| format!("`{name}`")).collect(), ", ");
+    let expected = list(expected.into_iter().map(|name| format!("`{name}`")).collect(), " or ");
+    format!("found {found}, expected {expected}")
 }
 
 /// base64url without padding, canonical (RFC 7515 §2): one text for one value.

@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 use libtest_mimic::{Failed, Trial};
 use mcp_gate::config::{self, Surroundings};
 use mcp_gate::gate::Gate;
-use mcp_gate::source::{Response, Step};
+use mcp_gate::outbound::Answer;
+use mcp_gate::source::Step;
 use serde_json::{Value, json};
 
 use crate::case::{AUTHORITY, Request, Session, merge};
@@ -36,12 +37,12 @@ fn fetch(gate: &Gate, shared: &mut HashMap<String, Vec<u8>>, now: SystemTime, an
                 shared.insert(source.lease_key(), write.lease);
                 source.handle_written(true, now)
             }
-            Step::Send(fetch) => {
+            Step::Send(id, _) => {
                 calls += 1;
                 let headers = [(":status", "200"), ("content-type", "application/json")];
                 let headers = headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).to_vec();
-                let response = answer.map(|keys| Response { headers, body: Some(keys.to_string().into_bytes()) });
-                source.handle_response(fetch.id, response.ok_or("no answer"), now)
+                let answer = answer.map(|keys| Answer::new(headers, keys.to_string().into_bytes()));
+                source.handle_answer(id, answer.ok_or_else(|| "no answer".into()), now)
             }
         };
     }

@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 use libtest_mimic::{Failed, Trial};
 use mcp_gate::config;
 use mcp_gate::gate::{Exchange, Gate, Step as Next};
-use mcp_gate::http::{Answer, Edits, Head};
+use mcp_gate::http::{Edits, Head};
+use mcp_gate::outbound::Answer;
 use mcp_gate::policy::Peer;
 use mcp_gate::record::Verdict;
 use mcp_gate::replay::{self, Replay, Spend};
@@ -126,13 +127,12 @@ pub(crate) fn exchange(
         if format!("{outbound:?}").contains("token=") {
             return Err("a question shows its token".into());
         }
-        let answer = request.answer.clone().map(|(status, content_type, body)| Answer {
-            status,
-            content_type,
-            encoded: false,
-            body: body.into_bytes(),
+        let answer = request.answer.clone().map(|(status, content_type, body)| {
+            let headers = [(":status", status.to_string()), ("content-type", content_type)];
+            let headers = headers.map(|(name, value)| (name.to_owned(), value.into_bytes())).to_vec();
+            Answer::new(headers, body.into_bytes())
         });
-        step = exchange.handle_answer(answer.as_ref(), now);
+        step = exchange.handle_answer(answer.ok_or_else(|| "no answer".into()), now);
     }
     if let Next::Spend(proof) = &step {
         step = exchange.handle_spent(spend(proof, now), now);

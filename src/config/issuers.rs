@@ -11,7 +11,6 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 use super::jwks::JwksConfig;
 use super::secrets::SecretConfig;
 use super::{Findings, Surroundings};
-use crate::http::Endpoint;
 use crate::keys::{Algorithm, Keys};
 use crate::source::Source;
 use crate::token::api_key::{Digest, Holder};
@@ -247,23 +246,13 @@ impl Findings {
             let problem = format!("expected 1 to 10000 milliseconds, found {}", config.timeout_ms);
             self.add(format!("{path}.timeout_ms"), problem);
         }
-        if config.cluster.is_empty() {
-            self.add(format!("{path}.cluster"), "expected the name of a cluster of Envoy's, found an empty string");
-        }
         if config.client_id.is_empty() {
             self.add(format!("{path}.client_id"), "expected who the gate is to the issuer, found an empty string");
         }
+        let endpoint = self.endpoint(&path, config.cluster, &config.url);
         let secret = self.secret(&format!("{path}.client_secret"), &config.client_secret, surroundings)?;
-        match Endpoint::read(&config.cluster, &config.url) {
-            Ok(endpoint) => {
-                let timeout = Duration::from_millis(config.timeout_ms);
-                Some(Introspection::new(endpoint, &config.client_id, &secret, config.cache, timeout))
-            }
-            Err(expected) => {
-                self.add(format!("{path}.url"), format!("{expected}, found `{}`", config.url));
-                None
-            }
-        }
+        let timeout = Duration::from_millis(config.timeout_ms);
+        Some(Introspection::new(endpoint?, &config.client_id, &secret, config.cache, timeout))
     }
 
     fn claims(&mut self, path: &str, config: ClaimsConfig) -> ClaimPaths {

@@ -6,8 +6,10 @@ use std::ops::RangeInclusive;
 use serde::Deserialize;
 
 use super::Findings;
+use crate::http::Location;
 use crate::keys::Keys;
-use crate::source::{Endpoint, Location, Schedule, Source};
+use crate::outbound::Endpoint;
+use crate::source::{Schedule, Source};
 
 /// Where an issuer's keys are: one of three places, and how often to look there.
 #[derive(Debug, Deserialize)]
@@ -78,17 +80,8 @@ impl Findings {
                 Some(Source::inline(keys))
             }
             (None, Some(config), None) => {
-                self.cluster(format!("{path}.url.cluster"), &config.cluster);
-                match Location::read(&config.url) {
-                    Ok(location) => {
-                        let endpoint = Endpoint { cluster: config.cluster, location };
-                        schedule.map(|schedule| Source::url(endpoint, schedule))
-                    }
-                    Err(expected) => {
-                        self.add(format!("{path}.url.url"), format!("{expected}, found `{}`", config.url));
-                        None
-                    }
-                }
+                let endpoint = self.endpoint(&format!("{path}.url"), config.cluster, &config.url);
+                endpoint.zip(schedule).map(|(endpoint, schedule)| Source::url(endpoint, schedule))
             }
             (None, None, Some(config)) => {
                 self.cluster(format!("{path}.discover.cluster"), &config.cluster);
@@ -129,6 +122,18 @@ impl Findings {
             return None;
         }
         Some(Schedule { refresh, keep })
+    }
+
+    /// What the gate asks itself: the fields `cluster` and `url` at a path.
+    pub(super) fn endpoint(&mut self, path: &str, cluster: String, url: &str) -> Option<Endpoint> {
+        self.cluster(format!("{path}.cluster"), &cluster);
+        match Location::read(url) {
+            Ok(location) => Some(Endpoint { cluster, location }),
+            Err(expected) => {
+                self.add(format!("{path}.url"), format!("{expected}, found `{url}`"));
+                None
+            }
+        }
     }
 
     fn cluster(&mut self, path: String, cluster: &str) {

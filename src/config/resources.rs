@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::Findings;
 use super::issuers::Machine;
-use crate::http::{METADATA_PATH, Url};
+use crate::http::{Location, METADATA_PATH};
 use crate::json::Limits;
 use crate::keys::Algorithm;
 use crate::mcp::{Dialect, ParamHeaders, VERSIONS, Versions, is_known_method, is_param_name};
@@ -260,7 +260,7 @@ impl Findings {
             methods: config.extensions.methods,
             tools: config.extensions.tools,
         };
-        let url = match Url::read(&config.url) {
+        let url = match Location::read_resource(&config.url) {
             Ok(url) => url,
             Err(expected) => {
                 self.add(format!("{path}.url"), format!("{expected}, found `{}`", config.url));
@@ -272,7 +272,7 @@ impl Findings {
             self.add(format!("{path}.dpop.max_age"), format!("expected 1 to {MOST_PROOF_AGE} seconds, found {found}"));
         }
         Some(Resource {
-            path: url.path.to_owned(),
+            path: url.path(),
             metadata: Metadata {
                 paths: vec![url.metadata_path()],
                 etag: etag(&document),

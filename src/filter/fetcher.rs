@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use log::{error, info, warn};
 use proxy_wasm::hostcalls;
-use proxy_wasm::types::{BufferType, MapType, Status};
 
-use super::{Shared, now, write_shared};
+use super::{Shared, dispatch, now, write_shared};
 use crate::gate::Gate;
+use crate::outbound::Answer;
 use crate::resource::Resource;
-use crate::source::{Event, Fetch, LONGEST, Response, Source, Step, TIMEOUT};
+use crate::source::{Event, Source, Step};
 use crate::token::Issuer;
 
 /// The issuers of the gate in force whose keys are fetched.
@@ -71,15 +71,10 @@ impl Fetcher {
     }
 
     /// The answer to a call, or what there is instead of one.
-    pub(super) fn handle_response(&mut self, token: u32, headers: usize, size: usize) {
+    pub(super) fn handle_answer(&mut self, token: u32, answer: Result<Answer, String>) {
         let Some((issuer, id)) = self.calls.remove(&token) else { return };
         let Some(source) = &issuer.source else { return };
-        // What Envoy makes of a broken connection has no headers.
-        let response = match (headers, hostcalls::get_map_bytes(MapType::HttpCallResponseHeaders)) {
-            (1.., Ok(headers)) => Ok(Response { headers, body: body(size) }),
-            _ => Err("expected an answer, found a broken connection"),
-        };
-        let step = source.handle_response(id, response, now());
+        let step = source.handle_answer(id, answer, now());
         self.drive(&issuer, step);
         self.set_tick();
     }
@@ -116,12 +111,12 @@ impl Fetcher {
                     }
                     source.handle_written(write_shared(&source.lease_key(), &write.lease, number), now())
                 }
-                Step::Send(fetch) => match dispatch(&fetch) {
+                Step::Send(id, outbound) => match dispatch(&outbound) {
                     Ok(token) => {
-                        self.calls.insert(token, (Rc::clone(issuer), fetch.id));
+                        self.calls.insert(token, (Rc::clone(issuer), id));
                         break;
                     }
-                    Err(reason) => source.handle_response(fetch.id, Err(&reason), now()),
+                    Err(reason) => source.handle_answer(id, Err(reason), now()),
                 },
             };
         }
@@ -172,26 +167,4 @@ impl Fetcher {
 /// What is shared under a name, and the number of the write that left it there.
 fn shared_data(key: &str) -> (Option<Vec<u8>>, Option<u32>) {
     hostcalls::get_shared_data(key).unwrap_or_default()
-}
-
-fn dispatch(fetch: &Fetch) -> Result<u32, String> {
-    let headers = fetch.headers();
-    let headers = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let cluster = &fetch.endpoint.cluster;
-    hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), TIMEOUT).map_err(|status| match status {
-        Status::BadArgument => format!("expected a cluster `{cluster}` of Envoy's, found none"),
-        _ => format!("expected cluster `{cluster}` to take a call, found that it does not"),
-    })
-}
-
-/// The body of an answer, unless it is longer than what is read.
-fn body(size: usize) -> Option<Vec<u8>> {
-    match size {
-        0 => Some(Vec::new()),
-        size if size > LONGEST => None,
-        size => {
-            let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size);
-            Some(body.ok().flatten().unwrap_or_default())
-        }
-    }
 }

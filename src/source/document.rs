@@ -1,64 +1,16 @@
-//! What a key server answers: a response in, keys or metadata out.
-//!
-//! Status exactly 200, JSON by its media type and by this project's reader, not
-//! encoded, bounded. A redirect is a failure: the operator said where the keys
-//! are. No error repeats what the document says.
+//! What a key server says: keys or metadata. No error repeats it.
 
 use std::collections::BTreeMap;
 
 use hmac_sha256::Hash;
 
-use super::location::{Endpoint, Location};
-use crate::json::{Fault, Json, Limits, shown};
+use crate::http::Location;
+use crate::json::{Json, shown};
 use crate::keys::Keys;
-
-/// The longest document that is read, in bytes.
-pub const LONGEST: usize = 256 * 1024;
+use crate::outbound::{Endpoint, object};
 
 /// The most keys that a set may have.
 const MOST_KEYS: usize = 100;
-
-/// The answer to a fetch.
-#[derive(Debug)]
-pub struct Response {
-    /// All headers, `:status` among them.
-    pub headers: Vec<(String, Vec<u8>)>,
-    /// The body, unless it is longer than [`LONGEST`].
-    pub body: Option<Vec<u8>>,
-}
-
-impl Response {
-    /// The body of a good answer (RFC 9110 §15.3.1).
-    pub(super) fn into_document(self) -> Result<Vec<u8>, String> {
-        match self.one(":status")? {
-            Some(b"200") => {}
-            Some(status) => return Err(format!("expected status 200, found {}", legible(status))),
-            None => return Err("expected status 200, found none".into()),
-        }
-        let media_type = self.one("content-type")?.unwrap_or_default();
-        let essence = media_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-        let json: [&[u8]; 2] = [b"application/json", b"application/jwk-set+json"];
-        if !json.iter().any(|known| essence.eq_ignore_ascii_case(known)) {
-            return Err(format!("expected content-type application/json, found `{}`", legible(media_type)));
-        }
-        if let Some(encoding) = self.one("content-encoding")? {
-            return Err(format!("expected a body that is not encoded, found `{}`", legible(encoding)));
-        }
-        self.body.ok_or_else(|| format!("expected at most {LONGEST} bytes, found more"))
-    }
-
-    fn one(&self, name: &str) -> Result<Option<&[u8]>, String> {
-        let mut values = self.headers.iter().filter(|(header, _)| header == name).map(|(_, value)| value.as_slice());
-        match (values.next(), values.next()) {
-            (value, None) => Ok(value),
-            _ => Err(format!("expected one header `{name}`, found several")),
-        }
-    }
-}
-
-fn legible(value: &[u8]) -> String {
-    shown(&String::from_utf8_lossy(value))
-}
 
 /// Keys, and each one that is skipped, by its index, with the reason.
 #[derive(Debug)]
@@ -70,8 +22,8 @@ pub(super) struct Set {
 impl Set {
     /// Reads a JWK Set (RFC 7517 §5). One key that can be used is enough.
     pub(super) fn read(text: &[u8]) -> Result<Self, String> {
-        let document = read(text)?;
-        let keys = document.as_object().and_then(|set| set.get("keys")).and_then(Json::as_array);
+        let set = object(text)?;
+        let keys = set.get("keys").and_then(Json::as_array);
         let keys = keys.ok_or("expected a JWK Set: an object with `keys`, an array")?;
         if keys.len() > MOST_KEYS {
             return Err(format!("expected at most {MOST_KEYS} keys, found {}", keys.len()));
@@ -114,8 +66,8 @@ impl Discovery {
     /// that of this very issuer (§3.3), and its keys where the operator lets
     /// them be: else whoever answers for one path could say whom to believe.
     pub(super) fn read(&self, text: &[u8]) -> Result<Endpoint, String> {
-        let document = read(text)?;
-        let member = |name: &str| document.as_object().and_then(|metadata| metadata.get(name)).and_then(Json::as_str);
+        let metadata = object(text)?;
+        let member = |name: &str| metadata.get(name).and_then(Json::as_str);
         let issuer = member("issuer").ok_or("expected metadata with an `issuer`, found none")?;
         if issuer != self.issuer {
             return Err(format!("expected the `issuer` of the configuration, found `{}`", shown(issuer)));
@@ -135,19 +87,6 @@ impl Discovery {
     pub(super) fn origins(&self) -> impl Iterator<Item = (&str, &str)> {
         self.origins.iter().map(|(origin, cluster)| (origin.as_str(), cluster.as_str()))
     }
-}
-
-fn read(text: &[u8]) -> Result<Json<'_>, String> {
-    Json::read(text, Limits::default()).map_err(|error| {
-        let found = match error.fault {
-            Fault::Syntax => "what is none",
-            Fault::Duplicate => "a member twice in one object",
-            Fault::Lookalike => "two members whose names look alike",
-            Fault::Ambiguous => "what parsers read differently",
-            Fault::TooLarge => "more or longer values than are read",
-        };
-        format!("expected strict JSON, found {found}")
-    })
 }
 
 /// The documents of one fetch, as they came, together: what workers hand each

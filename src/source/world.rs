@@ -6,8 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use jwt_simple::prelude::ES256KeyPair;
 
-use super::{Endpoint, Event, LONGEST, Location, Response, Schedule, Source, Step, Write};
+use super::{Event, Schedule, Source, Step, Write};
+use crate::http::Location;
 use crate::keys::Algorithm;
+use crate::outbound::{Answer, Endpoint, Outbound};
 
 pub(super) const URL: &str = "https://as.example.com/jwks";
 pub(super) const ISSUER: &str = "https://as.example.com/realms/x";
@@ -32,16 +34,16 @@ pub(super) fn metadata(issuer: &str, jwks_uri: &str) -> Vec<u8> {
 }
 
 /// An answer of the server: status, content type, body; or none.
-pub(super) type Answer = Result<(u16, &'static str, Vec<u8>), &'static str>;
+pub(super) type Served = Result<(u16, &'static str, Vec<u8>), &'static str>;
 
-pub(super) fn good(body: Vec<u8>) -> Answer {
+pub(super) fn good(body: Vec<u8>) -> Served {
     Ok((200, "application/json", body))
 }
 
 pub(super) struct Worker {
     pub(super) source: Source,
     pub(super) seed: u64,
-    pub(super) waiting: Option<(u64, Endpoint)>,
+    pub(super) waiting: Option<(u64, Outbound)>,
     pub(super) events: Vec<Event>,
 }
 
@@ -70,7 +72,7 @@ pub(super) struct World {
     pub(super) shared: HashMap<String, (Vec<u8>, u32)>,
     pub(super) writes: u32,
     pub(super) workers: Vec<Worker>,
-    pub(super) server: HashMap<String, Answer>,
+    pub(super) server: HashMap<String, Served>,
     /// What was asked for, and when.
     pub(super) asked: Vec<(u64, String)>,
     /// Answers take so long, in milliseconds.
@@ -101,7 +103,7 @@ impl World {
         self.workers.push(Worker { source, seed, waiting: None, events: Vec::new() });
     }
 
-    pub(super) fn serve(&mut self, url: &str, answer: Answer) {
+    pub(super) fn serve(&mut self, url: &str, answer: Served) {
         self.server.insert(url.to_owned(), answer);
     }
 
@@ -141,9 +143,9 @@ impl World {
                     }
                     source.handle_written(found == cas, now)
                 }
-                Step::Send(fetch) => {
-                    self.asked.push((self.now, fetch.endpoint.location.to_string()));
-                    self.workers[index].waiting = Some((fetch.id, fetch.endpoint));
+                Step::Send(id, outbound) => {
+                    self.asked.push((self.now, outbound.endpoint.location.to_string()));
+                    self.workers[index].waiting = Some((id, outbound));
                     if self.delay > 0 {
                         break;
                     }
@@ -157,16 +159,13 @@ impl World {
 
     /// The server answers what a worker waits for.
     pub(super) fn answer(&mut self, index: usize) -> Step {
-        let (id, endpoint) = self.workers[index].waiting.take().unwrap();
-        let answer = self.server.get(&endpoint.location.to_string()).cloned().unwrap_or(Err("no answer"));
-        let response = answer.map(|(status, media_type, body)| Response {
-            headers: vec![
-                (":status".into(), status.to_string().into_bytes()),
-                ("content-type".into(), media_type.as_bytes().to_vec()),
-            ],
-            body: (body.len() <= LONGEST).then_some(body),
+        let (id, outbound) = self.workers[index].waiting.take().unwrap();
+        let served = self.server.get(&outbound.endpoint.location.to_string()).cloned().unwrap_or(Err("no answer"));
+        let answer = served.map_err(str::to_owned).map(|(status, media_type, body)| {
+            let headers = [(":status", status.to_string()), ("content-type", media_type.to_owned())];
+            Answer::new(headers.map(|(name, value)| (name.to_owned(), value.into_bytes())).to_vec(), body)
         });
-        self.workers[index].source.handle_response(id, response, self.time())
+        self.workers[index].source.handle_answer(id, answer, self.time())
     }
 
     pub(super) fn tick(&mut self, index: usize) {

@@ -93,7 +93,7 @@ fn audience<'a>(payload: &'a Object<'_>) -> Result<Vec<&'a str>, Denial> {
         Some(Json::Array(list)) => list.iter().map(Json::as_str).collect(),
         _ => None,
     };
-    audience.ok_or(Denial::TokenAudience)
+    audience.ok_or_else(|| Denial::TokenAudience("found no string and no list of strings".into()))
 }
 
 /// A list of strings. What is of another type is none: policy then grants nothing by it.
@@ -145,18 +145,22 @@ pub fn is_scope(scope: &str) -> bool {
 /// it to what the gate cannot check.
 fn confirmation(payload: &Object<'_>) -> Result<Confirmation, Denial> {
     let Some(cnf) = payload.get("cnf") else { return Ok(Confirmation::default()) };
-    let members = cnf.as_object().ok_or(Denial::TokenConfirmation)?;
+    let members = cnf.as_object().ok_or(Denial::TokenConfirmation("`cnf`: expected an object"))?;
+    let unbound = Denial::TokenConfirmation("`cnf`: expected `jkt` or `x5t#S256`, and nothing else");
     let mut confirmation = Confirmation::default();
     for (name, value) in members.members() {
         // Both are a SHA-256 in base64url.
-        let digest = value.as_str().filter(|text| text.len() == 43).ok_or(Denial::TokenConfirmation)?;
-        match name {
-            "jkt" => confirmation.jkt = Some(digest.to_owned()),
-            "x5t#S256" => confirmation.certificate = Some(digest.to_owned()),
-            _ => return Err(Denial::TokenConfirmation),
+        let digest = value.as_str().filter(|text| text.len() == 43);
+        match (name, digest) {
+            ("jkt", Some(digest)) => confirmation.jkt = Some(digest.to_owned()),
+            ("x5t#S256", Some(digest)) => confirmation.certificate = Some(digest.to_owned()),
+            ("jkt" | "x5t#S256", None) => {
+                return Err(Denial::TokenConfirmation("`cnf`: expected a SHA-256 in base64url"));
+            }
+            _ => return Err(unbound),
         }
     }
-    if confirmation.is_none() { Err(Denial::TokenConfirmation) } else { Ok(confirmation) }
+    if confirmation.is_none() { Err(unbound) } else { Ok(confirmation) }
 }
 
 #[cfg(test)]
@@ -250,7 +254,7 @@ mod tests {
         for cnf in
             ["{}", "null", "[]", r#""x""#, r#"{"jkt":"x"}"#, r#"{"kid":"x"}"#, &format!(r#"{{"jku":"{digest}"}}"#)]
         {
-            assert_eq!(bound(cnf), Err(Denial::TokenConfirmation), "{cnf}");
+            assert!(matches!(bound(cnf), Err(Denial::TokenConfirmation(_))), "{cnf}");
         }
     }
 

@@ -10,13 +10,10 @@ use std::time::{Duration, SystemTime};
 use jwt_simple::reexports::ct_codecs::{Base64, Encoder as _};
 
 use super::claims::{self, Claims};
-use super::{Acceptance, Bearer, Identity, Issuer, Vouched, object, seconds};
+use super::{Acceptance, Bearer, Identity, Issuer, Vouched, seconds, unexpected};
 use crate::denial::Denial;
-use crate::http::{Answer, Endpoint, Outbound};
 use crate::json::Json;
-
-/// The longest answer that is read, in bytes.
-pub const LONGEST: usize = 64 * 1024;
+use crate::outbound::{Answer, Endpoint, Outbound, object};
 
 /// Where and how an issuer is asked about its tokens.
 pub struct Introspection {
@@ -44,16 +41,8 @@ impl Introspection {
 
     /// The question whether a token is active (RFC 7662 §2.1).
     pub fn ask(&self, bearer: Bearer<'_>) -> Outbound {
-        let mut headers = self.endpoint.head("POST");
-        headers.push(("content-type", "application/x-www-form-urlencoded".into()));
-        headers.push(("accept", "application/json".into()));
-        headers.push(("authorization", self.authorization.clone()));
-        Outbound {
-            cluster: self.endpoint.cluster.clone(),
-            headers,
-            body: format!("token={}&token_type_hint=access_token", form(bearer.text())),
-            timeout: self.timeout,
-        }
+        let form = format!("token={}&token_type_hint=access_token", form(bearer.text()));
+        Outbound::post(self.endpoint.clone(), self.timeout, self.authorization.clone(), form)
     }
 }
 
@@ -70,27 +59,31 @@ fn form(value: &str) -> String {
 }
 
 impl Issuer {
-    /// Reads the issuer's answer about a token of its own (RFC 7662 §2.2); none
-    /// where it did not answer in time.
+    /// Reads the issuer's answer about a token of its own (RFC 7662 §2.2), or why there
+    /// is none. Says how much of it there is to remember, in bytes.
     pub fn vouch(
         self: &Rc<Self>,
-        answer: Option<&Answer>,
+        answer: Result<Answer, String>,
         acceptance: &Acceptance,
         now: SystemTime,
-    ) -> Result<Identity, Denial> {
+    ) -> Result<(Identity, usize), Denial> {
         let now = seconds(now);
         let cache = self.introspection.as_ref().map_or(0, |introspection| introspection.cache);
-        let answer = answer.filter(|answer| answer.status == 200 && answer.is_json() && answer.body.len() <= LONGEST);
-        let payload = object(&answer.ok_or(Denial::IntrospectionFailed)?.body);
-        let payload = payload.map_err(|_| Denial::IntrospectionFailed)?;
+        let is_unauthorized = answer.as_ref().is_ok_and(Answer::is_unauthorized);
+        let body = answer.and_then(Answer::into_body).map_err(|mut reason| {
+            if is_unauthorized {
+                reason.push_str("; are `introspection.client_id` and `client_secret` right?");
+            }
+            Denial::IntrospectionFailed(reason)
+        })?;
+        let payload = object(&body).map_err(Denial::IntrospectionFailed)?;
         if !matches!(payload.get("active"), Some(Json::Bool(true))) {
             return Err(Denial::TokenInactive);
         }
         // Its own, where it says whose (RFC 7662 §2.2).
-        if let Some(issuer) = payload.get("iss")
-            && claims::text(issuer, "iss")? != self.issuer
-        {
-            return Err(Denial::TokenIssuer);
+        let issuer = payload.get("iss").map(|issuer| claims::text(issuer, "iss")).transpose()?;
+        if let Some(issuer) = issuer.filter(|issuer| *issuer != self.issuer) {
+            return Err(Denial::TokenIssuer(unexpected([issuer], [self.issuer.as_str()])));
         }
         let claims = Claims::read(&payload, &self.claims)?;
         self.check(&payload, &claims, &acceptance.audience)?;
@@ -100,19 +93,22 @@ impl Issuer {
         let known = now.saturating_add(cache).min(expires).saturating_sub(1);
         let mut identity = self.identity(&payload, claims, expires, Vouched::Issuer, now)?;
         identity.valid.1 = identity.valid.1.min(known);
-        Ok(identity)
+        Ok((identity, body.len()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::Location;
+    use crate::outbound::LONGEST;
     use crate::token::{ClaimPaths, Revoked};
 
     const NOW: i64 = 1_000_000;
 
     fn issuer() -> Rc<Issuer> {
-        let endpoint = Endpoint::read("as", "https://as.example.com/introspect").unwrap();
+        let location = Location::read("https://as.example.com/introspect").unwrap();
+        let endpoint = Endpoint { cluster: "as".into(), location };
         Rc::new(Issuer {
             issuer: "https://as.example.com".into(),
             source: None,
@@ -130,11 +126,12 @@ mod tests {
     }
 
     fn vouch(status: u16, content_type: &str, body: &str) -> Result<Identity, Denial> {
-        let answer =
-            Answer { status, content_type: content_type.into(), encoded: false, body: body.as_bytes().to_vec() };
+        let headers = [(":status", status.to_string()), ("content-type", content_type.to_owned())];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.into_bytes())).to_vec();
+        let answer = Answer::new(headers, body.as_bytes().to_vec());
         let acceptance = Acceptance { audience: "https://mcp.example.com/mcp".into(), issuers: Vec::new() };
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW.unsigned_abs());
-        issuer().vouch(Some(&answer), &acceptance, now)
+        issuer().vouch(Ok(answer), &acceptance, now).map(|(identity, _)| identity)
     }
 
     fn about(members: &str) -> Result<Identity, Denial> {
@@ -145,9 +142,10 @@ mod tests {
     #[test]
     fn the_question_is_a_form_and_the_gate_says_who_it_is() {
         let asked = issuer().introspection.as_ref().unwrap().ask(Bearer::read("a+b/c==").unwrap());
-        assert_eq!(asked.body, "token=a%2Bb%2Fc%3D%3D&token_type_hint=access_token");
-        assert_eq!(asked.cluster, "as");
-        let header = |name| asked.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
+        assert_eq!(asked.body(), "token=a%2Bb%2Fc%3D%3D&token_type_hint=access_token");
+        assert_eq!(asked.endpoint.cluster, "as");
+        let headers = asked.headers();
+        let header = |name| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
         assert_eq!((header(":method"), header(":path")), (Some("POST"), Some("/introspect")));
         // gate%3A1:s%3Dcret
         assert_eq!(header("authorization"), Some("Basic Z2F0ZSUzQTE6cyUzRGNyZXQ="));
@@ -178,31 +176,52 @@ mod tests {
         ] {
             assert_eq!(vouch(200, json, body).err(), Some(Denial::TokenInactive), "{body}");
         }
-        for (status, content_type, body) in [
-            (500, json, r#"{"active":true}"#),
-            (201, json, r#"{"active":true}"#),
-            (302, json, ""),
-            (200, "text/html", r#"{"active":true}"#),
-            (200, json, ""),
-            (200, json, "[]"),
-            (200, json, r#"{"active":true,"active":true}"#),
-            (200, json, r#"{"active":true,"Active":false}"#),
+        let failed = |reason: &str| Some(Denial::IntrospectionFailed(reason.into()));
+        for (status, content_type, body, reason) in [
+            (500, json, r#"{"active":true}"#, "expected status 200, found 500"),
+            (201, json, r#"{"active":true}"#, "expected status 200, found 201"),
+            (302, json, "", "expected status 200, found 302"),
+            (504, json, "", "expected status 200, found 504, the server's or Envoy's own"),
+            (401, json, "", "expected status 200, found 401; are `introspection.client_id` and `client_secret` right?"),
+            (200, "text/html", r#"{"active":true}"#, "expected content-type application/json, found `text/html`"),
+            (200, json, "", "expected an object of strict JSON, found what is none"),
+            (200, json, "[]", "expected an object of strict JSON, found another value"),
+            (
+                200,
+                json,
+                r#"{"active":true,"active":true}"#,
+                "expected an object of strict JSON, found a member twice in one object",
+            ),
+            (
+                200,
+                json,
+                r#"{"active":true,"Active":false}"#,
+                "expected an object of strict JSON, found two members whose names look alike",
+            ),
         ] {
-            assert_eq!(vouch(status, content_type, body).err(), Some(Denial::IntrospectionFailed), "{status} {body}");
+            assert_eq!(vouch(status, content_type, body).err(), failed(reason), "{status} {body}");
         }
         let large = format!(r#"{{"active":true,"x":"{}"}}"#, "x".repeat(LONGEST));
-        assert_eq!(vouch(200, json, &large).err(), Some(Denial::IntrospectionFailed));
+        assert_eq!(vouch(200, json, &large).err(), failed("expected at most 262144 bytes, found more"));
         let acceptance = Acceptance { audience: String::new(), issuers: Vec::new() };
-        assert_eq!(issuer().vouch(None, &acceptance, SystemTime::UNIX_EPOCH).err(), Some(Denial::IntrospectionFailed));
+        let silence = issuer().vouch(Err("expected an answer".into()), &acceptance, SystemTime::UNIX_EPOCH);
+        assert_eq!(silence.err(), failed("expected an answer"));
     }
 
     #[test]
     fn an_active_token_for_somebody_else_is_refused() {
+        let audience = |detail: &str| Some(Denial::TokenAudience(detail.into()));
         let other = r#"{"active":true,"sub":"alice","aud":"https://other.example.com/"}"#;
-        assert_eq!(vouch(200, "application/json", other).err(), Some(Denial::TokenAudience));
+        assert_eq!(
+            vouch(200, "application/json", other).err(),
+            audience("found `https://other.example.com/`, expected `https://mcp.example.com/mcp`")
+        );
         let none = r#"{"active":true,"sub":"alice"}"#;
-        assert_eq!(vouch(200, "application/json", none).err(), Some(Denial::TokenAudience));
+        assert_eq!(vouch(200, "application/json", none).err(), audience("found no string and no list of strings"));
         assert_eq!(about(r#","iss":"https://as.example.com""#).map(|identity| identity.subject), Ok("alice".into()));
-        assert_eq!(about(r#","iss":"https://other.example.com""#).err(), Some(Denial::TokenIssuer));
+        assert_eq!(
+            about(r#","iss":"https://other.example.com""#).err(),
+            Some(Denial::TokenIssuer("found `https://other.example.com`, expected `https://as.example.com`".into()))
+        );
     }
 }

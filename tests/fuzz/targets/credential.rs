@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use mcp_gate::gate::{Exchange, Gate, Step};
-use mcp_gate::http::{Answer, Head, Reply};
+use mcp_gate::http::{Head, Reply};
 use mcp_gate::keys::{Algorithm, Crypto, Keys};
+use mcp_gate::outbound::Answer;
 use mcp_gate::policy::Peer;
 use mcp_gate::source::{self, Schedule, Source};
 use mcp_gate_fuzz::issuer::{self, ISSUER, Issuer, METADATA_URL, SCOPE};
@@ -58,7 +59,7 @@ fn halves(text: &[u8]) -> (&[u8], &[u8]) {
 /// What became of a stream that somebody wants to open with this token: the code, whose it is, and the answer.
 type Outcome = (&'static str, Option<String>, Option<Reply>);
 
-fn ask(gate: &Rc<Gate>, token: &[u8], answer: Option<&Answer>) -> Outcome {
+fn ask(gate: &Rc<Gate>, token: &[u8], answer: Option<Answer>) -> Outcome {
     let head = vec![
         (":method".to_owned(), b"GET".to_vec()),
         (":path".to_owned(), b"/mcp".to_vec()),
@@ -69,7 +70,7 @@ fn ask(gate: &Rc<Gate>, token: &[u8], answer: Option<&Answer>) -> Outcome {
     let mut step = exchange.handle_head(Head::new(head), true, Peer::default(), now());
     if let Step::Ask(question) = &step {
         assert!(!format!("{question:?} {exchange:?}").contains("secret"), "a secret is shown");
-        step = exchange.handle_answer(answer, now());
+        step = exchange.handle_answer(answer.ok_or_else(|| "no answer".into()), now());
     }
     let (code, line) = exchange.record(now());
     let record: Value = serde_json::from_str(&line).expect("a record is JSON");
@@ -136,15 +137,20 @@ fn verify(fixture: &Issuer, keys: &Keys, set: &[u8]) {
     }
 }
 
+/// A good answer of this body.
+fn json(body: &[u8]) -> Answer {
+    let headers = [(":status", "200"), ("content-type", "application/json")];
+    Answer::new(headers.map(|(name, value)| (name.to_owned(), value.into())).to_vec(), body.to_vec())
+}
+
 /// Any answer of an issuer about an opaque token.
 fn vouched(fixture: &Issuer, body: &[u8]) {
-    let answer = Answer { status: 200, content_type: "application/json".into(), encoded: false, body: body.to_vec() };
     // A token of its own: a yes is remembered.
     let digest: u64 = body
         .iter()
         .fold(14_695_981_039_346_656_037, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(1_099_511_628_211));
     let token = format!("opaque-{digest:016x}-{}", body.len());
-    let outcome = ask(&fixture.asking, token.as_bytes(), Some(&answer));
+    let outcome = ask(&fixture.asking, token.as_bytes(), Some(json(body)));
     if is_known(&outcome) {
         let subject = issuer::vouched(body).expect("an answer that is no yes");
         assert_eq!(outcome.1, Some(subject), "somebody else");
@@ -156,10 +162,6 @@ fn documents(fixture: &Issuer, metadata: &[u8], set: &[u8]) {
     let origins = [("https://keys.example.com", "keys")].map(|(origin, cluster)| (origin.into(), cluster.into()));
     let schedule = Schedule { refresh: 300, keep: 86_400 };
     let Ok(source) = Source::discover(ISSUER, "as", origins.into(), schedule) else { panic!("a good issuer") };
-    let json = |body: &[u8]| source::Response {
-        headers: vec![(":status".into(), b"200".to_vec()), ("content-type".into(), b"application/json".to_vec())],
-        body: Some(body.to_vec()),
-    };
     let mut asked = 0;
     for second in 0..20 {
         let now = now() + Duration::from_secs(second);
@@ -170,21 +172,21 @@ fn documents(fixture: &Issuer, metadata: &[u8], set: &[u8]) {
                 source::Step::Look => source.handle_lease(None, now),
                 source::Step::Read => source.handle_documents(None, now),
                 source::Step::Write(_) => source.handle_written(true, now),
-                source::Step::Send(fetch) => {
+                source::Step::Send(id, outbound) => {
                     asked += 1;
                     assert!(asked < 200, "it asks again and again");
-                    let headers = fetch.headers();
+                    let headers = outbound.headers();
                     let header =
                         |name| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
-                    let place = (fetch.endpoint.cluster.as_str(), header(":authority").unwrap_or_default());
+                    let place = (outbound.endpoint.cluster.as_str(), header(":authority").unwrap_or_default());
                     let is_allowed = [("as", "as.example.com"), ("keys", "keys.example.com")].contains(&place);
                     assert!(is_allowed && header(":scheme") == Some("https"), "it asks {place:?}");
                     assert!(headers.iter().all(|(_, value)| value.bytes().all(|byte| (0x20..0x7f).contains(&byte))));
                     let is_metadata = header(":path").is_some_and(|path| path.starts_with("/.well-known/"));
                     let is_believed = issuer::issuer_of(metadata).as_deref() == Some(ISSUER);
                     assert!(is_metadata || is_believed, "it believes another issuer");
-                    let body = if is_metadata && fetch.endpoint.cluster == "as" { metadata } else { set };
-                    source.handle_response(fetch.id, Ok(json(body)), now)
+                    let body = if is_metadata && outbound.endpoint.cluster == "as" { metadata } else { set };
+                    source.handle_answer(id, Ok(json(body)), now)
                 }
             };
         }

@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
 
 use libfuzzer_sys::fuzz_target;
-use mcp_gate::source::{Endpoint, Location, Response, Schedule, Source, Step, Write};
+use mcp_gate::http::Location;
+use mcp_gate::outbound::{Answer, Endpoint};
+use mcp_gate::source::{Schedule, Source, Step, Write};
 use serde_json::Value;
 
 const ISSUER: &str = "https://as.example.com/realms/x";
@@ -45,11 +47,11 @@ fn drive(source: &Source, shared: &mut HashMap<String, Vec<u8>>, mut answer: imp
                 shared.insert(source.lease_key(), lease);
                 source.handle_written(true, now())
             }
-            Step::Send(fetch) => {
+            Step::Send(id, outbound) => {
                 let headers = [(":status", "200"), ("content-type", "application/json")];
                 let headers = headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).to_vec();
-                let body = Some(answer(&fetch.endpoint));
-                source.handle_response(fetch.id, Ok(Response { headers, body }), now())
+                let body = answer(&outbound.endpoint);
+                source.handle_answer(id, Ok(Answer::new(headers, body)), now())
             }
         };
     }

@@ -1,11 +1,12 @@
-//! Where a document lives: an URL, the Envoy cluster that leads there, and the
-//! well-known places of an issuer's metadata (RFC 8414 §3.1, OpenID Connect
-//! Discovery §4.1).
+//! URLs: of a protected resource, of an issuer, and of what the gate asks itself;
+//! and the well-known places that follow from them (RFC 9728 §3.1, RFC 8414 §3.1,
+//! OpenID Connect Discovery §4.1).
+
+/// Where the metadata document of a resource is served; its path follows (RFC 9728 §3.1).
+pub const METADATA_PATH: &str = "/.well-known/oauth-protected-resource";
 
 /// An absolute URL of one spelling: `https` (`http` for loopback), a host in
-/// lower case, no user name, no fragment, no dot segments. Unlike the URL of a
-/// resource it may have a query, escapes and a slash at its end, for its owner
-/// chose it.
+/// lower case, no user name, no fragment, no dot segments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
     scheme: &'static str,
@@ -15,7 +16,8 @@ pub struct Location {
 }
 
 impl Location {
-    /// Reads an URL; the error says what was expected.
+    /// Reads an URL; the error says what was expected. It may have a query, escapes
+    /// and a slash at its end, for its owner chose it.
     pub fn read(url: &str) -> Result<Self, &'static str> {
         let (scheme, rest) = url.split_once("://").ok_or("expected an absolute URL such as `https://host/path`")?;
         let start = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -59,6 +61,23 @@ impl Location {
         }
     }
 
+    /// Reads the URL of a protected resource, which clients compare byte by byte: its
+    /// path has no escapes, no query, and no slash at the end but the root's.
+    pub fn read_resource(url: &str) -> Result<Self, &'static str> {
+        let location = Self::read(url)?;
+        let path = location.path.as_str();
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+        if !path.bytes().all(is_plain) {
+            return Err("expected a path of A-Z a-z 0-9 - . _ ~ /, without query, fragment or escapes");
+        }
+        match path {
+            "" => Err("expected a path, at least `/`"),
+            path if path.contains("//") => Err("expected a path without `//`"),
+            path if path.len() > 1 && path.ends_with('/') => Err("expected no `/` at the end of the path"),
+            _ => Ok(location),
+        }
+    }
+
     /// `https` or `http`.
     pub fn scheme(&self) -> &'static str {
         self.scheme
@@ -81,6 +100,20 @@ impl Location {
         format!("{}://{}", self.scheme, self.authority.strip_suffix(port).unwrap_or(&self.authority))
     }
 
+    /// The authorities that mean this host: with and without the default port.
+    pub fn hosts(&self) -> Vec<String> {
+        let port = if self.scheme == "https" { ":443" } else { ":80" };
+        let host = self.authority.strip_suffix(port).unwrap_or(&self.authority);
+        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+        if has_port { vec![host.to_owned()] } else { vec![host.to_owned(), format!("{host}{port}")] }
+    }
+
+    /// Where the metadata document of this resource is served: the well-known string
+    /// between host and path (RFC 9728 §3.1).
+    pub fn metadata_path(&self) -> String {
+        format!("{METADATA_PATH}{}", if self.path == "/" { "" } else { &self.path })
+    }
+
     /// Where the metadata of this issuer is looked for, in the order in which MCP
     /// clients do: RFC 8414 first, its well-known string between host and path;
     /// then OpenID Connect, in the same place, and behind the path.
@@ -101,15 +134,6 @@ impl std::fmt::Display for Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}://{}{}", self.scheme, self.authority, self.path)
     }
-}
-
-/// A document, and the Envoy cluster by which it is reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
-    /// The name of the cluster.
-    pub cluster: String,
-    /// Where the document is.
-    pub location: Location,
 }
 
 #[cfg(test)]
@@ -183,5 +207,51 @@ mod tests {
         assert_ne!(origin("https://a.example:8443/x"), origin("https://a.example"));
         assert_ne!(origin("http://localhost/x"), origin("https://localhost/x"));
         assert_eq!(Location::read("https://a.example?x").unwrap().path(), "/?x");
+    }
+
+    #[test]
+    fn the_url_of_a_resource_has_one_spelling() {
+        for url in [
+            "https://mcp.example.com/mcp",
+            "https://a.b/",
+            "http://127.0.0.1:10000/mcp",
+            "http://[::1]:8/x",
+            "http://localhost/x",
+        ] {
+            assert!(Location::read_resource(url).is_ok(), "{url}");
+        }
+        for url in [
+            "mcp.example.com/mcp",
+            "https://mcp.example.com",
+            "http://mcp.example.com/mcp",
+            "https://MCP.example.com/mcp",
+            "https://a@b/mcp",
+            "https://a/mcp?x",
+            "https://a/mcp#x",
+            "https://a/m%63p",
+            "https://a/../mcp",
+            "https://a//mcp",
+            "https://a/mcp/",
+            "https:///mcp",
+            "http://127.0.0.1.example.com/mcp",
+            "http://localhostx/",
+            "ftp://a/",
+        ] {
+            assert!(Location::read_resource(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn hosts_and_metadata_follow_from_the_url() {
+        let url = Location::read_resource("https://a.example/x/mcp").unwrap();
+        assert_eq!(url.metadata_path(), "/.well-known/oauth-protected-resource/x/mcp");
+        assert_eq!(url.hosts(), ["a.example", "a.example:443"]);
+        assert_eq!(Location::read_resource("https://a.example:443/").unwrap().hosts(), ["a.example", "a.example:443"]);
+        assert_eq!(Location::read_resource("https://a.example:8443/").unwrap().hosts(), ["a.example:8443"]);
+        assert_eq!(Location::read_resource("http://[::1]/").unwrap().hosts(), ["[::1]", "[::1]:80"]);
+        assert_eq!(
+            Location::read_resource("https://a.example/").unwrap().metadata_path(),
+            "/.well-known/oauth-protected-resource"
+        );
     }
 }
