@@ -105,7 +105,7 @@ pub struct Revoked {
     pub sub: HashSet<String>,
     /// Sessions of users at the issuer (OpenID Connect Front-Channel Logout §3).
     pub sid: HashSet<String>,
-    /// Clients.
+    /// Clients, and what does not say which client it was issued to.
     pub client_id: HashSet<String>,
     /// Everything issued before this second, and what does not say when it was issued.
     pub issued_before: Option<i64>,
@@ -126,7 +126,7 @@ impl Revoked {
         names(&self.jti, "jti")
             || names(&self.sid, "sid")
             || self.sub.contains(subject)
-            || client_id.is_some_and(|client_id| self.client_id.contains(client_id))
+            || !self.client_id.is_empty() && client_id.is_none_or(|client_id| self.client_id.contains(client_id))
             || self.issued_before.is_some_and(|before| issued.is_none_or(|issued| issued < before))
     }
 }
