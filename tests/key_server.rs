@@ -1,5 +1,5 @@
-//! A key server on loopback that does as it is told, also what none should do, and
-//! writes down what it was asked for.
+//! An issuer on loopback that does as it is told, also what none should do, and writes
+//! down what it was asked for.
 
 use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
@@ -10,6 +10,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+
+use crate::process::PATIENCE;
+use crate::upstream::Message;
 
 /// What it does with a connection.
 #[derive(Clone)]
@@ -22,6 +25,8 @@ pub(crate) enum Answer {
     Endless(Vec<u8>),
     /// It says nothing.
     Silent,
+    /// It says nothing until it is told to answer otherwise.
+    Waits,
     /// It closes at once.
     HangsUp,
 }
@@ -100,6 +105,18 @@ impl KeyServer {
         self.state.asked.lock().unwrap().iter().filter(|(_, asked)| asked == path).count()
     }
 
+    /// Waits until a path was asked for so often.
+    pub(crate) fn wait_asked(&self, path: &str, times: usize) -> Result<(), String> {
+        let start = Instant::now();
+        while self.asked(path) < times {
+            if start.elapsed() > PATIENCE {
+                return Err(format!("expected {times} questions at {path}, found {}", self.asked(path)));
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    }
+
     /// How many requests it had at the same time, at most.
     pub(crate) fn most_open(&self) -> usize {
         self.state.most_open.load(Ordering::Acquire)
@@ -137,7 +154,7 @@ impl Drop for KeyServer {
 impl State {
     fn serve(&self, mut connection: TcpStream) {
         let (mut request, mut buffer) = (Vec::new(), [0; 4096]);
-        while !request.windows(4).any(|window| window == b"\r\n\r\n") {
+        while Message::read(&request, false).is_none() {
             match connection.read(&mut buffer) {
                 Ok(0) | Err(_) => return,
                 Ok(count) => request.extend_from_slice(&buffer[..count]),
@@ -148,9 +165,18 @@ impl State {
         self.asked.lock().unwrap().push((Instant::now(), path.clone()));
         let open = self.open.fetch_add(1, Ordering::AcqRel) + 1;
         self.most_open.fetch_max(open, Ordering::AcqRel);
-        let answer = self.answers.lock().unwrap().get(&path).cloned();
-        let _ = self.answer(connection, answer.unwrap_or_else(|| Answer::new("404 Not Found", "", b"")));
+        let mut answer = self.given(&path);
+        while matches!(answer, Answer::Waits) {
+            thread::sleep(Duration::from_millis(2));
+            answer = self.given(&path);
+        }
+        let _ = self.answer(connection, answer);
         self.open.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    fn given(&self, path: &str) -> Answer {
+        let answer = self.answers.lock().unwrap().get(path).cloned();
+        answer.unwrap_or_else(|| Answer::new("404 Not Found", "", b""))
     }
 
     fn answer(&self, mut connection: TcpStream, answer: Answer) -> std::io::Result<()> {
@@ -172,7 +198,7 @@ impl State {
             }
             // Until the other side has enough.
             Answer::Silent => connection.read(&mut [0; 64]).map(drop),
-            Answer::HangsUp => Ok(()),
+            Answer::HangsUp | Answer::Waits => Ok(()),
         }
     }
 }

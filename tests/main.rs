@@ -28,6 +28,7 @@ mod envoy;
 mod fetching;
 mod frames;
 mod framing;
+mod introspection;
 mod issuers;
 mod jose;
 mod json_suite;
@@ -80,6 +81,7 @@ fn main() {
     trials.extend(trap::trials());
     trials.extend(key_life::trials());
     trials.extend(sources::trials());
+    trials.extend(introspection::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     envoy::close();
     wire::close();

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
-use crate::case::{Request, Session};
+use crate::case::{Request, Session, merge};
 use crate::keys::Keys;
 use crate::process::{Envoy, Setting, free_port};
 use crate::upstream::{Message, Upstream};
@@ -22,6 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("PW-13 PW-14 configurations come and go under load, and each answer is that of a good one", come_and_go),
         trial("PW-13 without a good configuration nothing is served, and the first good one is", none_at_first),
+        trial("JWT-66 a remembered token is refused once a configuration revokes it", revoked),
         trial("PW-10 memory does not grow over 20,000 calls", memory),
     ]
 }
@@ -55,9 +56,18 @@ impl World {
 
     /// A request of someone with a token, for a tool.
     fn call(&self, tool: &str) -> Request {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool}});
-        let step = serde_json::from_value(json!({"request": {"body": body}, "expect": {"unanswered": {}}})).unwrap();
+        self.request(json!({"request": {"body": body}, "expect": {"unanswered": {}}}))
+    }
+
+    /// A request with a token of these claims.
+    fn token(&self, claims: &Value) -> Request {
+        self.request(json!({"token": claims, "expect": {"unanswered": {}}}))
+    }
+
+    fn request(&self, step: Value) -> Request {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let step = serde_json::from_value(step).unwrap();
         Session::default().request(&step, Keys::shared(), &self.authority, now)
     }
 }
@@ -74,7 +84,15 @@ impl Connection {
     }
 
     pub(crate) fn send(&mut self, request: &[u8]) -> Result<Message, String> {
-        self.0.write_all(request).map_err(|error| error.to_string())?;
+        self.write(request)?;
+        self.read()
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.0.write_all(bytes).map_err(|error| error.to_string())
+    }
+
+    pub(crate) fn read(&mut self) -> Result<Message, String> {
         let (mut answer, mut buffer) = (Vec::new(), [0; 4096]);
         loop {
             match self.0.read(&mut buffer) {
@@ -192,6 +210,45 @@ fn none_at_first() -> Result<(), String> {
         let answer = Connection::open(envoy.port).and_then(|mut connection| connection.send(&request));
         answer.is_ok_and(|answer| status(&answer) == 200)
     })
+}
+
+/// Each worker has the token in its memory when the configuration comes.
+fn revoked() -> Result<(), String> {
+    const CALLS: usize = 20;
+    let issuer = |more: &Value| {
+        let jwks = json!({"inline": {"keys": ["es256"]}});
+        let mut issuer = json!({"name": "demo", "issuer": "https://as.example.com", "jwks": jwks, "token_type": "any"});
+        merge(&mut issuer, more);
+        let mut given = policy(true).0;
+        merge(&mut given, &json!({"issuers": [issuer]}));
+        given
+    };
+    let mut world = World::launch(&issuer(&json!({})), 2)?;
+    world.envoy.wait_ready()?;
+    for (what, claims, revoked) in [
+        ("its id", json!({"jti": "stolen"}), json!({"jti": ["stolen"]})),
+        ("its client", json!({"client_id": "lost"}), json!({"client_id": ["lost"]})),
+        ("no client", json!({"client_id": null}), json!({"client_id": ["lost"]})),
+        ("another id", json!({"jti": "other"}), json!({"jti": ["stolen"]})),
+        ("another client", json!({"client_id": "other"}), json!({"client_id": ["lost"]})),
+    ] {
+        let (request, after) = (bytes(&world.token(&claims)), if what.starts_with("another") { 200 } else { 401 });
+        let port = world.envoy.port;
+        let expect = |expected: u16| {
+            (0..CALLS).try_for_each(|_| match status(&Connection::open(port)?.send(&request)?) {
+                found if found == expected => Ok(()),
+                found => Err(format!("{what}: expected {expected}, found {found}")),
+            })
+        };
+        for (given, expected) in [(json!({}), 200), (json!({"revoked": revoked}), after)] {
+            let loaded = world.envoy.stat("update_success");
+            world.configure(&issuer(&given));
+            // The one before may be the same.
+            world.envoy.wait_until("it is in force", |envoy| envoy.stat("update_success") > loaded)?;
+            expect(expected)?;
+        }
+    }
+    Ok(())
 }
 
 /// Memory is that of the module and of what is remembered, which is bounded.

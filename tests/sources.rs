@@ -34,7 +34,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("JWK-07 JWK-10 HTTP-48 a rotation while clients call", rotation),
         trial("JWK-08 JWK-09 a flood of unknown kids makes one fetch, and memory stays", flood),
         trial("JWK-10 PW-14 PW-16 a new configuration begins with the keys that are there", push),
-        trial("JWK-12 PW-06 the answer to a call of the gate's own, when its configuration is gone", gone),
+        trial("JWK-12 the answer to a call of the gate's own, when its configuration is gone", gone),
         trial("JWK-05 JWK-12 clusters that are missing, empty, or without the TLS that they want", clusters),
         trial("JWK-11 keys are discovered where the issuer's metadata says", discovered),
         trial("JWK-11 metadata of another issuer, and keys elsewhere, are refused", poisoned),
