@@ -1,6 +1,6 @@
 //! The documents against the code.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use libtest_mimic::{Failed, Trial};
@@ -121,13 +121,48 @@ fn same(what: &str, documented: &BTreeSet<String>, known: &BTreeSet<String>) -> 
     }
 }
 
+/// The arms of one of the matches of `denial.rs`: what each variant becomes, or may.
+fn arms(source: &str, function: &str) -> Result<BTreeMap<String, BTreeSet<String>>, String> {
+    let body = between(source, &format!("pub fn {function}(&self)"), "\n    }\n")?;
+    let (mut arms, mut pending) = (BTreeMap::<_, BTreeSet<_>>::new(), Vec::new());
+    for piece in body.split("Self::").skip(1) {
+        pending.push(piece.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default().to_owned());
+        if let Some((_, value)) = piece.split_once("=> ") {
+            let value = value.split(',').next().unwrap_or_default();
+            let value = value.trim_start_matches("Some(").trim_matches(['"', ')']);
+            for variant in pending.drain(..) {
+                arms.entry(variant).or_default().insert(value.to_owned());
+            }
+        }
+    }
+    Ok(arms)
+}
+
+/// Each code stands in the rows of its HTTP status and its JSON-RPC code.
 fn answers_agree() -> Result<(), String> {
-    let documented: BTreeSet<String> =
-        rows(&read("README.md"), "Answers")?.into_iter().flatten().filter(|name| name != "unauthorized").collect();
     let source = read("src/denial.rs");
-    let codes = between(&source, "pub fn code(&self)", "\n    }\n")?;
-    let known = codes.split('"').skip(1).step_by(2).map(str::to_owned).collect();
-    same("codes", &documented, &known)
+    let [codes, statuses, rpc_codes] = ["code", "status", "rpc_code"].map(|function| arms(&source, function));
+    let (codes, statuses, rpc_codes) = (codes?, statuses?, rpc_codes?);
+    let line = |code: &str, status: &str, rpc: &str| format!("`{code}` {status} {rpc}").trim_end().to_owned();
+    let mut known = BTreeSet::new();
+    for (variant, code) in &codes {
+        let status = statuses.get(variant).ok_or_else(|| format!("{variant}: expected a status"))?;
+        let rpc = rpc_codes.get(variant).and_then(BTreeSet::first).map_or("", String::as_str);
+        known.extend(status.iter().flat_map(|status| code.iter().map(move |code| line(code, status, rpc))));
+    }
+    let readme = read("README.md");
+    let section = between(&readme, "\n## Answers\n", "\n## ")?;
+    let mut documented = BTreeSet::new();
+    for row in section.lines().filter_map(|line| line.strip_prefix("| ")).skip(1) {
+        let [status, rpc, names] = row.splitn(3, '|').collect::<Vec<_>>()[..] else {
+            return Err(format!("expected three cells, found {row}"));
+        };
+        for status in status.split(|c: char| !c.is_ascii_digit()).filter(|status| !status.is_empty()) {
+            let names = names.split('`').skip(1).step_by(2).filter(|name| *name != "unauthorized");
+            documented.extend(names.map(|code| line(code, status, rpc.trim())));
+        }
+    }
+    same("codes with their HTTP status and JSON-RPC code", &documented, &known)
 }
 
 /// "Connect your identity provider": one page, whose examples are those that

@@ -451,8 +451,12 @@ fn modern() -> Result<(), String> {
             ];
             let request = world.request("POST", &headers, body.clone(), &json!({}));
             let (response, record) = world.send(way, &request)?;
-            let last = world.server.take().iter().filter_map(|message| value(message, "last-event-id")).count();
-            if response.status != 200 || !all(&response, "mcp-session-id").is_empty() || last != 0 {
+            let seen = world.server.take();
+            let is_without = |name| matches!(seen.as_slice(), [message] if value(message, name).is_none());
+            if !is_without("mcp-session-id") || !is_without("last-event-id") {
+                return Err(format!("`{id}`: expected one message without either, found {seen:?}"));
+            }
+            if response.status != 200 || !all(&response, "mcp-session-id").is_empty() {
                 return Err(format!("`{id}`: found {}, {:?}, {record}", response.status, response.headers));
             }
         }

@@ -1,9 +1,11 @@
 """Holds the catalogue of threats against the tests: every row has one, or a reason.
 
-A test covers a row if its name holds the row's identifier. `tests/threats.json`
-says what each row is, and why one has no test. Where the catalogue itself is at
-hand (`../shared/reference/threats.md`, or $MCP_GATE_THREATS), no row of it may
-be missing there, and none too many.
+A test covers a row if its name holds the row's identifier. That proves that somebody
+wrote a test for the row, and with `make test` that it passes; whether it asserts what
+the row says is for its reader to judge. `tests/threats.json` says what each row is, and
+why one has no test. Where the catalogue itself is at hand
+(`../shared/reference/threats.md`, or $MCP_GATE_THREATS), no row of it may be missing
+there, and none too many.
 """
 
 from __future__ import annotations
@@ -93,7 +95,8 @@ def main() -> int:
             problems.append(f"{identifier}: {row['what']}: has neither a test nor a reason")
     for problem in problems:
         print(f"threats: {problem}", file=sys.stderr)
-    print(f"{counts['covered']} covered, {counts['waits']} waiting, {counts['not_applicable']} not applicable")
+    print(f"{counts['covered']} covered (a test is named after each; what it asserts is for its reader to judge), "
+          f"{counts['waits']} waiting, {counts['not_applicable']} not applicable")
     return 1 if problems else 0
 
 
