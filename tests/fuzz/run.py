@@ -138,6 +138,9 @@ def credentials() -> Iterator[bytes]:
         if isinstance(answer, dict) and "body" in answer:
             body = answer["body"]
             yield b"4" + (patched({}, body) if isinstance(body, dict) else str(body).encode())
+    # The good token, and with a byte more, less, or another at a few places.
+    for place in (0, 10, 70, 71, 72, 300, 330, 331, 400, 410, 411):
+        yield from (b"1" + place.to_bytes(2, "big") + change for change in (b"\0", b"\0=", b"\0A", b"\1", b"\1A", b"\1.", b"\1-"))
     key = {"kty": "EC", "crv": "P-256", "kid": "es256", "alg": "ES256", "use": "sig", **point}
     others = [{"kty": "oct", "k": "AA"}, {"kty": "OKP", "crv": "Ed25519", "x": point["x"]}, {**key, "d": point["x"]},
               {"kty": "RSA", "n": "AQAB", "e": "AQAB"}, {**key, "kid": "a", "key_ops": ["verify"]}]

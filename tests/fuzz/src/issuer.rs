@@ -95,7 +95,7 @@ fn gate(issuer: &Value) -> Rc<Gate> {
     let document = json!({
         "resources": [{"url": URL, "issuers": ["demo"], "scopes": [SCOPE]}],
         "issuers": [issuer],
-        "policy": {"modules": {"authz.rego": POLICY}, "handshake": "policy"},
+        "policy": {"modules": {"authz.rego": POLICY}, "handshake": "policy", "time_limit_ms": 1000},
     });
     let variable = |_: &str| Some("secret".to_owned());
     let surroundings = Surroundings { environment: &variable, ..Surroundings::offline() };

@@ -99,16 +99,34 @@ fn signed(fixture: &Issuer, header: &[u8], payload: &[u8]) {
     if is_known(&outcome) {
         assert!(issuer::is_good_header(header), "a header that is none of an access token");
         let subject = issuer::subject_of(payload).expect("claims that are not good for this resource, now");
-        assert_eq!(outcome.1, Some(subject), "somebody else");
+        assert!(is_of(&outcome, &subject), "somebody else");
     }
-    // Remembered or not, it is what it was.
-    assert_eq!(ask(&fixture.signed, token.as_bytes(), None), outcome, "the second time");
+    // Remembered or not, it is what it was, unless the machine had other things to do.
+    let again = ask(&fixture.signed, token.as_bytes(), None);
+    assert!(again == outcome || [again.0, outcome.0].contains(&"policy_timeout"), "the second time: {again:?}");
 }
 
-/// Any text: it is good only if it is the one that is.
+/// Is it about this subject? A record holds the start of a long one.
+fn is_of(outcome: &Outcome, subject: &str) -> bool {
+    outcome
+        .1
+        .as_ref()
+        .is_some_and(|shown| shown == subject || (shown.len() > 250 && subject.starts_with(shown.as_str())))
+}
+
+/// Any text, and the good token with some of it in the place of a few of its bytes: it
+/// is good only if it is the one that is.
 fn raw(fixture: &Issuer, text: &[u8]) {
-    let outcome = ask(&fixture.signed, text, None);
-    assert!(!is_known(&outcome) || text == fixture.good.as_bytes(), "a token that nobody made");
+    let good = fixture.good.as_bytes();
+    let changed = text.split_first_chunk::<3>().map(|([high, low, removed], instead)| {
+        let from = usize::from(u16::from_be_bytes([*high, *low])) % (good.len() + 1);
+        let to = (from + usize::from(*removed % 8)).min(good.len());
+        [&good[..from], instead, &good[to..]].concat()
+    });
+    for token in [Some(text.to_vec()), changed].into_iter().flatten() {
+        let outcome = ask(&fixture.signed, &token, None);
+        assert!(!is_known(&outcome) || token == good, "a token that nobody made");
+    }
 }
 
 /// Any set of keys: nothing but the fixture's own key verifies what it signed.
@@ -153,7 +171,7 @@ fn vouched(fixture: &Issuer, body: &[u8]) {
     let outcome = ask(&fixture.asking, token.as_bytes(), Some(json(body)));
     if is_known(&outcome) {
         let subject = issuer::vouched(body).expect("an answer that is no yes");
-        assert_eq!(outcome.1, Some(subject), "somebody else");
+        assert!(is_of(&outcome, &subject), "somebody else");
     }
 }
 
@@ -178,7 +196,8 @@ fn documents(fixture: &Issuer, metadata: &[u8], set: &[u8]) {
                     let headers = outbound.headers();
                     let header =
                         |name| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
-                    let place = (outbound.endpoint.cluster.as_str(), header(":authority").unwrap_or_default());
+                    let authority = header(":authority").unwrap_or_default();
+                    let place = (outbound.endpoint.cluster.as_str(), authority.strip_suffix(":443").unwrap_or(authority));
                     let is_allowed = [("as", "as.example.com"), ("keys", "keys.example.com")].contains(&place);
                     assert!(is_allowed && header(":scheme") == Some("https"), "it asks {place:?}");
                     assert!(headers.iter().all(|(_, value)| value.bytes().all(|byte| (0x20..0x7f).contains(&byte))));
