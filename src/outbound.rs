@@ -111,8 +111,7 @@ impl Answer {
             None => return Err("expected status 200, found none".into()),
         }
         let media_type = self.one("content-type")?.unwrap_or_default();
-        let essence = media_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-        let essence = essence.to_ascii_lowercase();
+        let essence = essence(media_type).to_ascii_lowercase();
         if essence != b"application/json" && !(essence.starts_with(b"application/") && essence.ends_with(b"+json")) {
             return Err(format!("expected content-type application/json, found `{}`", legible(media_type)));
         }

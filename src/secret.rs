@@ -87,6 +87,7 @@ mod tests {
         assert_eq!(secret.key("a"), secret.key("a"));
         assert_ne!(secret.key("a"), secret.key("b"));
         assert_ne!(secret.key("a"), Secret::new(&[8; 32]).key("a"));
+        assert!(secret.is(&Secret::new(&[7; 32])) && !secret.is(&Secret::new(&[8; 32])));
         assert_eq!(format!("{secret:?}"), "Secret(…)");
     }
 }

@@ -79,6 +79,7 @@ mod tests {
         assert!(both.is_fresh(&of_old, 60) && both.is_fresh(&of_new, 60));
         assert_eq!(of_both, of_new);
         assert!(!old.is_fresh(&of_both, 60) && !new.is_fresh(&of_old, 60));
+        assert!(keys(&[NEW, NEW]).is_fresh(&of_new, 60), "twice the same is no harm");
         assert_eq!(keys(&[]).make(60), None);
     }
 
