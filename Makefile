@@ -29,6 +29,9 @@ TRAP := target/trap
 # Policies and answers, for OPA.
 CORPUS := $(CURDIR)/target/evaluators.jsonl
 
+# For make soak.
+CALLS = 1000000
+
 # For make fuzz.
 TARGET  = reader
 SECONDS = 60
@@ -115,9 +118,9 @@ bench: module ## Measure bare Envoy, Envoy's own chain, the gate, and the reader
 	$(rust) cargo bench --locked --bench reader
 	$(PYTHON) tests/bench.py
 
-soak: module ## Send 200,000 calls and see that Envoy's memory stays
+soak: module ## Send a million tokens, good and bad in turn, and see that Envoy's memory stays (CALLS=1000000)
 	@$(setup) envoy wrk
-	$(PYTHON) tests/bench.py --soak 200000
+	$(PYTHON) tests/bench.py --soak $(CALLS)
 
 mutants: ## Change the deciding files place by place, and list what no native test noticed
 	@$(setup) wasm-target cargo-mutants

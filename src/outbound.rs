@@ -8,7 +8,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::http::{Head, Location};
+use crate::http::{Head, Location, essence};
 use crate::json::{Fault, Json, Limits, Object, shown};
 
 /// The longest body of an answer that is read, in bytes.

@@ -10,6 +10,7 @@ same kind of token:
     gate.new_es256   the same, signed with ES256
     gate.bad_rs256   the same as new_rs256, but each token has the signature of another: all are refused
     gate.bad_es256   the same, signed with ES256
+    gate.bad_expired the same as new_es256, but each token expired a day ago: all are refused
     gate.many        gate.known with 50 issuers, of which the token's own has 100 keys
     *.4k, *.100k     bare and gate.known with a message of that size
 
@@ -20,6 +21,9 @@ Load is wrk, a closed loop over few connections, on another core than Envoy,
 as is the static upstream. CPU time is that of the whole Envoy process, by its
 own clock, divided by the requests Envoy says it completed. Rounds are
 interleaved and their order rotates; the table shows median, least and greatest.
+
+A soak sends tokens of new_es256 and of bad_es256 in turn, each once, to one Envoy,
+and shows its memory at equal steps.
 """
 
 import argparse
@@ -50,16 +54,24 @@ from harness import Failed, Processes, ended  # noqa: E402
 from stack import MODULE  # noqa: E402
 
 SIDES = ["bare", "envoy_chain", "gate.known", "gate.many", "gate.new_rs256", "gate.new_es256"]
-SIDES += ["gate.bad_rs256", "gate.bad_es256"]
+SIDES += ["gate.bad_rs256", "gate.bad_es256", "gate.bad_expired"]
 SIDES += ["bare.4k", "gate.known.4k", "bare.100k", "gate.known.100k"]
 SIZES = {"4k": 4 * 1024, "100k": 100 * 1024}
 METRICS = ["cpu_us", "p50_us", "p99_us", "rss_mb"]
 # Above this share of the two cores, other processes visibly change the figures: they take turns and empty the caches.
 DISTURBED = 0.06
+# Seconds for a process to start in: V8 compiles the module first, and the machine may have other things to do.
+START = 240
 # What Envoy's memory may vary by over a soak that leaks nothing, in MB.
 GROWTH = 2
-NEW = {"gate.new_rs256": "RS256", "gate.new_es256": "ES256"}
-BAD = {"gate.bad_rs256": "RS256", "gate.bad_es256": "ES256"}
+# The calls of a soak whose first quarter fills what the gate keeps.
+FEWEST = 50_000
+# Good and bad in turn; of a soak alone.
+MIXED = "gate.mixed"
+NEW = {"gate.new_rs256": "RS256", "gate.new_es256": "ES256", MIXED: "ES256"}
+BAD = {"gate.bad_rs256": "RS256", "gate.bad_es256": "ES256", "gate.bad_expired": "ES256"}
+# How many times a soak shows memory.
+STEPS = 20
 
 META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -118,7 +130,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--tokens", type=int, default=60000, help="to mint, each algorithm (%(default)s)")
     parser.add_argument("--sides", default=",".join(SIDES), help="to measure (all)")
     parser.add_argument("--module", type=Path, default=MODULE, help="another build of the gate")
-    parser.add_argument("--soak", type=int, metavar="CALLS", help="show memory over CALLS, half with new tokens")
+    parser.add_argument("--soak", type=int, metavar="CALLS", help="show memory over CALLS, each with a token of its own")
     chosen = parser.parse_args()
     chosen.sides = chosen.sides.split(",")
     for name in chosen.sides:
@@ -203,17 +215,18 @@ def call(port: int, token: str | None, body: bytes) -> int:
 # The sides
 
 
-def mint(keys: dict[str, dict[str, str]], algorithm: str, count: int) -> Path:
-    """A file of `count` tokens of one user that differ in `jti`; kept while they are valid."""
-    file = WORK / f"tokens.{algorithm}"
+def mint(keys: dict[str, dict[str, str]], algorithm: str, count: int, age: int = 0) -> Path:
+    """A file of `count` tokens of one user that differ in `jti`, `age` seconds old; kept while new ones are valid."""
+    file = WORK / (f"tokens.{algorithm}.{age}" if age else f"tokens.{algorithm}")
     sample = lay_out.token(keys, lay_out.USERS["bob"] | {"aud": lay_out.resource(10000)}, algorithm)
     claims = jwt.decode(sample, options={"verify_signature": False})
     with contextlib.suppress(OSError, IndexError, jwt.InvalidTokenError):
         kept = file.read_text().split()
         key = jwt.PyJWK(lay_out.jwks({algorithm: keys[algorithm]})["keys"][0])
-        old = jwt.decode(kept[0], key, audience=claims["aud"])
-        if len(kept) >= count and old["exp"] > time.time() + 3600:
+        old = jwt.decode(kept[0], key, audience=claims["aud"], options={"verify_exp": False})
+        if len(kept) >= count and old["exp"] + age > time.time() + 3600:
             return file
+    claims |= {"iat": claims["iat"] - age, "exp": claims["exp"] - age}
     say(f"minting {count} {algorithm} tokens, kept in {lay_out.shown(file)}")
     header = jwt.get_unverified_header(sample)
     # Made once: reading an RSA key costs far more than signing with it.
@@ -350,10 +363,16 @@ def load(
     if process.returncode or not last.startswith("{"):
         raise Failed(f"wrk failed on `{side.name}`: {output.strip()}")
     result = json.loads(last)
-    answer = "4xx" if side.name in BAD else "2xx"
-    bad = sum(value for name, value in counted.items() if name.endswith("xx") and name != f"downstream_rq_{answer}")
-    if (result["refused"] and side.name not in BAD) or result["broken"] or bad or not result["requests"]:
-        raise Failed(f"`{side.name}` did not answer every request with {answer}: wrk says {result}, Envoy {counted}")
+    answers = ["2xx", "4xx"] if side.name == MIXED else ["4xx"] if side.name in BAD else ["2xx"]
+    expected = [counted.pop(f"downstream_rq_{answer}", 0) for answer in answers]
+    others_too = any(value for name, value in counted.items() if name.endswith("xx"))
+    # wrk prepares calls that it does not send, so that one kind may be a few more.
+    uneven = max(expected) - min(expected) > 4 * connections
+    if result["broken"] or others_too or uneven or not result["requests"]:
+        raise Failed(
+            f"`{side.name}` did not answer every request with {' and '.join(answers)} (in turn): "
+            f"wrk says {result}, Envoy {expected} and {counted}"
+        )
     completed = counted["downstream_rq_completed"]
     measured = {"completed": completed, "cpu_us": worked * 1e6 / completed, "rss_mb": rss(side.pid), "others": others}
     return result | measured
@@ -450,7 +469,10 @@ def start_all(processes: Processes, envoy: str, chosen: argparse.Namespace) -> t
         tokens = known
         if name in NEW:
             tokens = mint(keys, NEW[name], chosen.tokens)
-        if name in BAD:
+        if name == "gate.bad_expired":
+            # They live for a day.
+            tokens = mint(keys, BAD[name], chosen.tokens, age=48 * 3600)
+        elif name in BAD:
             tokens = spoiled(mint(keys, BAD[name], chosen.tokens))
         config = render(name, keys, chosen.module, port, admin, upstream.port)
         side = start_side(processes, name, envoy, config, port, admin, tokens)
@@ -483,21 +505,26 @@ def bench(processes: Processes, envoy: str, chosen: argparse.Namespace) -> None:
 
 
 def soak(processes: Processes, envoy: str, chosen: argparse.Namespace) -> None:
-    """Sends many calls, every second one with a token never seen, and shows what memory does."""
-    new = chosen.soak // 2
-    chosen.tokens = max(chosen.tokens, new)
-    chosen.sides = ["gate.new_es256"]
+    """Sends calls with good and bad tokens in turn, each seen once, and shows what memory does."""
+    each = chosen.soak // 2
+    chosen.tokens = each
+    chosen.sides = [MIXED]
     upstream, [side] = start_all(processes, envoy, chosen)
+    files = [side.tokens, spoiled(side.tokens)]
     series = [(0, rss(side.pid))]
-    say(f"{series[0][0]:>7} calls  {series[0][1]:6.1f} MB")
+    say(f"{series[0][0]:>8} calls  {series[0][1]:6.1f} MB")
     calls = used = 0
-    # wrk prepares some calls that it never sends, so the last few tokens are left.
-    while used < new - 50:
-        result = load(side, upstream, 5, chosen.connections, used, new - used, [WORK / "tokens.known", side.tokens])
-        calls, used = calls + result["completed"], used + result["used"]
-        series.append((calls, result["rss_mb"]))
-        say(f"{calls:>7} calls  {result['rss_mb']:6.1f} MB")
+    for step in range(1, STEPS + 1):
+        # The last few of a step are prepared, but not sent.
+        while (left := each * step // STEPS - used) > 0:
+            result = load(side, upstream, 5, chosen.connections, used, left, files)
+            calls, used = calls + result["completed"], used + result["used"]
+        series.append((calls, rss(side.pid)))
+        say(f"{calls:>8} calls  {series[-1][1]:6.1f} MB")
     # The gate remembers verified tokens up to a bound; the first quarter fills what is kept on purpose.
+    if calls < FEWEST:
+        say(f"memory is not judged below {FEWEST} calls: what is kept on purpose is not full")
+        return
     filled = next(memory for sent, memory in series if sent >= calls / 4)
     say(f"before {series[0][1]:.1f} MB, after a quarter {filled:.1f} MB, after all {series[-1][1]:.1f} MB")
     if series[-1][1] > filled + GROWTH:

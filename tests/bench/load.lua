@@ -4,7 +4,7 @@
 -- token goes. Each TOKENS file holds one token per line: a file of one line
 -- gives that token every time, another each of its lines once, from line
 -- SKIP + 1 and at most LIMIT of them. Several files take turns. At the end of
--- any file the load stops.
+-- any file the load stops. `used` are the lines taken from each such file.
 
 local threads = {}
 
@@ -23,11 +23,13 @@ local function source(path, skip, limit)
   for _ = 1, skip do
     lines()
   end
+  local taken = 0
   return function()
-    if used >= limit then
+    if taken >= limit then
       return nil
     end
-    used = used + 1
+    taken = taken + 1
+    used = math.max(used, taken)
     return lines()
   end
 end
