@@ -295,7 +295,7 @@ def render(name: str, keys: dict[str, dict[str, str]], module: Path, port: int, 
 def start_upstream(processes: Processes) -> Upstream:
     [port] = lay_out.free_ports(1)
     process = processes.start("upstream", [sys.executable, str(HERE / "upstream.py"), str(port)], core=cores()[1])
-    processes.wait_for(lambda: call(port, None, body_of("")) == 200, "the static upstream", seconds=60)
+    processes.wait_for(lambda: call(port, None, body_of("")) == 200, "the static upstream", seconds=START)
     return Upstream(process.pid, port)
 
 
@@ -304,7 +304,7 @@ def start_side(
 ) -> Side:
     command = [envoy, "-c", str(config), "--concurrency", "1", "--disable-hot-restart", "--log-level", "warn"]
     process = processes.start(name, command, core=cores()[0])
-    processes.wait_for(lambda: get(admin, "/ready")[0] == 200, f"the Envoy of `{name}`", seconds=60)
+    processes.wait_for(lambda: get(admin, "/ready")[0] == 200, f"the Envoy of `{name}`", seconds=START)
     return Side(name, process.pid, port, admin, tokens)
 
 
