@@ -232,15 +232,14 @@ impl Policy {
 
     /// The answer as it is remembered, or as it is found now.
     fn answer(&self, question: Question<'_>) -> Answer {
-        let input = self.input(question);
         let Some(memory) = &self.memory else {
-            return self.judge(question, input);
+            return self.judge(question, self.input(question));
         };
-        let key = memory.key(question.identity, &input);
+        let key = memory.key(question, || self.input(question));
         if let Some(answer) = memory.recall(&key, question.identity) {
             return answer;
         }
-        let answer = self.judge(question, input);
+        let answer = self.judge(question, self.input(question));
         memory.keep(key, question.identity, &answer);
         answer
     }

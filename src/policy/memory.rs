@@ -1,12 +1,15 @@
 //! Answers that were given, so that no question is asked twice.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::{Rc, Weak};
 
 use regorus::Value;
 
-use super::Answer;
+use super::{Answer, Question};
 use crate::denial::Denial;
+use crate::json::{Json, Object};
+use crate::mcp::Call;
 use crate::rego::Analysis;
 use crate::store::Store;
 use crate::token::Identity;
@@ -16,7 +19,72 @@ pub(super) struct Memory {
     /// The paths of the input that some rule can read, but for those whose value
     /// is the same for every question of one identity.
     paths: Vec<Vec<Value>>,
+    /// The same, where each is found in the call itself.
+    fields: Option<Vec<Field>>,
     answers: RefCell<Store<Vec<u8>, Given>>,
+}
+
+/// A value of the input, as the call has it. What is no text, no flag and no object of
+/// the caller's is looked up in the input document.
+enum Field {
+    Text(for<'a> fn(&'a Call<'_>) -> Option<&'a str>),
+    Retry,
+    /// One of the caller's objects, and a way into it.
+    Within(for<'a, 'b> fn(&'a Call<'b>) -> Option<&'a Object<'b>>, Vec<String>),
+}
+
+impl Field {
+    fn new(path: &[String]) -> Option<Self> {
+        let (mcp, [name, below @ ..]) = path.split_first()? else { return None };
+        let within = match name.as_str() {
+            "arguments" => Some(Self::Within(|call| call.arguments(), below.to_vec())),
+            "augmentation" => Some(Self::Within(|call| call.augmentation(), below.to_vec())),
+            "input_responses" => Some(Self::Within(|call| call.input_responses(), below.to_vec())),
+            _ => None,
+        };
+        let text = match name.as_str() {
+            "era" => Self::Text(|call| Some(call.version.era.name())),
+            "version" => Self::Text(|call| Some(call.version.name)),
+            "kind" => Self::Text(|call| Some(call.kind.name())),
+            "method" => Self::Text(|call| call.method.as_deref()),
+            "name" => Self::Text(|call| call.name.as_deref()),
+            "uri" => Self::Text(|call| call.uri.as_deref()),
+            "task" => Self::Text(|call| call.task.as_deref()),
+            "cursor" => Self::Text(|call| call.cursor()),
+            "level" => Self::Text(|call| call.level()),
+            "request_state" => Self::Text(|call| call.request_state()),
+            "retry" => Self::Retry,
+            _ => return within.filter(|_| mcp == "mcp"),
+        };
+        (mcp == "mcp" && below.is_empty()).then_some(text)
+    }
+
+    /// Unambiguously, as [`encode`] does it.
+    fn encode(&self, call: &Call<'_>, key: &mut Vec<u8>) {
+        match self {
+            Self::Text(text) => match text(call) {
+                Some(text) => string(text, key),
+                None => key.push(b'u'),
+            },
+            Self::Retry => key.push(if call.is_retry() { b't' } else { b'f' }),
+            Self::Within(object, path) => {
+                let Some(object) = object(call) else { return key.push(b'u') };
+                let Some((first, below)) = path.split_first() else { return members(object, key) };
+                let Some(mut value) = object.get(first) else { return key.push(b'u') };
+                for name in below {
+                    match value {
+                        Json::Object(object) => match object.get(name) {
+                            Some(member) => value = member,
+                            None => return key.push(b'u'),
+                        },
+                        // Not an object: what the rule sees below it is a matter of the whole.
+                        _ => break,
+                    }
+                }
+                json(value, key);
+            }
+        }
+    }
 }
 
 /// An answer, and to whom it was given.
@@ -37,16 +105,27 @@ impl Memory {
         let given = |path: &&Vec<String>| {
             !matches!(path.first().map(String::as_str), Some("identity" | "resource" | "version"))
         };
-        let read =
-            analysis.reads.iter().filter(given).map(|path| path.iter().map(|name| name.as_str().into()).collect());
-        let handshake = ["kind", "method"].map(|name| vec!["mcp".into(), name.into()]);
+        let handshake = ["kind", "method"].map(|name| vec!["mcp".to_owned(), name.to_owned()]);
+        let paths: BTreeSet<Vec<String>> = analysis.reads.iter().filter(given).cloned().chain(handshake).collect();
+        let fields = paths.iter().map(|path| Field::new(path)).collect();
+        let paths = paths.iter().map(|path| path.iter().map(|name| name.as_str().into()).collect()).collect();
         let answers = RefCell::new(Store::new(2048, 1024 * 1024));
-        Some(Self { paths: read.chain(handshake).collect(), answers })
+        Some(Self { paths, fields, answers })
     }
 
     /// The identity, and every value that can be read, unambiguously one after the other.
-    pub(super) fn key(&self, identity: &Rc<Identity>, input: &Value) -> Vec<u8> {
-        let mut key = Rc::as_ptr(identity).addr().to_le_bytes().to_vec();
+    /// Most policies read nothing for which the input document has to be made.
+    pub(super) fn key(&self, question: Question<'_>, input: impl FnOnce() -> Value) -> Vec<u8> {
+        let mut key = Vec::with_capacity(128);
+        key.extend(Rc::as_ptr(question.identity).addr().to_le_bytes());
+        match &self.fields {
+            Some(fields) => fields.iter().for_each(|field| field.encode(question.call, &mut key)),
+            None => self.look_up(&input(), &mut key),
+        }
+        key
+    }
+
+    fn look_up(&self, input: &Value, key: &mut Vec<u8>) {
         for path in &self.paths {
             let mut value = input;
             for name in path {
@@ -56,9 +135,8 @@ impl Memory {
                     _ => break,
                 }
             }
-            encode(value, &mut key);
+            encode(value, key);
         }
-        key
     }
 
     pub(super) fn recall(&self, key: &[u8], identity: &Rc<Identity>) -> Option<Answer> {
@@ -83,13 +161,49 @@ impl Memory {
     }
 }
 
+fn counted(tag: u8, count: usize, key: &mut Vec<u8>) {
+    key.push(tag);
+    key.extend(count.to_le_bytes());
+}
+
+fn string(text: &str, key: &mut Vec<u8>) {
+    counted(b's', text.len(), key);
+    key.extend(text.as_bytes());
+}
+
+fn members(object: &Object<'_>, key: &mut Vec<u8>) {
+    counted(b'o', object.members().count(), key);
+    for (name, value) in object.members() {
+        string(name, key);
+        json(value, key);
+    }
+}
+
+/// What a caller sent, in bytes that no other value has; in the order in which it came.
+fn json(value: &Json<'_>, key: &mut Vec<u8>) {
+    match value {
+        Json::Null => key.push(b'n'),
+        Json::Bool(bool) => key.push(if *bool { b't' } else { b'f' }),
+        Json::Integer(number) => {
+            key.push(b'i');
+            key.extend(number.to_le_bytes());
+        }
+        Json::Float(number) => {
+            key.push(b'g');
+            key.extend(number.to_bits().to_le_bytes());
+        }
+        Json::String(text) => string(text, key),
+        Json::Array(items) => {
+            counted(b'a', items.len(), key);
+            items.iter().for_each(|item| json(item, key));
+        }
+        Json::Object(object) => members(object, key),
+    }
+}
+
 /// A value, in bytes that no other value has: a tag, a length, the contents.
 /// The depth is that of the message, which its reader bounds.
 fn encode(value: &Value, key: &mut Vec<u8>) {
-    let counted = |tag: u8, count: usize, key: &mut Vec<u8>| {
-        key.push(tag);
-        key.extend(count.to_le_bytes());
-    };
     match value {
         Value::Undefined => key.push(b'u'),
         Value::Null => key.push(b'n'),
@@ -111,10 +225,7 @@ fn encode(value: &Value, key: &mut Vec<u8>) {
                 key.extend(text.as_bytes());
             }
         },
-        Value::String(text) => {
-            counted(b's', text.len(), key);
-            key.extend(text.as_bytes());
-        }
+        Value::String(text) => string(text, key),
         Value::Array(items) => {
             counted(b'a', items.len(), key);
             items.iter().for_each(|item| encode(item, key));
@@ -248,9 +359,11 @@ mod tests {
         for (remembers, rules) in policies {
             let rules =
                 if rules.contains("allow") { rules.to_owned() } else { format!("{rules}\nallow if input.mcp.name") };
-            let policy = policy(&rules);
+            let (policy, mut looks_up) = (policy(&rules), policy(&rules));
+            // The slower way to the same key.
+            looks_up.memory.iter_mut().for_each(|memory| memory.fields = None);
             assert_eq!(policy.memory.is_some(), remembers, "{rules}");
-            let mut answers = std::collections::BTreeSet::new();
+            let mut answers = BTreeSet::new();
             for (identity, body, header, unix) in history() {
                 let headers = vec![("x-v".to_owned(), header.into()), (format!("x-{header}"), b"1".to_vec())];
                 let head = Head::new(headers);
@@ -265,6 +378,12 @@ mod tests {
                 };
                 let fresh = policy.judge(question, policy.input(question));
                 assert_eq!(policy.answer(question), fresh, "{rules}: {body} {header}");
+                if let Some(memory) = &looks_up.memory {
+                    let key = memory.key(question, || looks_up.input(question));
+                    let is_input = memory.recall(&key, question.identity);
+                    assert!(is_input.is_none_or(|answer| answer == fresh), "{rules}: {body} {header}");
+                    assert_eq!(looks_up.answer(question), fresh, "{rules}: {body} {header}");
+                }
                 answers.insert(format!("{fresh:?}"));
             }
             assert!(answers.len() > 1, "{rules}: expected different answers, found {answers:?}");
