@@ -231,10 +231,20 @@ impl Findings {
                 let problem = format!("expected one of {}, which the bundled policies read", TABLES.join(", "));
                 self.add(format!("policy.data.{name}"), problem);
             }
+            let is_list = ["relations", "assignments"].contains(&name.as_str());
+            let (is_sound, expected) = match is_list {
+                true => (table.is_array(), "a list"),
+                false => (table.is_object(), "an object"),
+            };
+            if !is_sound && TABLES.contains(&name.as_str()) {
+                self.add(format!("policy.data.{name}"), format!("expected {expected}"));
+            }
+            // `*` is the one sign of a glob; the others of a shell would be taken for themselves.
             let is_by_tool = ["relation_rules", "conditions", "tool_scopes"].contains(&name.as_str());
             let tools = table.as_object().into_iter().flatten().filter(|_| is_by_tool);
-            for (tool, _) in tools.filter(|(tool, _)| tool.contains(['*', '?', '[', '{'])) {
-                self.add(format!("policy.data.{name}.{tool}"), "expected the exact name of a tool, found a glob");
+            for (tool, _) in tools.filter(|(tool, _)| tool.contains(['?', '[', '{'])) {
+                let problem = "expected the name of a tool, or a glob with `*`, found another glob";
+                self.add(format!("policy.data.{name}.{tool}"), problem);
             }
         }
     }
@@ -291,7 +301,19 @@ impl Findings {
 
 /// What the bundled policies read.
 /// A table of another name would be no table at all, and restrict nothing.
-const TABLES: [&str; 5] = ["roles", "relations", "relation_rules", "conditions", "tool_scopes"];
+const TABLES: [&str; 11] = [
+    "roles",
+    "assignments",
+    "duties",
+    "relations",
+    "relation_types",
+    "relation_rules",
+    "conditions",
+    "labels",
+    "label_conditions",
+    "tool_scopes",
+    "guards",
+];
 
 const MAGIC: &str = "$serde_json::private::";
 

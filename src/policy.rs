@@ -36,12 +36,26 @@ use memory::Memory;
 use names::{HeaderNames, SECRET, member_names};
 
 /// The modules of `policies/`, compiled into the binary.
-pub const BUNDLED: [(&str, &str); 5] = [
+pub const BUNDLED: [(&str, &str); 19] = [
     ("mcp/authz.rego", include_str!("../policies/mcp/authz.rego")),
     ("mcp/rbac.rego", include_str!("../policies/mcp/rbac.rego")),
     ("mcp/rebac.rego", include_str!("../policies/mcp/rebac.rego")),
     ("mcp/abac.rego", include_str!("../policies/mcp/abac.rego")),
+    ("mcp/attributes.rego", include_str!("../policies/mcp/attributes.rego")),
     ("mcp/scopes.rego", include_str!("../policies/mcp/scopes.rego")),
+    ("mcp/guards.rego", include_str!("../policies/mcp/guards.rego")),
+    ("mcp/arguments.rego", include_str!("../policies/mcp/arguments.rego")),
+    ("mcp/condition.rego", include_str!("../policies/mcp/condition.rego")),
+    ("mcp/witness.rego", include_str!("../policies/mcp/witness.rego")),
+    ("mcp/names.rego", include_str!("../policies/mcp/names.rego")),
+    ("mcp/paths.rego", include_str!("../policies/mcp/paths.rego")),
+    ("mcp/request.rego", include_str!("../policies/mcp/request.rego")),
+    ("mcp/urls.rego", include_str!("../policies/mcp/urls.rego")),
+    ("mcp/index/conditions.rego", include_str!("../policies/mcp/index/conditions.rego")),
+    ("mcp/index/guards.rego", include_str!("../policies/mcp/index/guards.rego")),
+    ("mcp/index/relations.rego", include_str!("../policies/mcp/index/relations.rego")),
+    ("mcp/index/roles.rego", include_str!("../policies/mcp/index/roles.rego")),
+    ("mcp/index/scopes.rego", include_str!("../policies/mcp/index/scopes.rego")),
 ];
 
 /// Proof that a request may be forwarded. Made by [`Policy::decide`], and by

@@ -1,54 +1,121 @@
 # METADATA
 # title: Attributes
 # description: |
-#   Conditions on who asks, for tools that need more than a grant:
+#   Conditions on who asks, how and when, by name or glob of a tool, or by label:
 #
 #       conditions:
-#         read_payroll: {roles: [hr], claims: {device: [managed]}}
+#         read_payroll: {roles: [hr], claims: {device: [managed]}, login: {max_age: 900}}
+#         "export_*": {arguments: {format: [pdf]}, sources: [10.0.0.0/8]}
+#       labels:
+#         sensitive:
+#           tools: ["*_payroll"]
+#           resources: ["doc://hr/*"]
+#           annotations: {openWorldHint: true}      # as pinned
+#           arguments: {read_document: {id: {prefix: hr-}}}
+#       label_conditions:
+#         sensitive: {roles: [hr], actor: {absent: true}}
 #
-#   A tool with conditions is denied unless the caller has one of the roles, and
-#   for each claim one of the values. Names of tools are exact.
+#   All keys of an entry must hold, and all entries that apply; mcp.attributes says
+#   what they are. Beside them an entry may have `arguments`, each with a condition
+#   (mcp.condition), `login: {max_age: 900, acr: [gold]}`, which is asked for rather
+#   than denied, and `grants: true`: who meets the conditions needs no role. Who does
+#   not meet those of a label keeps to arguments without it.
 package mcp.abac
 
-violations contains reason if {
+import data.mcp.arguments
+import data.mcp.attributes
+import data.mcp.names
+
+# METADATA
+# description: Why this message is denied.
+violations contains reason if some reason in barred
+
+violations contains sprintf("%s: %s", [data.mcp.request.title, constraint.reason]) if {
+	some constraint in constraints
+	not arguments.met(constraint)
+}
+
+# What has to hold for this message, whatever its arguments.
+_entries contains entry if {
 	input.mcp.method == "tools/call"
-	conditions := data.conditions[input.mcp.name]
-	not _is_well_formed(conditions)
-	reason := sprintf("%s: its conditions are not `roles`, a list, and `claims`, lists by name", [input.mcp.name])
+	some entry in names.entries(data.mcp.index.conditions.tools, input.mcp.name)
 }
 
-violations contains reason if {
+_entries contains data.label_conditions[label] if {
+	some label, _ in data.label_conditions
+	_is_labelled(label)
+}
+
+_is_labelled(label) if {
+	some [kind, name] in data.mcp.request.names
+	names.covers(data.mcp.index.conditions.labels, label, kind, name)
+}
+
+_is_labelled(label) if {
+	some name, value in data.labels[label].annotations
+	input.tool.annotations[name] == value
+}
+
+# METADATA
+# description: Why no argument helps.
+barred contains sprintf("`labels.%s` has another form", [label]) if some label in data.mcp.index.conditions.malformed
+
+barred contains reason if {
+	some entry in _entries
+	some key in _unmet(entry)
+	reason := sprintf("%s: its condition on `%s` is not met", [data.mcp.request.title, key])
+}
+
+_unmet(entry) := {key | some key, wanted in entry; not attributes.hold(key, wanted)} if is_object(entry)
+
+else := {"conditions"}
+
+# METADATA
+# description: What the conditions demand of arguments.
+constraints contains constraint if {
+	some entry in _entries
+	is_object(entry.arguments)
+	some argument, wanted in entry.arguments
+	constraint := {
+		"argument": argument,
+		"kind": "condition",
+		"wanted": wanted,
+		"reason": sprintf("its condition on the argument `%s` is not met", [argument]),
+	}
+}
+
+# Who does not meet the conditions of a label keeps to arguments without it.
+constraints contains constraint if {
 	input.mcp.method == "tools/call"
-	roles := data.conditions[input.mcp.name].roles
-	not _has_role(roles)
-	reason := sprintf("%s: needs one of the roles %v", [input.mcp.name, roles])
+	some label, entry in data.label_conditions
+	count(_unmet(entry)) > 0
+	some argument, avoided in data.labels[label].arguments[input.mcp.name]
+	constraint := {
+		"argument": argument,
+		"kind": "avoid",
+		"wanted": avoided,
+		"reason": sprintf("its argument `%s` is %s", [argument, label]),
+	}
 }
 
-violations contains reason if {
-	input.mcp.method == "tools/call"
-	claims := data.conditions[input.mcp.name].claims
-	is_object(claims)
-	some claim, values in claims
-	not _has_claim(claim, values)
-	reason := sprintf("%s: needs the claim `%s` to be one of %v", [input.mcp.name, claim, values])
+# METADATA
+# description: For each entry that needs no role, what it demands beside its own constraints.
+options contains [] if {
+	some entry in _entries
+	entry.grants == true
 }
 
-_is_well_formed(conditions) if {
-	is_object(conditions)
-	object.keys(conditions) - {"roles", "claims"} == set()
-	is_array(object.get(conditions, "roles", []))
-	claims := object.get(conditions, "claims", {})
-	is_object(claims)
-	every values in claims { is_array(values) }
+# METADATA
+# description: The logins that are asked for.
+logins contains entry.login if {
+	data.mcp.index.conditions.asks_login
+	some entry in _entries
 }
 
-_has_role(roles) if {
-	is_array(roles)
-	some role in roles
-	role in input.identity.roles
-}
-
-_has_claim(claim, values) if {
-	is_array(values)
-	input.identity.claims[claim] in values
+logins contains entry.login if {
+	data.mcp.index.conditions.asks_login
+	some label, entry in data.label_conditions
+	some argument, labelled in data.labels[label].arguments[input.mcp.name]
+	value := input.mcp.arguments[argument]
+	not arguments.avoids(labelled, value)
 }

@@ -1,81 +1,112 @@
 # METADATA
 # title: Roles
 # description: |
-#   What a role grants, as globs (`*` stands for anything, dots and slashes too),
-#   and how far its arguments may go:
+#   What a role grants, as names or globs (`*` stands for anything, dots and
+#   slashes too), and how far its arguments may go:
 #
 #       roles:
 #         analyst:
+#           inherits: [reader]
 #           tools: [list_documents, "read_*"]
 #           prompts: ["*"]
 #           resources: ["doc://*"]
+#           methods: ["tasks/*"]
 #           limits: {search_documents: {limit: {max: 20}}}
+#           tenants: [acme]                       # counts for these tenants,
+#           at: ["https://mcp.example.com/mcp"]   # at these resources, alone
+#       assignments:
+#       - {roles: [analyst], groups: [finance], tenants: [acme]}
+#       duties:
+#         exclusive: [[buyer, payer]]
+#         second: {"approve_*": [controller]}
 #
-#   Roles are those of `input.identity.roles`. A limit holds for the grants of
-#   its own role: another role may grant the same call without it. An argument
-#   that a limit names must be there, and be a number between `min` and `max`,
-#   or one of `in`; a limit of any other form is met by nothing. Names under
-#   `limits` are exact.
+#   Roles are those of `input.identity.roles`, those that `assignments` give to
+#   subjects, groups and clients, and what these inherit. A limit holds for the
+#   grants of its own role; it is a condition of mcp.condition, by the exact name
+#   of the tool, on an argument that must be there. `exclusive`: who holds two of
+#   these roles may use neither. `second`: takes one of these roles, beside another
+#   that grants.
 package mcp.rbac
 
+import data.mcp.arguments
+import data.mcp.names
+
 granted if {
-	some role in input.identity.roles
-	grants := data.roles[role]
-	_names(grants)
-	_within_limits(grants)
+	some option in options
+	every constraint in option { arguments.met(constraint) }
 }
 
-_names(grants) if {
+# METADATA
+# description: For each role that grants, what it demands of the arguments.
+options contains [constraint | some constraint in data.mcp.index.roles.limits[role][_name]] if some role in _granting
+
+# Limits are by name; what has none has none.
+_name := input.mcp.name if is_string(input.mcp.name)
+
+else := ""
+
+_granting contains role if {
+	some role in held
+	some [kind, name] in data.mcp.request.names
+	names.covers(data.mcp.index.roles.grants, role, kind, name)
+}
+
+# METADATA
+# description: The roles that count here.
+held contains role if {
+	some claimed in input.identity.roles
+	some role in data.mcp.index.roles.closure[claimed]
+	_counts(role)
+}
+
+held contains role if {
+	some principal in _principals
+	some assignment in data.mcp.index.roles.assigned[principal]
+	every key, values in assignment.place { _is_at(key, values) }
+	some role in assignment.roles
+	_counts(role)
+}
+
+_counts(role) if not data.mcp.index.roles.places[role]
+
+_counts(role) if {
+	every key, values in data.mcp.index.roles.places[role] { _is_at(key, values) }
+}
+
+_is_at("at", values) if input.resource in values
+
+_is_at("tenants", values) if input.identity.tenant in values
+
+_is_at("issuers", values) if input.identity.issuer in values
+
+_principals contains sprintf("subject:%s", [input.identity.subject])
+
+_principals contains sprintf("client:%s", [input.identity.client_id])
+
+_principals contains sprintf("group:%s", [group]) if some group in input.identity.groups
+
+# METADATA
+# description: Why this message is denied, whatever grants it.
+violations contains sprintf("`duties.%s` has another form", [key]) if some key in data.mcp.index.roles.malformed
+
+violations contains reason if {
+	some roles in data.mcp.index.roles.exclusive
+	used := roles & held
+	count(used) > 1
+	reason := sprintf("the roles %v exclude each other", [used])
+}
+
+violations contains reason if {
 	input.mcp.method == "tools/call"
-	some pattern in grants.tools
-	glob.match(pattern, null, input.mcp.name)
+	some roles in names.entries(data.mcp.index.roles.second, input.mcp.name)
+	not _is_second(roles)
+	reason := sprintf("%s: needs a second role", [input.mcp.name])
 }
 
-_names(grants) if {
-	input.mcp.method in {"prompts/get", "completion/complete"}
-	some pattern in grants.prompts
-	glob.match(pattern, null, input.mcp.name)
-}
-
-_names(grants) if {
-	some pattern in grants.resources
-	glob.match(pattern, null, input.mcp.uri)
-}
-
-_within_limits(grants) if not _is_limited(grants)
-
-_within_limits(grants) if {
-	limits := grants.limits[input.mcp.name]
-	is_object(limits)
-	every argument, limit in limits {
-		_within(input.mcp.arguments[argument], limit)
-	}
-}
-
-# What is no object of limits is a limit that nothing meets.
-_is_limited(grants) if {
-	limits := object.get(grants, "limits", {})
-	not is_object(limits)
-}
-
-_is_limited(grants) if {
-	is_object(grants.limits)
-	input.mcp.name in object.keys(grants.limits)
-}
-
-_within(value, limit) if {
-	is_object(limit)
-	object.keys(limit) == {"in"}
-	is_array(limit["in"])
-	value in limit["in"]
-}
-
-_within(value, limit) if {
-	is_object(limit)
-	object.keys(limit) - {"min", "max"} == set()
-	count(limit) > 0
-	every bound in limit { is_number(bound) }
-	is_number(value)
-	value >= object.get(limit, "min", value)
-	value <= object.get(limit, "max", value)
+_is_second(roles) if {
+	is_array(roles)
+	some role in roles
+	role in held
+	some other in _granting
+	other != role
 }

@@ -93,3 +93,126 @@ test_a_limit_of_another_form_is_met_by_nothing if {
 _granted_with(roles, mcp) if {
 	rbac.granted with input as {"identity": {"roles": ["r"]}, "mcp": mcp} with data.roles as roles
 }
+
+_data := {
+	"reader": {"tools": ["read"]},
+	"editor": {"inherits": ["reader"], "tools": ["edit"]},
+	"chief": {"inherits": ["editor", "auditor", "nobody"], "methods": ["tasks/*"]},
+	"auditor": {"inherits": ["chief"], "tools": ["audit"]},
+	"local": {"tools": ["local"], "tenants": ["acme"], "at": ["https://mcp.example.com/mcp"]},
+	"guest": {"tools": ["*"], "issuers": ["https://guests.example.com"]},
+}
+
+_identity := {"subject": "alice", "client_id": "agent", "issuer": "https://as.example.com", "tenant": "acme", "groups": ["finance"]}
+
+_may(roles, mcp) if {
+	rbac.granted with input as {
+		"resource": "https://mcp.example.com/mcp",
+		"identity": object.union(_identity, {"roles": roles}),
+		"mcp": mcp,
+	}
+		with data.roles as _data
+}
+
+test_a_role_has_what_it_inherits if {
+	_may(["editor"], _call("read", {}))
+	_may(["chief"], _call("read", {}))
+	not _may(["reader"], _call("edit", {}))
+}
+
+test_roles_that_inherit_in_a_circle_are_one if {
+	_may(["auditor"], _call("read", {}))
+	_may(["chief"], _call("audit", {}))
+}
+
+test_a_role_grants_methods_by_name if {
+	_may(["chief"], {"method": "tasks/list"})
+	not _may(["chief"], {"method": "tools/list"})
+	not _may(["editor"], {"method": "tasks/list"})
+	rbac.granted with input as {"identity": {"roles": ["r"]}, "mcp": {"kind": "response"}}
+		with data.roles as {"r": {"methods": ["response"]}}
+}
+
+test_a_role_counts_where_it_says if {
+	_may(["local"], _call("local", {}))
+	not _may(["guest"], _call("read", {}))
+	every other in [{"resource": "https://other.example.com/mcp"}, {"identity": {"roles": ["local"], "tenant": "globex"}}, {"identity": {"roles": ["local"]}}] {
+		at := {"resource": "https://mcp.example.com/mcp", "identity": {"roles": ["local"], "tenant": "acme"}, "mcp": _call("local", {})}
+		rbac.granted with input as at with data.roles as _data
+		not rbac.granted with input as object.union(object.remove(at, object.keys(other)), other) with data.roles as _data
+	}
+}
+
+_assigned(assignments, identity) := roles if {
+	roles := rbac.held with input as {"resource": "https://mcp.example.com/mcp", "identity": identity}
+		with data.roles as _data
+		with data.assignments as assignments
+}
+
+test_data_assigns_roles_to_subjects_groups_and_clients if {
+	_assigned([{"roles": ["editor"], "subjects": ["alice"]}], _identity) == {"editor", "reader"}
+	_assigned([{"roles": ["editor"], "groups": ["finance"]}], _identity) == {"editor", "reader"}
+	_assigned([{"roles": ["reader"], "clients": ["agent"]}], _identity) == {"reader"}
+	_assigned([{"roles": ["reader"], "subjects": ["bob", "agent"], "groups": ["alice"], "clients": ["alice"]}], _identity) == set()
+	_assigned([{"roles": ["nobody_knows"], "subjects": ["alice"]}], _identity) == set()
+	_assigned([{"roles": ["guest"], "subjects": ["alice"]}], _identity) == set()
+}
+
+test_an_assignment_counts_where_it_says if {
+	of_alice := {"roles": ["reader"], "subjects": ["alice"]}
+	every here in [{"tenants": ["acme"]}, {"at": ["https://mcp.example.com/mcp"]}, {"issuers": ["https://as.example.com"]}] {
+		_assigned([object.union(of_alice, here)], _identity) == {"reader"}
+	}
+	every there in [{"tenants": ["globex"]}, {"tenants": []}, {"at": ["https://mcp.example.com"]}, {"issuers": ["x"]}] {
+		_assigned([object.union(of_alice, there)], _identity) == set()
+	}
+}
+
+test_an_assignment_of_another_form_gives_nothing if {
+	every wrong in [{}, {"roles": "reader"}, {"subjects": "alice"}, {"tenants": "acme"}, {"at": {}}, null, "reader", 5] {
+		assignments := [object.union({"roles": ["reader"], "subjects": ["alice"]}, fields) | fields := wrong; is_object(wrong); wrong != {}]
+		_assigned(array.concat(assignments, [wrong]), _identity) == set()
+	}
+}
+
+test_a_role_of_another_form_grants_nothing if {
+	every wrong in [{"inherits": "x"}, {"tenants": "acme"}, {"at": null}, {"tools": "*"}, {"tools": {"a": "*"}}, {"tools": [["*"], 5, null]}] {
+		not _granted_with({"r": object.union({"tools": ["*"]}, wrong)}, _call("t", {}))
+	}
+	every wrong in [["*"], "*", null, 5] { not _granted_with({"r": wrong}, _call("t", {})) }
+}
+
+_duties := {"exclusive": [["buyer", "payer"]], "second": {"approve_*": ["controller"], "broken": "controller"}}
+
+_denied(roles, name) := reasons if {
+	reasons := rbac.violations with input as {"identity": {"roles": roles}, "mcp": _call(name, {})}
+		with data.duties as _duties
+		with data.roles as {
+			"buyer": {"tools": ["buy", "approve_order"]},
+			"payer": {"tools": ["pay"]},
+			"controller": {"tools": ["approve_order"]},
+			"both": {"inherits": ["buyer", "payer"]},
+		}
+}
+
+test_roles_that_exclude_each_other_are_not_used_together if {
+	_denied(["buyer"], "buy") == set()
+	_denied(["buyer", "controller"], "buy") == set()
+	count(_denied(["buyer", "payer"], "buy")) == 1
+	count(_denied(["both"], "pay")) == 1
+}
+
+test_a_tool_may_take_a_second_role if {
+	_denied(["buyer", "controller"], "approve_order") == set()
+	count(_denied(["buyer"], "approve_order")) == 1
+	count(_denied(["controller"], "approve_order")) == 1
+	count(_denied([], "approve_order")) == 1
+	count(_denied(["buyer", "controller"], "broken")) == 1
+}
+
+test_duties_of_another_form_are_fulfilled_by_nobody if {
+	every wrong in [{"exclusive": ["buyer"]}, {"exclusive": "buyer"}, {"second": ["buy"]}, {"secnd": {}}] {
+		reasons := rbac.violations with input as {"identity": {"roles": []}, "mcp": _call("t", {})} with data.duties as wrong
+		count(reasons) > 0
+	}
+}

@@ -1,13 +1,21 @@
 # METADATA
 # title: OAuth scopes
 # description: |
-#   Which scopes a tool needs; a caller that lacks one is told so and may get a
-#   new token:
+#   Which scopes a tool needs, by name or glob, all that apply together; a caller
+#   that lacks one is told so and may get a new token:
 #
-#       tool_scopes: {edit_document: ["mcp:write"]}
+#       tool_scopes: {edit_document: ["mcp:write"], "hr_*": ["hr:read"]}
 package mcp.scopes
+
+import data.mcp.names
 
 needed contains scope if {
 	input.mcp.method == "tools/call"
-	some scope in data.tool_scopes[input.mcp.name]
+	some scopes in names.entries(data.mcp.index.scopes.tools, input.mcp.name)
+	some scope in _list(scopes)
 }
+
+# What is no list is a scope that no token has.
+_list(scopes) := scopes if is_array(scopes)
+
+else := ["malformed"]

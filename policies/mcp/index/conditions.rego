@@ -1,0 +1,79 @@
+# METADATA
+# title: Conditions, indexed
+# description: Reads data alone, so it is evaluated once, when data is loaded. See mcp.abac.
+package mcp.index.conditions
+
+import data.mcp.names
+
+tools := names.table(data.conditions)
+
+labels := names.lists(data.labels)
+
+# Windows of time as minutes of the day; one over midnight is two.
+windows[hours] contains window if {
+	some hours in _all_hours
+	regex.match(`^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$`, hours)
+	[from, to] := [minutes |
+		some clock in split(hours, "-")
+		[hour, minute] = split(clock, ":")
+		minutes := (to_number(trim_prefix(hour, "0")) * 60) + to_number(trim_prefix(minute, "0"))
+	]
+	some window in _windows(from, to)
+}
+
+_windows(from, to) := [[from, to]] if from <= to
+
+else := [[from, 1440], [0, to]]
+
+_all_hours contains "00:00-24:00"
+
+_all_hours contains hours if {
+	some entry in _entries
+	hours := entry.time.hours
+	is_string(hours)
+}
+
+_entries contains entry if some _, entry in data.conditions
+
+_entries contains entry if some _, entry in data.label_conditions
+
+# From 0, as 1970-01-01 was a Thursday, 4.
+days := ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
+
+# Labels of another form, under which nothing passes.
+malformed contains label if {
+	some label, marks in data.labels
+	not _is_label(marks)
+}
+
+_is_label(marks) if {
+	is_object(marks)
+	every key, what in marks { _marks(key, what) }
+}
+
+_marks(key, names_or_globs) if {
+	key in {"tools", "prompts", "resources", "methods"}
+	is_array(names_or_globs)
+	every name in names_or_globs { is_string(name) }
+}
+
+_marks("annotations", values) if is_object(values)
+
+_marks("arguments", by_tool) if {
+	is_object(by_tool)
+	every by_argument in by_tool { is_object(by_argument) }
+}
+
+# Does anything depend on the time, or ask for a login?
+reads_time if {
+	some entry in _entries
+	some key in ["time", "token"]
+	entry[key]
+}
+
+asks_login if {
+	some entry in _entries
+	entry.login
+}
+
+asks_login if data.guards.destructive.login

@@ -1,0 +1,50 @@
+# METADATA
+# title: Guards, indexed
+# description: Reads data alone, so it is evaluated once, when data is loaded. See mcp.guards.
+package mcp.index.guards
+
+import data.mcp.names
+
+urls := names.table(data.guards.urls)
+
+paths := names.table(data.guards.paths)
+
+private_hosts := names.patterns([name | some name in data.guards.private_hosts])
+
+# What a destructive tool takes.
+destructive := {
+	"named": is_array(data.guards.destructive.tools),
+	"tools": names.lists({"named": data.guards.destructive}),
+	"roles": {role | some role in data.guards.destructive.roles},
+}
+
+login := data.guards.destructive.login
+
+# What is there and has another form: then nothing passes.
+malformed contains key if {
+	some key, _ in data.guards
+	not _is_sound(key)
+}
+
+malformed contains "guards" if {
+	data.guards != null
+	not is_object(data.guards)
+}
+
+_is_sound("private_hosts") if {
+	is_array(data.guards.private_hosts)
+	every name in data.guards.private_hosts { is_string(name) }
+}
+
+_is_sound(key) if {
+	key in {"urls", "paths"}
+	is_object(data.guards[key])
+}
+
+_is_sound("destructive") if {
+	is_object(data.guards.destructive)
+	object.keys(data.guards.destructive) - {"login", "roles", "tools"} == set()
+	is_array(object.get(data.guards.destructive, "roles", []))
+	is_array(object.get(data.guards.destructive, "tools", []))
+	is_object(object.get(data.guards.destructive, "login", {}))
+}

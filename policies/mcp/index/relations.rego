@@ -1,0 +1,101 @@
+# METADATA
+# title: Relations, indexed
+# description: |
+#   Reads data alone, so it is evaluated once, when data is loaded. See mcp.rebac.
+#   A node is what has members: `document:q3#viewer`, `group:eng#member`.
+package mcp.index.relations
+
+import data.mcp.names
+
+_tuples := [parts |
+	some tuple in data.relations
+	is_string(tuple)
+	some parts in regex.find_all_string_submatch_n(`^([^#@:]+):([^#]+)#([^#@:]+)@([^#@:]+:.+)$`, tuple, 1)
+]
+
+# A type whose relations are not lists adds nothing to what the tuples say.
+_types := {type: relations |
+	some type, relations in data.relation_types
+	is_object(relations)
+	every parts in relations { is_array(parts) }
+}
+
+# `document#editor` to what is said to be part of it on the same object.
+_parts := {sprintf("%s#%s", [type, relation]): [sprintf("%s#%s", [type, part]) |
+	some part in parts
+	not contains(part, " of ")
+] |
+	some type, relations in _types
+	some relation, parts in relations
+}
+
+_graph_of_parts := object.union({part: [] | some _, parts in _parts; some part in parts}, _parts)
+
+# Which relations a tuple stands for: an owner is an editor is a viewer.
+_implied := {part: relations |
+	some part, _ in _graph_of_parts
+	relations := {split(whole, "#")[1] |
+		some whole, _ in _parts
+		part in graph.reachable(_graph_of_parts, [whole])
+	} | {split(part, "#")[1]}
+}
+
+# Which relations `document#parent` hands on, and from which relation of the parent.
+_hands contains {"hop": sprintf("%s#%s", [type, via]), "near": relation, "far": far} if {
+	some type, relations in _types
+	some near, parts in relations
+	some part in parts
+	[far, via] = split(part, " of ")
+	some relation in _relations(type, near)
+}
+
+_relations(type, relation) := object.get(_implied, sprintf("%s#%s", [type, relation]), {relation})
+
+# Who is named in person: pairs of a node and `user:alice`.
+direct contains [node, subject] if {
+	some [_, type, id, relation, subject] in _tuples
+	not _is_set(subject)
+	some implied in _relations(type, relation)
+	node := sprintf("%s:%s#%s", [type, id, implied])
+}
+
+# Nodes whose members are members: groups, and what parents hand on.
+_edges[node] contains subject if {
+	some [_, type, id, relation, subject] in _tuples
+	_is_set(subject)
+	some implied in _relations(type, relation)
+	node := sprintf("%s:%s#%s", [type, id, implied])
+}
+
+_edges[node] contains far if {
+	some [_, type, id, relation, subject] in _tuples
+	not _is_set(subject)
+	some hand in _hands
+	hand.hop == sprintf("%s#%s", [type, relation])
+	node := sprintf("%s:%s#%s", [type, id, hand.near])
+	far := sprintf("%s#%s", [subject, hand.far])
+}
+
+# A user's name may hold a `#`.
+_is_set(subject) if {
+	contains(subject, "#")
+	not startswith(subject, "user:")
+}
+
+# From a node to those whose members it has, and back, for lists. Every node has a key.
+sets := object.union({far: set() | some _, fars in _edges; some far in fars}, _edges) if count(_edges) > 0
+
+else := {}
+
+containing := object.union({node: set() | some node, _ in _edges}, _containing) if count(_containing) > 0
+
+else := {}
+
+_containing[far] contains node if {
+	some node, fars in _edges
+	some far in fars
+}
+
+nodes_of[subject] contains node if some [node, subject] in direct
+
+rules := names.table(data.relation_rules)

@@ -1,0 +1,72 @@
+# METADATA
+# title: Roles, indexed
+# description: Reads data alone, so it is evaluated once, when data is loaded. See mcp.rbac.
+package mcp.index.roles
+
+import data.mcp.names
+
+# A role of another form grants nothing.
+_roles := {name: role |
+	some name, role in data.roles
+	_has_lists(role, {"inherits", "at", "tenants", "issuers"})
+	limits := object.get(role, "limits", {})
+	is_object(limits)
+	every by_argument in limits { is_object(by_argument) }
+}
+
+_has_lists(object_of_lists, keys) if {
+	is_object(object_of_lists)
+	every key in keys { is_array(object.get(object_of_lists, key, [])) }
+}
+
+grants := names.lists(_roles)
+
+# Each role with all that it inherits, by whatever way.
+closure := {name: graph.reachable(_parents, [name]) | some name, _ in _roles}
+
+_parents := {name: [parent | some parent in role.inherits] | some name, role in _roles}
+
+# What the grants of a role demand of arguments, by name of the tool.
+limits := {name: by_tool |
+	some name, role in _roles
+	by_tool := {tool: [{"argument": argument, "kind": "condition", "wanted": wanted} | some argument, wanted in by_argument] |
+		some tool, by_argument in role.limits
+	}
+}
+
+# Where and for whom a role counts, if it does not everywhere.
+places := {name: place |
+	some name, role in _roles
+	place := object.filter(role, ["at", "tenants", "issuers"])
+	count(place) > 0
+}
+
+# The assignments of each principal, such as `subject:alice`.
+assigned[principal] contains {"roles": roles, "place": place} if {
+	some assignment in data.assignments
+	_has_lists(assignment, {"subjects", "groups", "clients", "roles", "at", "tenants", "issuers"})
+	some kind, list in {"subject": "subjects", "group": "groups", "client": "clients"}
+	some name in assignment[list]
+	principal := sprintf("%s:%s", [kind, name])
+	roles := {role | some given in assignment.roles; some role in closure[given]}
+	place := object.filter(assignment, ["at", "tenants", "issuers"])
+}
+
+# Sets of roles of which one identity may use one.
+exclusive := [{role | some role in roles} | some roles in data.duties.exclusive] if count(malformed) == 0
+
+# Tools that take a second role.
+second := names.table(data.duties.second)
+
+# Duties of another form, under which nothing passes.
+malformed contains key if {
+	some key, duty in data.duties
+	not _is_sound(key, duty)
+}
+
+_is_sound("second", by_tool) if is_object(by_tool)
+
+_is_sound("exclusive", sets) if {
+	is_array(sets)
+	every roles in sets { is_array(roles) }
+}

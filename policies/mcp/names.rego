@@ -1,0 +1,75 @@
+# METADATA
+# title: Names and globs
+# description: |
+#   In data a name may be a glob, in which `*` stands for any run of characters,
+#   dots and slashes too, and nothing else is special. Exact names are looked up
+#   by key, globs become regular expressions, ten to one, when data is loaded.
+package mcp.names
+
+# METADATA
+# description: |
+#   A table whose keys are names or globs, as an index for `entries`. What is no
+#   table has an entry that nobody can meet, for every name.
+table(entries_by_name) := {
+	"exact": {name: [entry] | some name, entry in entries_by_name; not contains(name, "*")},
+	"globs": [{"pattern": _alternatives([name]), "entry": entry} |
+		some name, entry in entries_by_name
+		contains(name, "*")
+	],
+} if {
+	is_object(entries_by_name)
+} else := {"exact": {}, "globs": [{"pattern": "", "entry": null}]}
+
+# METADATA
+# description: The entries of a table whose key is this name, or a glob that it matches.
+entries(index, name) := array.concat(
+	[entry | some entry in index.exact[name]],
+	[glob.entry | some glob in index.globs; regex.match(glob.pattern, name)],
+)
+
+# METADATA
+# description: Lists of names by owner and kind, as an index for `covers`.
+lists(names_by_owner) := {
+	"exact": {[kind, name, owner] |
+		some owner, lists_by_kind in names_by_owner
+		some kind in _kinds
+		some name in _list(lists_by_kind, kind)
+		not contains(name, "*")
+	},
+	"globs": {owner: by_kind |
+		some owner, lists_by_kind in names_by_owner
+		by_kind := {kind: patterns(globs) |
+			some kind in _kinds
+			globs := [name | some name in _list(lists_by_kind, kind); contains(name, "*")]
+		}
+	},
+}
+
+_kinds := {"tools", "prompts", "resources", "methods"}
+
+_list(lists_by_kind, kind) := [name | some name in lists_by_kind[kind]; is_string(name)] if {
+	is_object(lists_by_kind)
+	is_array(lists_by_kind[kind])
+} else := []
+
+# METADATA
+# description: Has this owner this name of this kind in one of its lists?
+covers(index, owner, kind, name) if [kind, name, owner] in index.exact
+
+covers(index, owner, kind, name) if {
+	some pattern in index.globs[owner][kind]
+	regex.match(pattern, name)
+}
+
+# METADATA
+# description: Globs as regular expressions, ten in each.
+patterns(globs) := [_alternatives(array.slice(globs, start, start + 10)) |
+	some start, _ in globs
+	start % 10 == 0
+]
+
+_alternatives(globs) := sprintf("^(?s:%s)$", [concat("|", [_regex(glob) | some glob in globs])])
+
+# METADATA
+# description: A glob as the inside of a regular expression.
+_regex(glob) := concat(".*", [regex.replace(part, `[\\.+?()\[\]{}^$|]`, `\$0`) | some part in split(glob, "*")])

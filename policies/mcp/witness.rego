@@ -1,0 +1,72 @@
+# METADATA
+# title: Values that meet a condition
+# description: |
+#   For lists: some values, among which one meets a condition of mcp.condition if any
+#   value does. What several conditions on one argument have in common is looked for
+#   among the values of all. Not looked for: a size beyond 1000, a text that has to
+#   match a glob and to be longer than it.
+package mcp.witness
+
+import data.mcp.condition
+
+values(wanted) := (_plain(wanted) | _lists(wanted, _values_inside(_each(wanted)))) | _objects(wanted)
+
+_objects(wanted) := {{name: value |
+	some name, member in wanted.members
+	value := min({found | some found in _values_inside(member); condition.holds(member, found)})
+}} if {
+	is_object(wanted)
+}
+
+else := set()
+
+_values_inside(wanted) := (_plain(wanted) | _lists(wanted, _plain(_each(wanted)))) | _objects_inside(wanted)
+
+_objects_inside(wanted) := {{name: value |
+	some name, member in wanted.members
+	value := min({found | some found in _plain(member); condition.holds(member, found)})
+}} if {
+	is_object(wanted)
+}
+
+else := set()
+
+# What needs neither items nor members.
+_plain(wanted) := {value | some value in wanted} if is_array(wanted)
+
+else := ({value |
+	some operator in ["equals", "min", "max"]
+	value := wanted[operator]
+} | {value | some value in wanted["in"]}) | _texts(wanted) if {
+	is_object(wanted)
+}
+
+else := {wanted}
+
+_texts(wanted) := {concat("", [stem, _padding(_size(wanted) - count(stem))]) | some stem in _stems(wanted)}
+
+_stems(wanted) := {concat("", [prefix, replace(glob, "*", "")]) |
+	some prefix in [object.get(wanted, "prefix", ""), ""]
+	is_string(prefix)
+	some glob in [object.get(wanted, "glob", ""), ""]
+	is_string(glob)
+}
+
+# Lists of one item, again and again.
+_lists(wanted, items) := {[item | some _ in array.slice(_numbers, 0, _size(wanted))] | some item in items} if {
+	is_object(wanted)
+}
+
+else := set()
+
+_each(wanted) := wanted.each if is_object(wanted)
+
+else := "x"
+
+_size(wanted) := floor(wanted.size.min) if is_number(wanted.size.min)
+
+else := 0
+
+_numbers := numbers.range(1, 1000)
+
+_padding(length) := concat("", ["x" | some _ in array.slice(_numbers, 0, length)])
