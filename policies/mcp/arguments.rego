@@ -75,6 +75,19 @@ _is_satisfiable(argument, constraints) if {
 	every other in constraints { _allows(other, argument, value) }
 }
 
+# A beginning that one demands before what another demands.
+_is_satisfiable(argument, constraints) if {
+	texts := {text |
+		some constraint in constraints
+		constraint.argument == argument
+		constraint.kind == "condition"
+		some text in witness.texts(constraint.wanted)
+	}
+	some start in texts
+	some end in texts
+	every constraint in constraints { _allows(constraint, argument, concat("", [start, end])) }
+}
+
 _spares(constraint, argument) if constraint.argument != argument
 
 _spares(constraint, _) if _may_be_absent(constraint.kind, constraint.wanted)

@@ -45,9 +45,10 @@ hold("annotations", wanted) if {
 
 hold("sources", wanted) if {
 	is_array(wanted)
-	address := input.http.source.address
+	address := trim_prefix(input.http.source.address, "::ffff:")
 	net.cidr_is_valid(sprintf("%s/32", [address]))
 	some network in wanted
+	is_string(network)
 	net.cidr_is_valid(network)
 	net.cidr_contains(network, address)
 }

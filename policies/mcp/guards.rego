@@ -89,6 +89,7 @@ _has_role if {
 constraints contains constraint if {
 	input.mcp.method == "tools/call"
 	some list in names.entries(data.mcp.index.guards.urls, input.mcp.name)
+	is_array(list)
 	some argument in list
 	constraint := {
 		"argument": argument,
@@ -101,6 +102,7 @@ constraints contains constraint if {
 constraints contains constraint if {
 	input.mcp.method == "tools/call"
 	some by_argument in names.entries(data.mcp.index.guards.paths, input.mcp.name)
+	is_object(by_argument)
 	some argument, directories in by_argument
 	constraint := {
 		"argument": argument,

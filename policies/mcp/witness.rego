@@ -34,16 +34,30 @@ else := set()
 # What needs neither items nor members.
 _plain(wanted) := {value | some value in wanted} if is_array(wanted)
 
-else := ({value |
-	some operator in ["equals", "min", "max"]
-	value := wanted[operator]
-} | {value | some value in wanted["in"]}) | _texts(wanted) if {
-	is_object(wanted)
-}
+else := _operands(wanted) | texts(wanted) if is_object(wanted)
 
 else := {wanted}
 
-_texts(wanted) := {concat("", [stem, _padding(_size(wanted) - count(stem))]) | some stem in _stems(wanted)}
+_operands(wanted) := {value |
+	some operator, operand in wanted
+	some value in _values_of(operator, operand)
+}
+
+_values_of("equals", operand) := [operand]
+
+_values_of("min", operand) := [operand]
+
+_values_of("max", operand) := [operand]
+
+_values_of("in", operand) := operand if is_array(operand)
+
+# METADATA
+# description: Texts that begin, and match, as a condition demands.
+texts(wanted) := {concat("", [stem, _padding(_size(wanted) - count(stem))]) | some stem in _stems(wanted)} if {
+	is_object(wanted)
+}
+
+else := set()
 
 _stems(wanted) := {concat("", [prefix, replace(glob, "*", "")]) |
 	some prefix in [object.get(wanted, "prefix", ""), ""]
@@ -59,7 +73,7 @@ _lists(wanted, items) := {[item | some _ in array.slice(_numbers, 0, _size(wante
 
 else := set()
 
-_each(wanted) := wanted.each if is_object(wanted)
+_each(wanted) := object.get(wanted, "each", "x") if is_object(wanted)
 
 else := "x"
 

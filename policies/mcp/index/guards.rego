@@ -13,9 +13,12 @@ private_hosts := names.patterns([name | some name in data.guards.private_hosts])
 
 # What a destructive tool takes.
 destructive := {
-	"named": is_array(data.guards.destructive.tools),
+	"named": is_array(object.get(data.guards.destructive, "tools", null)),
 	"tools": names.lists({"named": data.guards.destructive}),
 	"roles": {role | some role in data.guards.destructive.roles},
+} if {
+	not "destructive" in malformed
+	data.guards.destructive
 }
 
 login := data.guards.destructive.login
