@@ -18,7 +18,8 @@
 #   All keys of an entry must hold, and all entries that apply; mcp.attributes says
 #   what they are. Beside them an entry may have `arguments`, each with a condition
 #   (mcp.condition), `login: {max_age: 900, acr: [gold]}`, which is asked for rather
-#   than denied, and `grants: true`: who meets the conditions needs no role. Who does
+#   than denied, `unless`, with other conditions under which the entry does not apply,
+#   and `grants: true`: who meets the conditions needs no role. Who does
 #   not meet those of a label keeps to arguments without it.
 package mcp.abac
 
@@ -39,11 +40,19 @@ violations contains sprintf("%s: %s", [data.mcp.request.title, constraint.reason
 _entries contains entry if {
 	input.mcp.method == "tools/call"
 	some entry in names.entries(data.mcp.index.conditions.tools, input.mcp.name)
+	not _is_excused(entry)
 }
 
-_entries contains data.label_conditions[label] if {
-	some label, _ in data.label_conditions
+_entries contains entry if {
+	some label, entry in data.label_conditions
 	_is_labelled(label)
+	not _is_excused(entry)
+}
+
+_is_excused(entry) if {
+	is_object(entry.unless)
+	attributes.hold("unless", entry.unless)
+	every key, wanted in entry.unless { attributes.hold(key, wanted) }
 }
 
 _is_labelled(label) if {
@@ -88,6 +97,7 @@ constraints contains constraint if {
 constraints contains constraint if {
 	input.mcp.method == "tools/call"
 	some label, entry in data.label_conditions
+	not _is_excused(entry)
 	count(_unmet(entry)) > 0
 	some argument, avoided in data.labels[label].arguments[input.mcp.name]
 	constraint := {
@@ -115,6 +125,7 @@ logins contains entry.login if {
 logins contains entry.login if {
 	data.mcp.index.conditions.asks_login
 	some label, entry in data.label_conditions
+	not _is_excused(entry)
 	some argument, labelled in data.labels[label].arguments[input.mcp.name]
 	value := input.mcp.arguments[argument]
 	not arguments.avoids(labelled, value)

@@ -127,6 +127,14 @@ test_what_is_not_there_meets_no_condition if {
 	}
 }
 
+test_conditions_do_not_apply_to_whom_they_excuse if {
+	_denied({"subjects": ["bob"], "unless": {"roles": ["hr"], "tenants": ["acme"]}}) == set()
+	count(_denied({"subjects": ["bob"], "unless": {"roles": ["hr"], "tenants": ["globex"]}})) == 1
+	every wrong in [{}, {"role": ["hr"]}, {"arguments": {}}, {"login": {"max_age": 1}}, "hr", null, ["hr"], {"unless": {}}] {
+		count(_denied({"subjects": ["bob"], "unless": wrong})) > 0
+	}
+}
+
 test_an_address_that_is_none_is_in_no_network if {
 	every address in ["", "/var/run/socket", "10.1.2", "10.1.2.3%0"] {
 		reasons := abac.violations with input as object.union(_asks, {"http": {"source": {"address": address}}})

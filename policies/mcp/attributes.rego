@@ -75,6 +75,12 @@ hold("arguments", wanted) if is_object(wanted)
 
 hold("grants", wanted) if is_boolean(wanted)
 
+hold("unless", wanted) if {
+	is_object(wanted)
+	count(wanted) > 0
+	object.keys(wanted) & {"arguments", "grants", "login", "unless"} == set()
+}
+
 hold("login", wanted) if {
 	is_object(wanted)
 	count(wanted) > 0

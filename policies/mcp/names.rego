@@ -2,8 +2,9 @@
 # title: Names and globs
 # description: |
 #   In data a name may be a glob, in which `*` stands for any run of characters,
-#   dots and slashes too, and nothing else is special. Exact names are looked up
-#   by key, globs become regular expressions, ten to one, when data is loaded.
+#   dots and slashes too, and nothing else is special. When data is loaded, exact
+#   names become keys, beginnings (`read_*`) and ends (`*_read`) lists that one call
+#   of a builtin goes through, and other globs regular expressions, ten to one.
 package mcp.names
 
 # METADATA
@@ -36,14 +37,38 @@ lists(names_by_owner) := {
 		some name in _list(lists_by_kind, kind)
 		not contains(name, "*")
 	},
-	"globs": {owner: by_kind |
+	"beginnings": {owner: _by_kind(lists_by_kind, "beginning") | some owner, lists_by_kind in names_by_owner},
+	"ends": {owner: _by_kind(lists_by_kind, "end") | some owner, lists_by_kind in names_by_owner},
+	"patterns": {owner: by_kind |
 		some owner, lists_by_kind in names_by_owner
-		by_kind := {kind: patterns(globs) |
-			some kind in _kinds
-			globs := [name | some name in _list(lists_by_kind, kind); contains(name, "*")]
-		}
+		by_kind := {kind: patterns(globs) | some kind, globs in _by_kind(lists_by_kind, "other")}
 	},
 }
+
+# What has to be compared of the globs of one form; no kind without any.
+_by_kind(lists_by_kind, form) := {kind: texts |
+	some kind in _kinds
+	texts := [text |
+		some name in _list(lists_by_kind, kind)
+		[form_of_name, text] := _form(split(name, "*"))
+		form_of_name == form
+	]
+	count(texts) > 0
+}
+
+_form(parts) := ["exact", parts[0]] if count(parts) == 1
+
+else := ["beginning", parts[0]] if {
+	count(parts) == 2
+	parts[1] == ""
+}
+
+else := ["end", parts[1]] if {
+	count(parts) == 2
+	parts[0] == ""
+}
+
+else := ["other", concat("*", parts)]
 
 _kinds := {"tools", "prompts", "resources", "methods"}
 
@@ -56,8 +81,12 @@ _list(lists_by_kind, kind) := [name | some name in lists_by_kind[kind]; is_strin
 # description: Has this owner this name of this kind in one of its lists?
 covers(index, owner, kind, name) if [kind, name, owner] in index.exact
 
+covers(index, owner, kind, name) if strings.any_prefix_match(name, index.beginnings[owner][kind])
+
+covers(index, owner, kind, name) if strings.any_suffix_match(name, index.ends[owner][kind])
+
 covers(index, owner, kind, name) if {
-	some pattern in index.globs[owner][kind]
+	some pattern in index.patterns[owner][kind]
 	regex.match(pattern, name)
 }
 

@@ -35,11 +35,11 @@ test_names_are_of_one_owner_and_of_one_kind if {
 }
 
 test_many_globs_are_all_there if {
-	globs := [sprintf("tool_%d_*", [n]) | some n in numbers.range(1, 205)]
+	globs := [sprintf("tool_*_%d_*", [n]) | some n in numbers.range(1, 205)]
 	index := names.lists({"r": {"tools": globs}})
-	count(index.globs.r.tools) == 21
-	every n in numbers.range(1, 205) { names.covers(index, "r", "tools", sprintf("tool_%d_x", [n])) }
-	not names.covers(index, "r", "tools", "tool_206_x")
+	count(index.patterns.r.tools) == 21
+	every n in numbers.range(1, 205) { names.covers(index, "r", "tools", sprintf("tool_x_%d_x", [n])) }
+	not names.covers(index, "r", "tools", "tool_x_206_x")
 }
 
 test_what_is_no_name_names_nothing if {
@@ -48,4 +48,10 @@ test_what_is_no_name_names_nothing if {
 		not names.covers(index, "r", "tools", "a")
 		not names.covers(index, "s", "tools", "a")
 	}
+}
+
+test_a_glob_may_have_its_star_anywhere if {
+	index := names.lists({"r": {"tools": ["a_*", "*_b", "c_*_c", "*_d_*", "e**"]}})
+	every name in ["a_", "a_x", "_b", "x_b", "c__c", "c_x_c", "_d_", "x_d_x", "e", "ex"] { names.covers(index, "r", "tools", name) }
+	every name in ["a", "xa_", "b", "_bx", "c_c", "c_x_cx", "_d", "xe"] { not names.covers(index, "r", "tools", name) }
 }

@@ -9,22 +9,25 @@ urls := names.table(data.guards.urls)
 
 paths := names.table(data.guards.paths)
 
-private_hosts := names.patterns([name | some name in data.guards.private_hosts])
+private_hosts := names.patterns([name | is_array(data.guards.private_hosts); some name in data.guards.private_hosts; is_string(name)])
 
 # What a destructive tool takes.
 destructive := {
 	"named": is_array(object.get(data.guards.destructive, "tools", null)),
 	"tools": names.lists({"named": data.guards.destructive}),
-	"roles": {role | some role in data.guards.destructive.roles},
+	"roles": {role |
+		is_array(data.guards.destructive.roles)
+		some role in data.guards.destructive.roles
+	},
 } if {
-	not "destructive" in malformed
-	data.guards.destructive
+	is_object(data.guards.destructive)
 }
 
 login := data.guards.destructive.login
 
 # What is there and has another form: then nothing passes.
 malformed contains key if {
+	is_object(data.guards)
 	some key, _ in data.guards
 	not _is_sound(key)
 }

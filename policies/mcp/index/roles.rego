@@ -60,6 +60,7 @@ second := names.table(data.duties.second)
 
 # Duties of another form, under which nothing passes.
 malformed contains key if {
+	is_object(data.duties)
 	some key, duty in data.duties
 	not _is_sound(key, duty)
 }
