@@ -107,7 +107,8 @@ policy: ## Format, check and test the bundled policies with OPA
 	@$(setup) opa
 	opa fmt --fail --list policies
 	opa check --strict policies
-	opa test policies
+	opa test --timeout 60s policies
+	python3 tests/visible.py
 
 threats: ## Hold the catalogue of threats against the tests
 	@$(setup) venv
