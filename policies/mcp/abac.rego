@@ -38,12 +38,14 @@ violations contains sprintf("%s: %s", [data.mcp.request.title, constraint.reason
 
 # What has to hold for this message, whatever its arguments.
 _entries contains entry if {
+	data.mcp.index.conditions.tools
 	input.mcp.method == "tools/call"
 	some entry in names.entries(data.mcp.index.conditions.tools, input.mcp.name)
 	not _is_excused(entry)
 }
 
 _entries contains entry if {
+	data.label_conditions
 	some label, entry in data.label_conditions
 	_is_labelled(label)
 	not _is_excused(entry)
@@ -95,6 +97,7 @@ constraints contains constraint if {
 
 # Who does not meet the conditions of a label keeps to arguments without it.
 constraints contains constraint if {
+	data.label_conditions
 	input.mcp.method == "tools/call"
 	some label, entry in data.label_conditions
 	not _is_excused(entry)

@@ -34,40 +34,39 @@ violations contains sprintf("%s: %s", [data.mcp.request.title, constraint.reason
 # METADATA
 # description: Why no argument helps.
 barred contains sprintf("%s: the URI is not in its plain form", [data.mcp.request.title]) if {
-	some ["resources", uri] in data.mcp.request.names
+	uri := input.mcp.uri
 	not paths.is_sound(uri)
 }
 
 barred contains sprintf("%s: `guards.%s` has another form", [data.mcp.request.title, key]) if some key in data.mcp.index.guards.malformed
 
 barred contains sprintf("%s: destroys, which takes one of the roles %v", [data.mcp.request.title, data.mcp.index.guards.destructive.roles]) if {
-	_is_destructive
+	data.mcp.index.guards.destructive
 	not data.mcp.index.guards.login
+	_is_destructive
 	not _has_role
 }
 
 # METADATA
 # description: The login that a destructive tool takes.
 logins contains data.mcp.index.guards.login if {
+	data.mcp.index.guards.destructive
 	_is_destructive
 	not _has_role
 }
 
 _is_destructive if {
-	data.guards.destructive
 	input.mcp.method == "tools/call"
 	names.covers(data.mcp.index.guards.destructive.tools, "named", "tools", input.mcp.name)
 }
 
 _is_destructive if {
-	data.guards.destructive
 	input.mcp.method == "tools/call"
 	input.tool.annotations.destructiveHint == true
 	not _is_read_only
 }
 
 _is_destructive if {
-	data.guards.destructive
 	input.mcp.method == "tools/call"
 	data.mcp.index.guards.destructive.named == false
 	not _is_harmless
@@ -87,6 +86,7 @@ _has_role if {
 # METADATA
 # description: What the guards demand of arguments.
 constraints contains constraint if {
+	data.mcp.index.guards.urls
 	input.mcp.method == "tools/call"
 	some list in names.entries(data.mcp.index.guards.urls, input.mcp.name)
 	is_array(list)
@@ -100,6 +100,7 @@ constraints contains constraint if {
 }
 
 constraints contains constraint if {
+	data.mcp.index.guards.paths
 	input.mcp.method == "tools/call"
 	some by_argument in names.entries(data.mcp.index.guards.paths, input.mcp.name)
 	is_object(by_argument)
@@ -113,12 +114,14 @@ constraints contains constraint if {
 }
 
 barred contains sprintf("%s: `guards.urls` needs a list of arguments for it", [input.mcp.name]) if {
+	data.mcp.index.guards.urls
 	input.mcp.method == "tools/call"
 	some list in names.entries(data.mcp.index.guards.urls, input.mcp.name)
 	not is_array(list)
 }
 
 barred contains sprintf("%s: `guards.paths` needs lists of directories by argument for it", [input.mcp.name]) if {
+	data.mcp.index.guards.paths
 	input.mcp.method == "tools/call"
 	some by_argument in names.entries(data.mcp.index.guards.paths, input.mcp.name)
 	not is_object(by_argument)

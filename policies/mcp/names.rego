@@ -81,11 +81,11 @@ _list(lists_by_kind, kind) := [name | some name in lists_by_kind[kind]; is_strin
 # description: Has this owner this name of this kind in one of its lists?
 covers(index, owner, kind, name) if [kind, name, owner] in index.exact
 
-covers(index, owner, kind, name) if strings.any_prefix_match(name, index.beginnings[owner][kind])
+else if strings.any_prefix_match(name, index.beginnings[owner][kind])
 
-covers(index, owner, kind, name) if strings.any_suffix_match(name, index.ends[owner][kind])
+else if strings.any_suffix_match(name, index.ends[owner][kind])
 
-covers(index, owner, kind, name) if {
+else if {
 	some pattern in index.patterns[owner][kind]
 	regex.match(pattern, name)
 }

@@ -60,6 +60,7 @@ held contains role if {
 }
 
 held contains role if {
+	data.mcp.index.roles.assigned
 	some principal in _principals
 	some assignment in data.mcp.index.roles.assigned[principal]
 	every key, values in assignment.place { _is_at(key, values) }
@@ -97,6 +98,7 @@ violations contains reason if {
 }
 
 violations contains reason if {
+	data.mcp.index.roles.second
 	input.mcp.method == "tools/call"
 	some roles in names.entries(data.mcp.index.roles.second, input.mcp.name)
 	not _is_second(roles)

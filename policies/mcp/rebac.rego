@@ -114,6 +114,7 @@ _is_sound(rule) if {
 }
 
 _rules contains rule if {
+	data.mcp.index.relations.rules
 	input.mcp.method == "tools/call"
 	some rule in names.entries(data.mcp.index.relations.rules, input.mcp.name)
 }

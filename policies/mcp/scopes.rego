@@ -10,6 +10,7 @@ package mcp.scopes
 import data.mcp.names
 
 needed contains scope if {
+	data.mcp.index.scopes.tools
 	input.mcp.method == "tools/call"
 	some scopes in names.entries(data.mcp.index.scopes.tools, input.mcp.name)
 	some scope in _list(scopes)
