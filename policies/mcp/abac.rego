@@ -123,13 +123,15 @@ options contains [] if {
 logins contains entry.login if {
 	data.mcp.index.conditions.asks_login
 	some entry in _entries
+	is_object(entry.login)
 }
 
 logins contains entry.login if {
 	data.mcp.index.conditions.asks_login
 	some label, entry in data.label_conditions
+	is_object(entry.login)
 	not _is_excused(entry)
 	some argument, labelled in data.labels[label].arguments[input.mcp.name]
-	value := input.mcp.arguments[argument]
-	not arguments.avoids(labelled, value)
+	type_name(input.mcp.arguments[argument])
+	not arguments.avoids(labelled, input.mcp.arguments[argument])
 }

@@ -201,6 +201,8 @@ test_labels_of_another_form_let_nothing_pass if {
 test_logins_are_asked_for if {
 	logins := abac.logins with input as _asks with data.conditions as {"t": {"login": {"max_age": 300}}, "*": {"login": {"acr": ["gold"]}}}
 	logins == {{"max_age": 300}, {"acr": ["gold"]}}
+	one := abac.logins with input as _asks with data.conditions as {"*": {"roles": ["hr"]}, "t": {"login": {"max_age": 300}}}
+	one == {{"max_age": 300}}
 	none := abac.logins with input as _asks with data.conditions as {"u": {"login": {"max_age": 300}}}
 	none == set()
 	by_label := abac.logins with input as {"mcp": {"method": "tools/call", "name": "read", "arguments": {"id": "hr-1"}}}

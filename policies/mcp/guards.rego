@@ -34,8 +34,8 @@ violations contains sprintf("%s: %s", [data.mcp.request.title, constraint.reason
 # METADATA
 # description: Why no argument helps.
 barred contains sprintf("%s: the URI is not in its plain form", [data.mcp.request.title]) if {
-	uri := input.mcp.uri
-	not paths.is_sound(uri)
+	is_string(input.mcp.uri)
+	not paths.is_sound(input.mcp.uri)
 }
 
 barred contains sprintf("%s: `guards.%s` has another form", [data.mcp.request.title, key]) if some key in data.mcp.index.guards.malformed
