@@ -180,23 +180,24 @@ impl Policy {
         let analysis = rego::analyse(parsed.engine.get_modules())?;
         let revision = revision(&parsed.files, data);
 
+        let (evaluator, left) = Evaluator::new(parsed, data, &analysis, &RULES, options.time_limit)?;
         Ok(Self {
-            evaluator: Evaluator::new(parsed, data, &analysis, &RULES, options.time_limit)?,
+            evaluator,
             reads: Reads {
-                http: analysis.reads(&["http"]),
-                headers: analysis.reads(&["http", "headers"]),
-                source: analysis.reads(&["http", "source"]),
-                arguments: analysis.reads(&["mcp", "arguments"]),
-                augmentation: analysis.reads(&["mcp", "augmentation"]),
-                responses: analysis.reads(&["mcp", "input_responses"]),
-                client: analysis.reads(&["mcp", "client"]),
+                http: left.reads(&["http"]),
+                headers: left.reads(&["http", "headers"]),
+                source: left.reads(&["http", "source"]),
+                arguments: left.reads(&["mcp", "arguments"]),
+                augmentation: left.reads(&["mcp", "augmentation"]),
+                responses: left.reads(&["mcp", "input_responses"]),
+                client: left.reads(&["mcp", "client"]),
             },
             options,
             revision,
             names: InputNames::new(),
-            header_names: HeaderNames::new(&analysis),
+            header_names: HeaderNames::new(&left),
             members: member_names(&analysis, data),
-            memory: Memory::new(&analysis),
+            memory: Memory::new(&left),
         })
     }
 

@@ -11,6 +11,7 @@
 
 mod builtins;
 mod constants;
+mod dead;
 mod input;
 mod names;
 mod needs;
@@ -28,6 +29,7 @@ mod visitor;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
+use regorus::Value;
 use regorus::unstable::{Module, Ref, Span};
 
 use program::{CONTRACT, PACKAGE, Program};
@@ -157,35 +159,52 @@ pub fn analyse(modules: &[Ref<Module>]) -> Result<Analysis, Vec<Refusal>> {
     }
     program.check_contract(modules);
     program.check_overlaps(modules);
-    let mut visits = Visits::default();
-    for (index, node) in program.nodes.iter().enumerate() {
-        for (module, rule) in &node.clauses {
-            let mut visitor = Visitor::new(&program, &mut visits, index, module);
-            visitor.rule(rule);
-        }
-    }
+    let mut visits = visit(&program);
     let mut refusals = program.refusals.clone();
     refusals.append(&mut visits.refusals);
     visits.check_flows(&mut refusals);
     program.check_stack(&visits, &mut refusals);
     refusals.sort();
     refusals.dedup();
-    if !refusals.is_empty() {
-        return Err(refusals);
+    if refusals.is_empty() { Ok(summary(&program, &visits, modules)) } else { Err(refusals) }
+}
+
+/// What modules that were analysed may do beside this data. Clauses that ask for data
+/// that is not there are left out.
+pub fn analyse_with(modules: &[Ref<Module>], data: &Value) -> Analysis {
+    let mut program = Program::default();
+    for module in modules {
+        program.gather(module);
     }
+    program.prune(data);
+    summary(&program, &visit(&program), modules)
+}
+
+fn visit(program: &Program<'_>) -> Visits {
+    let mut visits = Visits::default();
+    for (index, node) in program.nodes.iter().enumerate() {
+        for (module, rule) in &node.clauses {
+            let mut visitor = Visitor::new(program, &mut visits, index, module);
+            visitor.rule(rule);
+        }
+    }
+    visits
+}
+
+fn summary(program: &Program<'_>, visits: &Visits, modules: &[Ref<Module>]) -> Analysis {
     let asked = CONTRACT.iter().flat_map(|(name, ..)| program.below(&path([PACKAGE[0], PACKAGE[1], name])));
     let reached = reachable(asked.collect::<Vec<usize>>(), |node| {
         visits.edges.get(&node).into_iter().flat_map(BTreeMap::keys).copied().collect()
     });
     let reads = visits.reads.iter().filter(|(node, _)| reached.contains(node)).flat_map(|(_, paths)| paths);
     let names = visits.names.iter().filter(|(node, _)| reached.contains(node)).flat_map(|(_, names)| names);
-    Ok(Analysis {
-        constants: constants::find(&program, &visits, modules),
+    Analysis {
+        constants: constants::find(program, visits, modules),
         computes_names: !visits.computing.is_disjoint(&reached),
         reads: reads.cloned().collect(),
         names: names.cloned().collect(),
         rules: program.rules_of_contract(),
-    })
+    }
 }
 
 /// All that can be reached from `start`, which is included.

@@ -70,22 +70,24 @@ impl<'a> Modules<'a> {
 
 impl Evaluator {
     /// Compiles what the analysis has passed. `asked` are the rules of `mcp.authz` that
-    /// the evaluator will be asked for, of which a policy may lack some.
+    /// the evaluator will be asked for, of which a policy may lack some. Gives, too, what
+    /// is left for the rules to do beside this data.
     pub(super) fn new(
         modules: Modules<'_>,
         data: &serde_json::Value,
         analysis: &Analysis,
         asked: &[&'static str],
         time_limit: Duration,
-    ) -> Result<Self, Vec<Refusal>> {
+    ) -> Result<(Self, Analysis), Vec<Refusal>> {
         let Modules { files, mut engine } = modules;
         engine.add_data(Value::from(data.clone())).map_err(|error| refused("policy.data", &error))?;
         if !analysis.constants.is_empty() {
             engine = fold(engine, &files, analysis)?;
         }
         engine.set_execution_timer_config(timer(time_limit));
-        let rules: Vec<&'static str> = asked.iter().copied().filter(|rule| analysis.defines(rule)).collect();
         let data = engine.get_data();
+        let left = rego::analyse_with(engine.get_modules(), &data);
+        let rules: Vec<&'static str> = asked.iter().copied().filter(|rule| left.defines(rule)).collect();
         let judgement = rego::judge(engine.get_modules(), &data, &rules);
         if !judgement.negated.is_empty() {
             return Err(judgement.negated);
@@ -94,7 +96,7 @@ impl Evaluator {
         let machine = machine.map(RefCell::new);
         let evaluator = Self { engine: RefCell::new(engine), machine, rules };
         evaluator.warm_up()?;
-        Ok(evaluator)
+        Ok((evaluator, left))
     }
 
     /// Evaluates every rule once, so that the first call does not pay for it.

@@ -8,7 +8,7 @@ use regorus::unstable::{BUILTINS, Expr, Import, Module, Ref, Rule, RuleHead, Spa
 
 use super::syntax::{anchor, has_keyword_between, is_literal, path, refr, static_path};
 use super::visitor::Visits;
-use super::{Kind, Refusal};
+use super::{Kind, Refusal, dead};
 
 /// The package the gate asks, and the rules it asks for.
 pub(super) const PACKAGE: [&str; 2] = ["mcp", "authz"];
@@ -151,6 +151,21 @@ impl<'m> Program<'m> {
         self.nodes.get(index).filter(|node| node.kind == Kind::Function).map(|node| (index, node.arity))
     }
 
+    /// Takes clauses away that cannot hold, given the data, and those that follow from it.
+    pub(super) fn prune(&mut self, data: &Value) {
+        loop {
+            let dead = dead::find(self, data);
+            if dead.is_empty() {
+                return;
+            }
+            for (index, position) in dead.into_iter().rev() {
+                if let Some(node) = self.nodes.get_mut(index) {
+                    node.clauses.remove(position);
+                }
+            }
+        }
+    }
+
     /// What stands in `data.mcp.authz`, whatever package put it there, by its name.
     fn contract(&self) -> impl Iterator<Item = (&str, &Node<'m>)> {
         let of_package = self.nodes.iter().filter(|node| node.path.starts_with(&path(PACKAGE)));
@@ -158,7 +173,8 @@ impl<'m> Program<'m> {
     }
 
     pub(super) fn rules_of_contract(&self) -> BTreeMap<String, Kind> {
-        self.contract().map(|(name, node)| (name.to_owned(), node.kind_of_first())).collect()
+        let alive = self.contract().filter(|(_, node)| !node.clauses.is_empty());
+        alive.map(|(name, node)| (name.to_owned(), node.kind_of_first())).collect()
     }
 
     /// Refuses a rule whose value would have to hold another rule, or a package.

@@ -49,6 +49,7 @@ pub fn judge(modules: &[Ref<Module>], data: &Value, asked: &[&str]) -> Judgement
     for module in modules {
         program.gather(module);
     }
+    program.prune(data);
     let rules = asked.iter().map(|rule| path([PACKAGE[0], PACKAGE[1], rule]));
     let asked: Vec<usize> = rules.flat_map(|rule| program.under(&rule).collect::<Vec<_>>()).collect();
     let mut known = Facts::default();

@@ -441,3 +441,39 @@ fn a_package_is_constant_if_nothing_that_it_reaches_depends_on_the_question() {
     // Under another `data` the index would be another.
     constants(&[index, ("b.rego", "package lib.b\nx if data.lib.index.tools with data.tools as [1]\n")], &[]);
 }
+
+#[test]
+fn a_clause_that_asks_for_absent_data_first_reads_nothing() {
+    let reads = |rules: &str| {
+        let text = authz(rules);
+        let mut engine = engine(&[("a.rego", &text)]).unwrap();
+        let data = Value::from_json_str(r#"{"here": {"x": 1}, "no": false}"#).unwrap();
+        let left = analyse_with(engine.get_modules(), &data);
+        let reads: Vec<String> = left.reads.iter().map(|path| path.join(".")).collect();
+        (reads.join(" "), left.rules.keys().cloned().collect::<Vec<_>>().join(" "))
+    };
+    let rules = |rest: &str| format!("allow if input.mcp.name == \"a\"\n{rest}");
+    let (some, all) = ("mcp.name time.unix", "mcp.name");
+    for (rest, read, defined) in [
+        ("deny contains \"x\" if {\n data.here\n input.time.unix > 1\n}", some, "allow deny"),
+        ("deny contains \"x\" if {\n data.absent\n input.time.unix > 1\n}", all, "allow"),
+        ("deny contains \"x\" if {\n data.here.y.z\n input.time.unix > 1\n}", all, "allow"),
+        ("deny contains \"x\" if {\n data.no\n input.time.unix > 1\n}", all, "allow"),
+        ("deny contains \"x\" if {\n not data.here\n input.time.unix > 1\n}", all, "allow"),
+        ("deny contains \"x\" if {\n not data.absent\n input.time.unix > 1\n}", some, "allow deny"),
+        // What stands before it is evaluated.
+        ("deny contains \"x\" if {\n input.time.unix > 1\n data.absent\n}", some, "allow deny"),
+        // A rule that cannot hold is as good as no data.
+        ("h if data.absent\ndeny contains \"x\" if {\n h\n input.time.unix > 1\n}", all, "allow"),
+        ("h if data.here\ndeny contains \"x\" if {\n h\n input.time.unix > 1\n}", some, "allow deny h"),
+        // Any key may be there.
+        ("deny contains \"x\" if {\n data[input.mcp.name]\n input.time.unix > 1\n}", some, "allow deny"),
+        (
+            "h := 1 if {\n data.absent\n input.time.unix > 1\n} else := 2\ndeny contains \"x\" if h",
+            some,
+            "allow deny h",
+        ),
+    ] {
+        assert_eq!(reads(&rules(rest)), (read.to_owned(), defined.to_owned()), "{rest}");
+    }
+}

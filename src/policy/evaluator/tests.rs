@@ -11,7 +11,7 @@ use generator::Generator;
 fn evaluator(files: &[(&str, &str)], data: &serde_json::Value) -> Result<Evaluator, Vec<Refusal>> {
     let mut modules = Modules::parse(files.to_vec())?;
     let analysis = rego::analyse(modules.engine.get_modules())?;
-    Evaluator::new(modules, data, &analysis, &["allow"], Duration::from_secs(1))
+    Evaluator::new(modules, data, &analysis, &["allow"], Duration::from_secs(1)).map(|(evaluator, _)| evaluator)
 }
 
 fn allow(evaluator: &Evaluator, input: serde_json::Value) -> Value {
