@@ -12,6 +12,7 @@
 mod builtins;
 mod constants;
 mod dead;
+mod defined;
 mod input;
 mod names;
 mod needs;

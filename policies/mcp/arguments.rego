@@ -25,6 +25,7 @@ import data.mcp.witness
 met(constraint) if _meets(constraint.kind, constraint.wanted, input.mcp.arguments[constraint.argument])
 
 met(constraint) if {
+	constraint.argument
 	not _is_given(constraint.argument)
 	_may_be_absent(constraint.kind, constraint.wanted)
 }

@@ -14,6 +14,7 @@ use regorus::unstable::{
     ArithOp, AssignOp, BoolOp, Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleHead, Span,
 };
 
+use super::defined::World;
 use super::names::{Document, Names};
 use super::needs::{self, Needs};
 use super::program::{PACKAGE, Program};
@@ -56,8 +57,7 @@ pub fn judge(modules: &[Ref<Module>], data: &Value, asked: &[&str]) -> Judgement
     let mut judgement = Judgement { negated: Vec::new(), against: None };
     for _ in 0..MOST_PASSES {
         let mut pass = Pass {
-            program: &program,
-            data,
+            world: World { program: &program, data },
             known: &known,
             found: Facts::default(),
             negated: Vec::new(),
@@ -83,8 +83,7 @@ struct Facts<'d> {
 }
 
 struct Pass<'p, 'd> {
-    program: &'p Program<'d>,
-    data: &'d Value,
+    world: World<'p, 'd>,
     known: &'p Facts<'d>,
     found: Facts<'d>,
     queue: Vec<usize>,
@@ -119,7 +118,7 @@ impl<'d> Pass<'_, 'd> {
     fn run(&mut self) {
         let mut seen = BTreeSet::new();
         while let Some(index) = self.queue.pop() {
-            let Some(node) = self.program.nodes.get(index).filter(|_| seen.insert(index)) else { continue };
+            let Some(node) = self.world.program.nodes.get(index).filter(|_| seen.insert(index)) else { continue };
             if node.kind == Kind::Object || node.path.len() != node.package.saturating_add(1) {
                 self.object(node.span, "a partial object: two values of one key are no error there");
             }
@@ -262,72 +261,16 @@ impl<'d> Clause<'_, '_, 'd> {
         for (reference, method) in [(lhs, rhs), (rhs, lhs)] {
             if let (Some(written), Some(method)) = (written(reference), super::builtins::text(method))
                 && let Some(start) = written.strip_suffix(".\"method\"")
-                && self.input_path(reference).is_some_and(|path| path == ["mcp", "method"])
+                && self.pass.world.input_path(&self.names, reference).is_some_and(|path| path == ["mcp", "method"])
             {
                 env.present.extend(input::with_method(method).map(|name| format!("{start}.{name:?}")));
             }
         }
     }
 
-    /// The path of a reference to the input that says all of it.
-    fn input_path(&self, expr: &Expr) -> Option<Vec<String>> {
-        let (path, true) = static_path(expr) else { return None };
-        let (first, rest) = path.split_first()?;
-        match self.names.document(self.pass.program, first)? {
-            Document::Input(start) => Some(start.into_iter().chain(rest.iter().cloned()).collect()),
-            Document::Data(_) => None,
-        }
-    }
-
-    /// Is there a value, whatever is asked?
     fn is_defined(&self, expr: &Expr, env: &Env<'d>) -> bool {
-        match expr {
-            Expr::String { .. }
-            | Expr::RawString { .. }
-            | Expr::Number { .. }
-            | Expr::Bool { .. }
-            | Expr::Null { .. }
-            | Expr::ArrayCompr { .. }
-            | Expr::SetCompr { .. } => true,
-            Expr::Array { items, .. } | Expr::Set { items, .. } => items.iter().all(|item| self.is_defined(item, env)),
-            Expr::Object { fields, .. } => fields.iter().all(|(_, _, value)| self.is_defined(value, env)),
-            Expr::UnaryExpr { expr, .. } => self.is_defined(expr, env),
-            Expr::ArithExpr { lhs, rhs, .. } | Expr::BinExpr { lhs, rhs, .. } | Expr::BoolExpr { lhs, rhs, .. } => {
-                self.is_defined(lhs, env) && self.is_defined(rhs, env)
-            }
-            Expr::Membership { value, collection, .. } => {
-                self.is_defined(value, env) && self.is_defined(collection, env)
-            }
-            Expr::Call { fcn, params, .. } => {
-                let is_builtin = self.names.function(self.pass.program, &static_path(fcn).0).is_none();
-                is_builtin && params.iter().all(|param| self.is_defined(param, env))
-            }
-            Expr::Var { span, .. } if env.variables.contains_key(span.text()) => true,
-            reference => {
-                written(reference).is_some_and(|text| env.present.contains(&text))
-                    || self.input_path(reference).is_some_and(|path| input::is_always(&path))
-                    || self.stands(reference)
-            }
-        }
-    }
-
-    /// Does a reference lead to a constant, or to a rule that always has a value?
-    fn stands(&self, expr: &Expr) -> bool {
-        let (path, true) = static_path(expr) else { return false };
-        let Some((first, rest)) = path.split_first() else { return false };
-        let Some(Document::Data(start)) = self.names.document(self.pass.program, first) else { return false };
-        let whole: Vec<String> = start.into_iter().chain(rest.iter().cloned()).collect();
-        let node = self.pass.program.under(&whole).next().and_then(|index| self.pass.program.nodes.get(index));
-        match node {
-            Some(node) => {
-                let has_default = node.clauses.iter().any(|(_, rule)| matches!(rule, Rule::Default { .. }));
-                node.path == whole && (node.kind == Kind::Set || has_default)
-            }
-            None => {
-                let stands = whole.iter().fold(Shape::One(vec![self.pass.data]), |shape, name| shape.member(name));
-                stands.only().is_some()
-            }
-        }
+        let is_here = |name: &str| env.variables.contains_key(name) || env.present.contains(name);
+        self.pass.world.is_defined(&self.names, expr, &is_here)
     }
 
     fn statement(&mut self, statement: &'d LiteralStmt, env: &mut Env<'d>) {
@@ -433,7 +376,7 @@ impl<'d> Clause<'_, '_, 'd> {
         if text == "_" {
             return;
         }
-        if env.variables.contains_key(text) || self.names.document(self.pass.program, text).is_some() {
+        if env.variables.contains_key(text) || self.names.document(self.pass.world.program, text).is_some() {
             self.object(name, format!("`{text}` means something already; give the second one another name"));
         }
         env.variables.insert(text.to_owned(), shape);
@@ -443,7 +386,7 @@ impl<'d> Clause<'_, '_, 'd> {
     fn prove(&mut self, expr: &'d Expr, env: &mut Env<'d>) {
         let Expr::Call { fcn, params, .. } = expr else { return };
         let ([param], (name, true)) = (params.as_slice(), static_path(fcn)) else { return };
-        if self.names.function(self.pass.program, &name).is_some() {
+        if self.names.function(self.pass.world.program, &name).is_some() {
             return;
         }
         let kinds = match name.join(".").as_str() {
@@ -574,7 +517,7 @@ impl<'d> Clause<'_, '_, 'd> {
     fn call(&mut self, function: &'d Expr, params: &'d [Ref<Expr>], env: &mut Env<'d>) -> Shape<'d> {
         let name = static_path(function).0;
         let shapes: Vec<Shape<'d>> = params.iter().map(|param| self.expr(param, env)).collect();
-        if let Some((callee, _)) = self.names.function(self.pass.program, &name) {
+        if let Some((callee, _)) = self.names.function(self.pass.world.program, &name) {
             for (position, shape) in shapes.into_iter().enumerate() {
                 let before = self.pass.found.parameters.remove(&(callee, position)).unwrap_or(Shape::One(Vec::new()));
                 self.pass.found.parameters.insert((callee, position), before.join(shape));
@@ -625,7 +568,7 @@ impl<'d> Clause<'_, '_, 'd> {
             return follow(shape.clone(), steps, looked_up, 0);
         }
         let static_steps: Vec<String> = steps.iter().map_while(|step| step.name()).map(str::to_owned).collect();
-        match self.names.document(self.pass.program, name) {
+        match self.names.document(self.pass.world.program, name) {
             Some(Document::Input(path)) => {
                 env.loaded.input = true;
                 let taken = static_steps.len();
@@ -640,9 +583,9 @@ impl<'d> Clause<'_, '_, 'd> {
                 let before = path.len();
                 let whole: Vec<String> = path.into_iter().chain(static_steps).collect();
                 let rule = (1..=whole.len()).find_map(|length| {
-                    let mut found = self.pass.program.under(whole.get(..length)?);
+                    let mut found = self.pass.world.program.under(whole.get(..length)?);
                     let index = found.next()?;
-                    let node = self.pass.program.nodes.get(index)?;
+                    let node = self.pass.world.program.nodes.get(index)?;
                     (node.path.len() == length).then_some((index, length))
                 });
                 if let Some((index, length)) = rule {
@@ -650,11 +593,12 @@ impl<'d> Clause<'_, '_, 'd> {
                     return follow(self.value_of(index), steps, looked_up, length.saturating_sub(before));
                 }
                 env.loaded.data = true;
-                if whole.is_empty() || self.pass.program.under(&whole).next().is_some() {
+                if whole.is_empty() || self.pass.world.program.under(&whole).next().is_some() {
                     self.object(span, "a package as a whole");
                     return Shape::Any;
                 }
-                let stands = whole.iter().fold(Shape::One(vec![self.pass.data]), |shape, name| shape.member(name));
+                let stands =
+                    whole.iter().fold(Shape::One(vec![self.pass.world.data]), |shape, name| shape.member(name));
                 follow(stands, steps, looked_up, whole.len().saturating_sub(before))
             }
             None => {
