@@ -1,0 +1,186 @@
+# METADATA
+# title: Rules, indexed
+# description: |
+#   `data.rules` as `mcp.rules` looks it up: by the exact name of a tool, prompt
+#   or resource, and by how a glob starts. No rule here reads `input`, so that all
+#   of it is known when the policy is loaded.
+package mcp.index.rules
+
+# By their numbers in `data.rules`.
+allow := {at: _rule(match, match, _asks(match), false) |
+	some at, rule in data.rules
+	match := rule.allow
+}
+
+deny := {at: object.union(_rule(match, match, _asks(match), true), {"reason": reason}) |
+	some at, rule in data.rules
+	match := rule.deny
+	reason := object.get(rule, "reason", sprintf("rule %d", [at]))
+}
+
+# What some arguments may do: in a list nobody knows them.
+shown := {at: known |
+	some at, rule in allow
+	known := _shown(rule, data.rules[at].allow)
+}
+
+# What holds whatever the arguments are.
+hidden := {at: known |
+	some at, rule in deny
+	known := _hidden(rule, data.rules[at].deny)
+}
+
+named[name] contains at if {
+	some at, rule in data.rules
+	some match in rule
+	some kind in _kinds
+	some name in match[kind]
+	not contains(name, "*")
+}
+
+# By how many characters they start with, and by these: a look-up for each length.
+globs := {length: starting |
+	some length in {_length(start) | some start, _ in _starting}
+	starting := {start: found | some start, found in _starting; _length(start) == length}
+}
+
+_starting[start] contains glob if {
+	some text, rules in _globs
+	start := split(text, "*")[0]
+	glob := object.union(patterns[text], {"rules": rules})
+}
+
+_globs[text] contains at if {
+	some at, rule in data.rules
+	some match in rule
+	some kind in _kinds
+	some text in match[kind]
+	contains(text, "*")
+}
+
+# The rules about whatever there is.
+general := {at |
+	some at, rule in data.rules
+	some key in ["allow", "deny"]
+	match := rule[key]
+	not match.tools
+	not match.prompts
+	not match.resources
+}
+
+# Every text with a star, wherever it stands.
+patterns := {text: _glob(text) |
+	walk(data.rules, [_, text])
+	is_string(text)
+	contains(text, "*")
+}
+
+_kinds := {"tools", "prompts", "resources"}
+
+# What an `allow` asks for.
+_asked := ["scopes", "login"]
+
+_who := {
+	"subjects": {"one": "subject"},
+	"clients": {"one": "client_id"},
+	"issuers": {"one": "issuer"},
+	"tenants": {"one": "tenant"},
+	"roles": {"many": "roles"},
+	"groups": {"many": "groups"},
+}
+
+_textual := {key: key | some key in ["methods", "principals"]}
+
+_valued := {key: key | some key in ["claims", "arguments", "annotations", "sources", "time"]}
+
+# An `allow` asks for scopes and logins, a denial tests them.
+_rule(match, tested, asks, denies) := {
+	"kind": _kind(match),
+	"resources": [_texts(texts) | texts := match.resources],
+	"who": _who_of(tested),
+	"more": array.concat(_more(tested), [test | denies; some test in _held(match)]),
+	"asks": asks,
+	"unless": [exception |
+		unless := tested.unless
+		exception := {
+			"who": _who_of(unless),
+			"more": array.concat(array.concat(_more(unless), _held(unless)), _names(unless, denies)),
+		}
+	],
+}
+
+_asks(match) := [{"scopes": object.get(match, "scopes", []), "login": object.get(match, "login", {})}] if {
+	count(_held(match)) > 0
+}
+
+else := []
+
+_held(match) := [{"is": key, "of": match[key]} | some key in _asked]
+
+_shown(rule, match) := rule if not _is_open(match)
+
+_shown(_, match) := _rule(match, object.remove(match, ["arguments"]), [], false) if {
+	match.arguments
+	not match.unless.arguments
+}
+
+_shown(_, match) := _rule(match, object.remove(match, ["arguments", "unless"]), [], false) if {
+	match.unless.arguments
+}
+
+_hidden(rule, match) := rule if not _is_open(match)
+
+_hidden(_, match) := _rule(match, object.union(object.remove(match, ["unless"]), {"unless": unless}), [], true) if {
+	not match.arguments
+	match.unless.arguments
+	unless := object.remove(match.unless, ["arguments"])
+}
+
+_is_open(match) if match.arguments
+
+_is_open(match) if match.unless.arguments
+
+# What a rule is about: arguments and annotations are those of tools, if it does not say more.
+_kind(match) := "tools" if match.tools
+
+else := "prompts" if match.prompts
+
+else := "resources" if match.resources
+
+else := "tools" if match.arguments
+
+else := "tools" if match.annotations
+
+else := "any"
+
+_who_of(match) := [object.union(_texts(texts), field) | some key, texts in match; field := _who[key]]
+
+_more(match) := array.concat(
+	[object.union(_texts(texts), {"is": is}) | some key, texts in match; is := _textual[key]],
+	[{"is": is, "of": value} | some key, value in match; is := _valued[key]],
+)
+
+# An exception of a denial covers all that a message names.
+_names(match, denies) := [object.union(_texts(texts), {"is": "names", "kind": kind, "all": denies}) |
+	some kind in _kinds
+	texts := match[kind]
+]
+
+_texts(texts) := {
+	"exact": {text | some text in texts; not contains(text, "*")},
+	"globs": [_glob(text) | some text in texts; contains(text, "*")],
+}
+
+# With one star: how it starts and ends. With more, a regular expression.
+_glob(text) := {"start": parts[0], "end": parts[1], "least": count(parts[0]) + count(parts[1])} if {
+	parts := split(text, "*")
+	count(parts) == 2
+}
+
+_glob(text) := {"regex": concat("", ["(?s)^", concat(".*", parts), "$"])} if {
+	parts := [regex.replace(part, `[\\.+?()|\[\]{}^$]`, `\$0`) | some part in split(text, "*")]
+	count(parts) > 2
+}
+
+# In characters as Unicode has them, as `substring` counts.
+_length(text) := count(split(text, ""))

@@ -1,0 +1,250 @@
+# METADATA
+# title: Rules, without Rego
+# description: |
+#   What `policy.rules` of the configuration means; README has its keys. `allow`,
+#   `deny` and `scopes`, `step_up` are those of the contract. `visible` says that
+#   some arguments may be allowed, `hidden` that all are denied.
+package mcp.rules
+
+import data.mcp.conditions
+import data.mcp.index.rules as index
+
+allow if count(_granting) > 0
+
+deny contains index.deny[at].reason if {
+	some at in _near
+	_matches(index.deny[at])
+}
+
+# The first rule that would allow the message says what it asks for.
+scopes contains scope if {
+	some asked in _asking
+	some scope in asked.scopes
+}
+
+step_up := {name: value |
+	some key, name in {"acr": "acr_values", "max_age": "max_age"}
+	value := _asking[0].login[key]
+} if {
+	count(_asking[0].login) > 0
+}
+
+visible if {
+	some at in _near
+	_covers(index.shown[at])
+}
+
+hidden if {
+	some at in _near
+	_matches(index.hidden[at])
+}
+
+_asking := index.allow[min(_allowing)].asks if not allow
+
+_allowing := {at | some at in _near; _covers(index.allow[at])}
+
+_granting := {at | some at in _allowing; _is_given(index.allow[at].asks)}
+
+_is_given(asks) if {
+	every asked in asks {
+		_has_scopes(asked.scopes)
+		_has_login(asked.login)
+	}
+}
+
+# The rules that may be about this message.
+_near := (index.general | _named) | _alike
+
+_named := {at | some name in _names; some at in index.named[name]}
+
+_alike := {at |
+	some name in _names
+	some length, starting in index.globs
+	some glob in starting[substring(name, 0, length)]
+	conditions.is_like(name, glob)
+	some at in glob.rules
+}
+
+# Where a message names several resources, one rule has to be about all of them.
+_covers(rule) if {
+	_matches(rule)
+	not _is_partial(rule)
+}
+
+_is_partial(rule) if {
+	count(_names) > 1
+	some texts in rule.resources
+	some name in _names
+	not _is_one(name, texts)
+}
+
+_matches(rule) if {
+	rule.kind in _kinds
+	_holds(rule)
+	not _is_excepted(rule)
+}
+
+_is_excepted(rule) if {
+	some exception in rule.unless
+	_holds(exception)
+}
+
+_holds(match) if {
+	every test in match.who { _is_who(test) }
+	every test in match.more { _passes(test) }
+}
+
+_kinds := {"any", _kind}
+
+_kind := "tools" if input.mcp.method == "tools/call"
+
+else := "prompts" if is_string(input.mcp.name)
+
+else := "resources" if count(_uris) > 0
+
+else := "" if is_string(input.mcp.kind)
+
+# A task beside them is one more to be covered.
+_uris := [input.mcp.uri] if is_string(input.mcp.uri)
+
+else := array.concat(object.get(input, ["mcp", "uris"], []), object.get(input, ["mcp", "tasks"], []))
+
+_names := [input.mcp.name] if is_string(input.mcp.name)
+
+else := _uris
+
+# What has no method goes by its kind: `response`, `stream`, `terminate`.
+_method := object.get(input, ["mcp", "method"], input.mcp.kind)
+
+_is_who(test) if _is_one(input.identity[test.one], test)
+
+_is_who(test) if {
+	some value in input.identity[test.many]
+	_is_one(value, test)
+}
+
+_is_one(value, texts) if value in texts.exact
+
+_is_one(value, texts) if {
+	some glob in texts.globs
+	conditions.is_like(value, glob)
+}
+
+_passes(test) if {
+	test.is == "methods"
+	_is_one(_method, test)
+}
+
+_passes(test) if {
+	test.is == "names"
+	test.kind == _kind
+	_is_about(test)
+}
+
+_passes(test) if {
+	test.is == "scopes"
+	_has_scopes(test.of)
+}
+
+_passes(test) if {
+	test.is == "login"
+	_has_login(test.of)
+}
+
+_passes(test) if {
+	test.is == "claims"
+	_are_met(object.get(input, ["identity", "claims"], {}), test.of)
+}
+
+_passes(test) if {
+	test.is == "arguments"
+	_are_met(object.get(input, ["mcp", "arguments"], {}), test.of)
+}
+
+_passes(test) if {
+	test.is == "annotations"
+	_are_met(object.get(input, ["tool", "annotations"], {}), test.of)
+}
+
+_passes(test) if {
+	test.is == "principals"
+	_is_one(input.http.source.principal, test)
+}
+
+_passes(test) if {
+	test.is == "sources"
+	some network in test.of
+	net.cidr_contains(network, _address)
+}
+
+_passes(test) if {
+	test.is == "time"
+	_is_day(test.of)
+	_is_hour(test.of)
+}
+
+_are_met(object, wanted) if {
+	every name, condition in wanted { conditions.met(object, name, condition) }
+}
+
+_is_about(test) if {
+	test.all
+	every name in _names { _is_one(name, test) }
+}
+
+_is_about(test) if {
+	not test.all
+	some name in _names
+	_is_one(name, test)
+}
+
+_has_scopes(scopes) if {
+	every scope in scopes { scope in input.identity.scopes }
+}
+
+_has_login(login) if {
+	_is_fresh(login)
+	_is_strong(login)
+}
+
+_is_fresh(login) if not login.max_age
+
+_is_fresh(login) if {
+	is_number(input.identity.claims.auth_time)
+	input.time.unix - input.identity.claims.auth_time <= login.max_age
+}
+
+_is_strong(login) if not login.acr
+
+_is_strong(login) if input.identity.claims.acr in login.acr
+
+# An IPv4 address may come in the form of an IPv6 one.
+_address := address if {
+	address := trim_prefix(input.http.source.address, "::ffff:")
+	net.cidr_is_valid(sprintf("%s/0", [address]))
+}
+
+else := address if {
+	address := input.http.source.address
+	net.cidr_is_valid(sprintf("%s/0", [address]))
+}
+
+_day := ["thu", "fri", "sat", "sun", "mon", "tue", "wed"][floor(input.time.unix / 86400) % 7]
+
+_minutes := floor((input.time.unix % 86400) / 60)
+
+_clock := sprintf("%02d:%02d", [floor(_minutes / 60), _minutes % 60])
+
+_is_day(time) if not time.days
+
+_is_day(time) if _day in time.days
+
+_is_hour(time) if not time.hours
+
+# As texts, times of day are in their order.
+_is_hour(time) if {
+	some hours in time.hours
+	bounds := split(hours, "-")
+	bounds[0] <= _clock
+	_clock < bounds[1]
+}
