@@ -9,6 +9,7 @@ mod document;
 mod issuers;
 mod jwks;
 mod resources;
+mod rules;
 mod secrets;
 
 use std::collections::{BTreeMap, HashSet};
@@ -136,6 +137,8 @@ struct PolicyConfig {
     modules: BTreeMap<String, String>,
     #[serde(default = "no_data")]
     data: serde_json::Value,
+    /// Rules without Rego, as they are; see `rules.rs`.
+    rules: Option<serde_json::Value>,
     #[serde(default)]
     handshake: HandshakeConfig,
     #[serde(default)]
@@ -191,10 +194,11 @@ pub fn load_document(document: serde_json::Value, surroundings: &Surroundings<'_
     let unnamed = config.unnamed();
     let issuers = findings.issuers(config.issuers, surroundings);
     let machines = findings.api_keys(config.api_keys);
+    let methods: Vec<String> = config.resources.iter().flat_map(ResourceConfig::methods).cloned().collect();
     let resources = findings.resources(config.resources, &Known { issuers, machines });
     findings.0.extend(unnamed);
     let secrets = findings.session_secrets(config.session_keys.as_deref(), surroundings);
-    let policy = findings.policy(config.policy);
+    let policy = findings.policy(config.policy, &methods);
     match policy {
         Some(policy) if findings.0.is_empty() => Ok(Gate {
             resources,
@@ -215,6 +219,11 @@ pub fn load_document(document: serde_json::Value, surroundings: &Surroundings<'_
     }
 }
 
+/// The Rego that `policy.rules` of a configuration stands for, as a module of its own.
+pub fn rego(document: &serde_json::Value) -> Result<String, Vec<Finding>> {
+    rules::rego(document)
+}
+
 struct Findings(Vec<Finding>);
 
 impl Findings {
@@ -227,7 +236,7 @@ impl Findings {
         let tables = data.as_object().into_iter().flatten();
         for (name, table) in tables {
             // A name that begins with `_` is a remark.
-            if !TABLES.contains(&name.as_str()) && !name.starts_with('_') {
+            if !TABLES.contains(&name.as_str()) && name != "rules" && !name.starts_with('_') {
                 let problem = format!("expected one of {}, which the bundled policies read", TABLES.join(", "));
                 self.add(format!("policy.data.{name}"), problem);
             }
@@ -249,8 +258,20 @@ impl Findings {
         }
     }
 
-    fn policy(&mut self, config: PolicyConfig) -> Option<Policy> {
+    fn policy(&mut self, config: PolicyConfig, methods: &[String]) -> Option<Policy> {
         let mut sound = true;
+        if let Some(rules) = &config.rules {
+            let known = self.0.len();
+            self.rules(rules, methods);
+            // They are asked by the bundled policy; another has to ask them itself.
+            if !config.modules.is_empty() && !config.modules.values().any(|text| text.contains("data.mcp.rules")) {
+                self.add(
+                    "policy.rules",
+                    "expected a module of `policy.modules` to import `data.mcp.rules`, found none",
+                );
+            }
+            sound = known == self.0.len();
+        }
         if !(1..=1000).contains(&config.time_limit_ms) {
             let problem = format!("expected 1 to 1000 milliseconds, found {}", config.time_limit_ms);
             self.add("policy.time_limit_ms", problem);
@@ -261,13 +282,18 @@ impl Findings {
                 self.add("policy.data.mcp", "expected another name; packages live at `data.mcp`");
                 sound = false;
             }
+            serde_json::Value::Object(data) if data.contains_key("rules") => {
+                self.add("policy.data.rules", "expected another name; rules without Rego stand in `policy.rules`");
+                sound = false;
+            }
             serde_json::Value::Object(_) => {}
             _ => {
                 self.add("policy.data", "expected an object");
                 sound = false;
             }
         }
-        if let Some(path) = magic(&config.data, "policy.data") {
+        let rules = config.rules.as_ref().and_then(|rules| magic(rules, "policy.rules"));
+        if let Some(path) = magic(&config.data, "policy.data").or(rules) {
             self.add(path, "expected no `$serde_json::private::`; the engine gives it a meaning of its own");
             sound = false;
         }
@@ -284,7 +310,11 @@ impl Findings {
             shadow: matches!(config.mode, ModeConfig::Shadow),
             time_limit: Duration::from_millis(config.time_limit_ms),
         };
-        let compiled = Policy::compile(&config.modules, &config.data, options);
+        let mut data = config.data;
+        if let (serde_json::Value::Object(data), Some(rules)) = (&mut data, config.rules) {
+            data.insert("rules".into(), rules);
+        }
+        let compiled = Policy::compile(&config.modules, &data, options);
         compiled
             .map_err(|refusals| {
                 for refusal in refusals {

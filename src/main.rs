@@ -2,6 +2,7 @@
 //!
 //! `check` holds a configuration against the very code that the module runs in
 //! `on_configure`, so that a ConfigMap is known to be good before it is pushed.
+//! `rego` prints the Rego that `policy.rules` stands for.
 //! `key` makes an API key, of which the configuration gets the digest alone.
 
 use std::cell::RefCell;
@@ -32,6 +33,11 @@ enum Command {
         /// The plugin's configuration, an ECDS file, or a ConfigMap that holds one; YAML or JSON.
         config: PathBuf,
     },
+    /// Print the Rego that the rules of a configuration stand for.
+    Rego {
+        /// As for `check`.
+        config: PathBuf,
+    },
     /// Make an API key, and print it once, with its digest and the YAML for it.
     Key {
         /// Whom it stands for.
@@ -41,7 +47,8 @@ enum Command {
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Check { config } => report(&config),
+        Command::Check { config } => report(&config, check(&config)),
+        Command::Rego { config } => report(&config, rego(&config)),
         Command::Key { subject } => {
             println!("{}", key(&subject));
             ExitCode::SUCCESS
@@ -65,8 +72,8 @@ fn key(subject: &str) -> String {
     )
 }
 
-fn report(config: &Path) -> ExitCode {
-    match check(config) {
+fn report(config: &Path, outcome: Result<String, Vec<Finding>>) -> ExitCode {
+    match outcome {
         Ok(summary) => {
             println!("{summary}");
             ExitCode::SUCCESS
@@ -88,11 +95,6 @@ fn report(config: &Path) -> ExitCode {
 /// Checks every plugin configuration in a file.
 #[expect(clippy::disallowed_methods, reason = "a command has an environment; the core gets it as an argument")]
 fn check(file: &Path) -> Result<String, Vec<Finding>> {
-    let problem = |problem: String| vec![Finding { path: "file".into(), problem }];
-    let text = std::fs::read_to_string(file).map_err(|error| problem(format!("expected a readable file: {error}")))?;
-    let document: Value =
-        yaml_serde::from_str(&text).map_err(|error| problem(format!("expected YAML or JSON: {error}")))?;
-
     let mut summary = Vec::new();
     let mut findings = Vec::new();
     let variables = RefCell::new(BTreeMap::new());
@@ -103,13 +105,19 @@ fn check(file: &Path) -> Result<String, Vec<Finding>> {
         found.or_else(|| Base64UrlSafeNoPadding::encode_to_string(hmac_sha256::Hash::hash(name.as_bytes())).ok())
     };
     let surroundings = Surroundings { environment: &environment, ..Surroundings::offline() };
-    for Plugin { place, around, configuration } in plugins(document).map_err(problem)? {
+    for Plugin { place, around, configuration } in read(file)? {
+        let rules = rules(&configuration).map_or(0, Vec::len);
+        let rules = match rules {
+            0 => String::new(),
+            1 => "1 rule, ".into(),
+            more => format!("{more} rules, "),
+        };
         match config::load_document(configuration, &surroundings) {
             Ok(gate) => {
                 let names: Vec<String> = variables.borrow().keys().cloned().collect();
                 findings.extend(around.iter().flat_map(|around| check_plugin(around, &place, gate.hold, &names)));
                 let resources: Vec<_> = gate.resources.iter().map(|resource| resource.url()).collect();
-                summary.push(format!("ok: policy {} for {}", gate.policy.revision(), resources.join(", ")));
+                summary.push(format!("ok: {rules}policy {} for {}", gate.policy.revision(), resources.join(", ")));
                 summary.push(format!("ok: {}", gate.policy.evaluator()));
             }
             Err(found) => findings.extend(
@@ -121,6 +129,35 @@ fn check(file: &Path) -> Result<String, Vec<Finding>> {
         summary.push(format!("not checked: `{name}` is no variable here; Envoy must hand it to the module"));
     }
     if findings.is_empty() { Ok(summary.join("\n")) } else { Err(findings) }
+}
+
+/// The plugin configurations in a file.
+fn read(file: &Path) -> Result<Vec<Plugin>, Vec<Finding>> {
+    let problem = |problem: String| vec![Finding { path: "file".into(), problem }];
+    let text = std::fs::read_to_string(file).map_err(|error| problem(format!("expected a readable file: {error}")))?;
+    let document = yaml_serde::from_str(&text).map_err(|error| problem(format!("expected YAML or JSON: {error}")))?;
+    plugins(document).map_err(problem)
+}
+
+fn rules(configuration: &Value) -> Option<&Vec<Value>> {
+    configuration.pointer("/policy/rules")?.as_array()
+}
+
+/// The Rego for the one configuration in a file that has rules.
+fn rego(file: &Path) -> Result<String, Vec<Finding>> {
+    let mut found: Vec<Plugin> =
+        read(file)?.into_iter().filter(|plugin| rules(&plugin.configuration).is_some()).collect();
+    match (found.pop(), found.len()) {
+        (Some(Plugin { place, configuration, .. }), 0) => {
+            let at = |finding: Finding| Finding { path: format!("{place}{}", finding.path), ..finding };
+            config::rego(&configuration).map_err(|findings| findings.into_iter().map(at).collect())
+        }
+        (_, more) => {
+            let problem =
+                format!("expected one configuration with `policy.rules`, found {}", more + usize::from(more > 0));
+            Err(vec![Finding { path: "file".into(), problem }])
+        }
+    }
 }
 
 /// A plugin's configuration, the path to it, and the plugin where the document has it.

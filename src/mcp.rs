@@ -20,8 +20,8 @@ use crate::denial::Denial;
 use crate::http::Head;
 use crate::json::{Fault, Json, JsonError, Limits, Object};
 pub use headers::{ParamHeaders, is_param_name};
-pub use methods::is_known_method;
 use methods::{Names, known};
+pub use methods::{is_known_method, methods};
 use params::{check_lookalikes, check_params, is_meta, string, strings};
 pub use version::{Era, VERSIONS, Version, Versions};
 

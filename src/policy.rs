@@ -36,7 +36,7 @@ use memory::Memory;
 use names::{HeaderNames, SECRET, member_names};
 
 /// The modules of `policies/`, compiled into the binary.
-pub const BUNDLED: [(&str, &str); 19] = [
+pub const BUNDLED: [(&str, &str); 22] = [
     ("mcp/authz.rego", include_str!("../policies/mcp/authz.rego")),
     ("mcp/rbac.rego", include_str!("../policies/mcp/rbac.rego")),
     ("mcp/rebac.rego", include_str!("../policies/mcp/rebac.rego")),
@@ -56,6 +56,9 @@ pub const BUNDLED: [(&str, &str); 19] = [
     ("mcp/index/relations.rego", include_str!("../policies/mcp/index/relations.rego")),
     ("mcp/index/roles.rego", include_str!("../policies/mcp/index/roles.rego")),
     ("mcp/index/scopes.rego", include_str!("../policies/mcp/index/scopes.rego")),
+    ("mcp/rules.rego", include_str!("../policies/mcp/rules.rego")),
+    ("mcp/conditions.rego", include_str!("../policies/mcp/conditions.rego")),
+    ("mcp/index/rules.rego", include_str!("../policies/mcp/index/rules.rego")),
 ];
 
 /// Proof that a request may be forwarded. Made by [`Policy::decide`], and by

@@ -1,10 +1,10 @@
 # METADATA
-# title: Any mix of roles, relations, attributes, scopes and guards
+# title: Any mix of rules, roles, relations, attributes, scopes and guards
 # description: |
-#   The policy of a gate that is given data and no Rego. Something must grant the
-#   message: a role, or a rule of relations or attributes with `grants`. All others
-#   may take it away again: any denial wins. Scopes and logins may be asked for.
-#   What `policy.data` says nothing about is denied.
+#   The policy of a gate that is given rules or data, and no Rego. Something must grant
+#   the message: a rule, a role, or an entry of relations or attributes with `grants`. All
+#   others may take it away again: any denial wins. Scopes and logins may be asked for.
+#   What nothing is said about is denied.
 #
 #   A list shows what may be called: where something grants, nothing denies whatever
 #   the arguments are, and some arguments meet all that is demanded of them.
@@ -15,10 +15,16 @@ import data.mcp.arguments
 
 default allow := false
 
-allow if {
+allow if data.mcp.rules.allow
+
+allow if _is_granted
+
+_is_granted if {
 	some option in _options
 	every constraint in option { arguments.met(constraint) }
 }
+
+deny contains reason if some reason in data.mcp.rules.deny
 
 deny contains reason if some reason in data.mcp.rbac.violations
 
@@ -30,17 +36,40 @@ deny contains reason if some reason in data.mcp.guards.violations
 
 scopes contains scope if some scope in data.mcp.scopes.needed
 
+# What a rule asks for nobody needs whom something else grants the message.
+scopes contains scope if {
+	data.rules
+	not _is_granted
+	some scope in data.mcp.rules.scopes
+}
+
 step_up := object.union(_age, _strength) if {
-	data.mcp.index.conditions.asks_login
+	_asks_login
 	count(_logins) > 0
 }
+
+_asks_login if data.mcp.index.conditions.asks_login
+
+_asks_login if data.mcp.index.rules.asks_login
 
 default visible := false
 
 visible if {
-	count(_barred) == 0
+	data.rules
+	data.mcp.rules.visible
+	_is_open
+	arguments.satisfiable([constraint | some constraint in _constraints])
+}
+
+visible if {
+	_is_open
 	some option in _options
 	arguments.satisfiable(array.concat(option, [constraint | some constraint in _constraints]))
+}
+
+_is_open if {
+	not data.mcp.rules.hidden
+	count(_barred) == 0
 }
 
 _options := (data.mcp.rbac.options | data.mcp.rebac.options) | data.mcp.abac.options
@@ -49,7 +78,14 @@ _barred := ((data.mcp.rbac.violations | data.mcp.rebac.barred) | data.mcp.abac.b
 
 _constraints := (data.mcp.rebac.constraints | data.mcp.abac.constraints) | data.mcp.guards.constraints
 
-_logins := data.mcp.abac.logins | data.mcp.guards.logins
+_logins := (data.mcp.abac.logins | data.mcp.guards.logins) | _asked
+
+_asked := {login |
+	data.mcp.index.rules.asks_login
+	not _is_granted
+	login := {key: data.mcp.rules.step_up[name] | some key, name in {"acr": "acr_values", "max_age": "max_age"}}
+	count(login) > 0
+}
 
 _ages := {login.max_age | some login in _logins}
 

@@ -67,9 +67,14 @@ const NOTIFICATIONS: [(&str, Names); 5] = [
     ("notifications/tasks/status", Names::Task),
 ];
 
+/// The methods that MCP has, in any era.
+pub fn methods() -> impl Iterator<Item = &'static str> {
+    METHODS.iter().map(|(name, ..)| *name).chain(NOTIFICATIONS.iter().map(|(name, _)| *name))
+}
+
 /// Does MCP have this method, in any era?
 pub fn is_known_method(method: &str) -> bool {
-    NOTIFICATIONS.iter().any(|(name, _)| *name == method) || METHODS.iter().any(|(name, ..)| *name == method)
+    methods().any(|name| name == method)
 }
 
 /// The kind of a method and what it names. `more` are the operator's, which are

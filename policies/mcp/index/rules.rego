@@ -75,6 +75,13 @@ patterns := {text: _glob(text) |
 	contains(text, "*")
 }
 
+# METADATA
+# description: Does a rule ask for a login?
+asks_login if {
+	some rule in data.rules
+	rule.allow.login
+}
+
 _kinds := {"tools", "prompts", "resources"}
 
 # What an `allow` asks for.

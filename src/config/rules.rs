@@ -1,0 +1,432 @@
+//! Level 0: rules without Rego, as an operator writes them under `policy.rules`.
+//!
+//! They become `data.rules` as they are, and `policies/mcp/rules.rego` says what
+//! they mean. What is found here would make a rule that matches nothing, which
+//! in a denial nobody notices. [`rego`] writes down the same in Rego.
+
+mod body;
+mod condition;
+mod rego;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::Findings;
+use crate::mcp;
+use crate::token;
+pub(super) use rego::rego;
+
+/// One of `policy.rules`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+pub(super) struct RuleConfig {
+    allow: Option<MatchConfig>,
+    deny: Option<MatchConfig>,
+    reason: Option<String>,
+}
+
+/// What a rule is about. All of these have to hold, and one member of each list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+struct MatchConfig {
+    tools: Option<Vec<String>>,
+    prompts: Option<Vec<String>>,
+    resources: Option<Vec<String>>,
+    methods: Option<Vec<String>>,
+    subjects: Option<Vec<String>>,
+    clients: Option<Vec<String>>,
+    issuers: Option<Vec<String>>,
+    roles: Option<Vec<String>>,
+    groups: Option<Vec<String>>,
+    tenants: Option<Vec<String>>,
+    principals: Option<Vec<String>>,
+    /// All of them.
+    scopes: Option<Vec<String>>,
+    sources: Option<Vec<String>>,
+    claims: Option<Conditions>,
+    arguments: Option<Conditions>,
+    annotations: Option<Conditions>,
+    time: Option<TimeConfig>,
+    login: Option<LoginConfig>,
+    unless: Option<Box<Self>>,
+}
+
+/// Conditions by the names of what they are on.
+type Conditions = BTreeMap<String, Value>;
+
+/// When, in UTC.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+struct TimeConfig {
+    days: Option<Vec<String>>,
+    /// Such as `08:00-18:00`.
+    hours: Option<Vec<String>>,
+}
+
+/// How fresh and how strong a login is.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+struct LoginConfig {
+    max_age: Option<u64>,
+    acr: Option<Vec<String>>,
+}
+
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+/// What messages without a method go by.
+const KINDS: [&str; 3] = ["response", "stream", "terminate"];
+
+impl MatchConfig {
+    /// What it names, and the methods that name such a thing.
+    fn names(&self) -> Vec<(&'static str, &[String])> {
+        let named = [("tools", &self.tools), ("prompts", &self.prompts), ("resources", &self.resources)];
+        named.into_iter().filter_map(|(kind, names)| Some((kind, names.as_deref()?))).collect()
+    }
+
+    /// Its lists of texts, in which a star stands for anything.
+    fn texts(&self) -> Vec<(&'static str, &[String])> {
+        let others = [
+            ("methods", &self.methods),
+            ("subjects", &self.subjects),
+            ("clients", &self.clients),
+            ("issuers", &self.issuers),
+            ("roles", &self.roles),
+            ("groups", &self.groups),
+            ("tenants", &self.tenants),
+            ("principals", &self.principals),
+        ];
+        let others = others.into_iter().filter_map(|(key, texts)| Some((key, texts.as_deref()?)));
+        self.names().into_iter().chain(others).collect()
+    }
+
+    fn conditions(&self) -> impl Iterator<Item = (&'static str, &Conditions)> {
+        let all = [("claims", &self.claims), ("arguments", &self.arguments), ("annotations", &self.annotations)];
+        all.into_iter().filter_map(|(key, conditions)| Some((key, conditions.as_ref()?)))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.texts().is_empty()
+            && self.conditions().next().is_none()
+            && self.scopes.is_none()
+            && self.sources.is_none()
+            && self.time.is_none()
+            && self.login.is_none()
+    }
+
+    /// Does it hold, or not, whatever the arguments are?
+    fn is_known(&self) -> bool {
+        self.arguments.is_none() && self.unless.as_ref().is_none_or(|unless| unless.arguments.is_none())
+    }
+
+    /// What it is about, where it says so: arguments and annotations are those of tools.
+    fn kind(&self) -> Option<&'static str> {
+        let implied = (self.arguments.is_some() || self.annotations.is_some()).then_some("tools");
+        self.names().first().map(|(kind, _)| *kind).or(implied)
+    }
+}
+
+/// Does the pattern stand for this text? It has no two stars side by side.
+fn is_like(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let Some(last) = parts.next_back() else { return rest.is_empty() };
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = rest.get(at.saturating_add(part.len())..).unwrap_or_default(),
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+impl Findings {
+    /// Checks the rules; `methods` are those that the resources add.
+    pub(super) fn rules(&mut self, rules: &Value, methods: &[String]) -> Vec<RuleConfig> {
+        let Some(rules) = rules.as_array().filter(|rules| !rules.is_empty()) else {
+            self.add("policy.rules", "expected a list of rules, `- allow: {tools: [echo]}`");
+            return Vec::new();
+        };
+        let paths = (0..rules.len()).map(|at| format!("policy.rules[{at}]"));
+        rules.iter().zip(paths).filter_map(|(rule, path)| self.rule(&path, rule, methods)).collect()
+    }
+
+    fn rule(&mut self, path: &str, rule: &Value, methods: &[String]) -> Option<RuleConfig> {
+        let rule: RuleConfig = self.read(path, rule)?;
+        match (&rule.allow, &rule.deny) {
+            (Some(allow), None) => {
+                if rule.reason.is_some() {
+                    self.add(format!("{path}.reason"), "expected it beside `deny` alone");
+                }
+                self.matching(&format!("{path}.allow"), allow, methods);
+            }
+            (None, Some(deny)) => self.matching(&format!("{path}.deny"), deny, methods),
+            (Some(_), Some(_)) => self.add(path, "expected one of `allow` and `deny`, found both; write two rules"),
+            (None, None) => self.add(path, "expected `allow` or `deny`"),
+        }
+        if rule.reason.as_ref().is_some_and(String::is_empty) {
+            self.add(format!("{path}.reason"), "expected a text, found an empty one");
+        }
+        Some(rule)
+    }
+
+    /// Reads a part of a rule by its type.
+    fn read<T: DeserializeOwned>(&mut self, path: &str, value: &Value) -> Option<T> {
+        let read = serde_path_to_error::deserialize(value);
+        read.map_err(|error| {
+            let path = match error.path().to_string() {
+                inner if inner == "." => path.to_owned(),
+                inner => format!("{path}.{inner}"),
+            };
+            self.add(path, error.into_inner().to_string());
+        })
+        .ok()
+    }
+
+    fn matching(&mut self, path: &str, rule: &MatchConfig, methods: &[String]) {
+        self.part(path, rule, rule.kind(), methods);
+        let Some(unless) = &rule.unless else { return };
+        let path = format!("{path}.unless");
+        if unless.unless.is_some() {
+            self.add(format!("{path}.unless"), "expected no exception of an exception; write another rule");
+        }
+        let named = unless.names().first().map(|(kind, _)| *kind);
+        self.part(&path, unless, named.or(rule.kind()), methods);
+        if let (Some(kind), Some(excepted)) = (rule.kind(), named)
+            && kind != excepted
+        {
+            self.add(
+                format!("{path}.{excepted}"),
+                format!("expected `{kind}`, which the rule is about; it never matches"),
+            );
+        }
+    }
+
+    /// Checks the keys of a rule, or of its exception.
+    fn part(&mut self, path: &str, part: &MatchConfig, kind: Option<&str>, methods: &[String]) {
+        if part.is_empty() {
+            self.add(path, "expected at least one key; `methods: [\"*\"]` is every message");
+        }
+        for (key, texts) in part.texts() {
+            self.texts(&format!("{path}.{key}"), texts, true);
+        }
+        for (key, conditions) in part.conditions() {
+            if conditions.is_empty() {
+                self.add(format!("{path}.{key}"), "expected at least one name with its condition");
+            }
+            for (name, condition) in conditions {
+                self.condition(&format!("{path}.{key}.{name}"), condition, condition::DEPTH);
+            }
+        }
+        if let Some(scopes) = &part.scopes {
+            self.tokens(&format!("{path}.scopes"), scopes);
+        }
+        self.about(path, part, kind, methods);
+        if let Some(sources) = &part.sources {
+            self.sources(&format!("{path}.sources"), sources);
+        }
+        if let Some(time) = &part.time {
+            self.time(&format!("{path}.time"), time);
+        }
+        if let Some(login) = &part.login {
+            let path = format!("{path}.login");
+            if login.max_age.is_none() && login.acr.is_none() {
+                self.add(path.as_str(), "expected `max_age`, `acr`, or both");
+            }
+            if login.max_age == Some(0) {
+                self.add(format!("{path}.max_age"), "expected at least 1 second, found 0");
+            }
+            if let Some(acr) = &login.acr {
+                self.tokens(&format!("{path}.acr"), acr);
+            }
+        }
+    }
+
+    /// Is there a message that has all of this?
+    fn about(&mut self, path: &str, part: &MatchConfig, kind: Option<&str>, methods: &[String]) {
+        if let [(one, _), (other, _), ..] = part.names().as_slice() {
+            self.add(
+                format!("{path}.{other}"),
+                format!("expected it in another rule, found it beside `{one}`; no message names both"),
+            );
+        }
+        if part.annotations.is_some() && kind.is_some_and(|kind| kind != "tools") {
+            self.add(format!("{path}.annotations"), "expected `tools` beside it; nothing else is annotated");
+        }
+        if part.arguments.is_some() && kind == Some("resources") {
+            self.add(format!("{path}.arguments"), "expected `tools` or `prompts` beside it; resources have none");
+        }
+        let mut known: Vec<&str> = mcp::methods().chain(KINDS).collect();
+        known.extend(methods.iter().map(String::as_str));
+        let named: Vec<&str> = match kind {
+            Some(kind) => known.into_iter().filter(|method| names(kind, method)).collect(),
+            None => known,
+        };
+        for (index, method) in part.methods.iter().flatten().enumerate() {
+            if !named.iter().any(|known| is_like(method, known)) {
+                let problem = match kind {
+                    Some(kind) => {
+                        format!("expected a method that names {kind} ({}), found `{method}`", named.join(", "))
+                    }
+                    None => format!(
+                        "expected a method of MCP or of `extensions.methods`, or {}, found `{method}`",
+                        KINDS.join(", ")
+                    ),
+                };
+                self.add(format!("{path}.methods[{index}]"), problem);
+            }
+        }
+    }
+
+    /// A list of texts, none of them in vain.
+    fn texts(&mut self, path: &str, texts: &[String], has_globs: bool) {
+        if texts.is_empty() {
+            self.add(path, "expected at least one, found an empty list, which nothing matches");
+        }
+        let mut known = BTreeSet::new();
+        for (index, text) in texts.iter().enumerate() {
+            let path = format!("{path}[{index}]");
+            if !known.insert(text) {
+                self.add(path.as_str(), format!("expected it once, found `{text}` again"));
+            }
+            self.text(path, text, has_globs);
+        }
+    }
+
+    fn text(&mut self, path: String, text: &str, is_glob: bool) {
+        /// What a regular expression of the engine can be made of.
+        const LONGEST: usize = 512;
+        const STARS: usize = 8;
+        let stars = text.matches('*').count();
+        if text.is_empty() {
+            self.add(path, "expected a text, found an empty one");
+        } else if is_glob && text.contains("**") {
+            self.add(path, format!("expected one `*`, which stands for anything, `/` too; found `{text}`"));
+        } else if is_glob && (stars > STARS || (stars > 1 && text.len() > LONGEST)) {
+            let problem = format!(
+                "expected at most {STARS} stars, and {LONGEST} bytes around them; found {stars} in {}",
+                text.len()
+            );
+            self.add(path, problem);
+        }
+    }
+
+    /// A list of names that a challenge can say.
+    fn tokens(&mut self, path: &str, texts: &[String]) {
+        self.texts(path, texts, false);
+        for (index, text) in texts.iter().enumerate().filter(|(_, text)| !text.is_empty() && !token::is_scope(text)) {
+            self.add(
+                format!("{path}[{index}]"),
+                format!("expected visible ASCII without quotes, spaces and backslashes, found `{text}`"),
+            );
+        }
+    }
+
+    fn sources(&mut self, path: &str, sources: &[String]) {
+        self.texts(path, sources, false);
+        for (index, text) in sources.iter().enumerate() {
+            let network = text.split_once('/').and_then(|(address, length)| {
+                let address: IpAddr = address.parse().ok()?;
+                let is_plain = !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
+                Some((address, length.parse::<u8>().ok().filter(|_| is_plain)?))
+            });
+            let problem = match network {
+                Some((IpAddr::V6(address), _)) if address.to_ipv4_mapped().is_some() => "expected it as IPv4",
+                Some((IpAddr::V4(_), 0..=32) | (IpAddr::V6(_), 0..=128)) => continue,
+                _ => "expected a network, such as `10.0.0.0/8` or `2001:db8::/32`",
+            };
+            self.add(format!("{path}[{index}]"), format!("{problem}, found `{text}`"));
+        }
+    }
+
+    fn time(&mut self, path: &str, time: &TimeConfig) {
+        if time.days.is_none() && time.hours.is_none() {
+            self.add(path, "expected `days`, `hours`, or both");
+        }
+        if let Some(days) = &time.days {
+            let path = format!("{path}.days");
+            self.texts(&path, days, false);
+            for (index, day) in days.iter().enumerate().filter(|(_, day)| !DAYS.contains(&day.as_str())) {
+                self.add(format!("{path}[{index}]"), format!("expected one of {}, found `{day}`", DAYS.join(", ")));
+            }
+        }
+        if let Some(hours) = &time.hours {
+            let path = format!("{path}.hours");
+            self.texts(&path, hours, false);
+            for (index, text) in hours.iter().enumerate() {
+                if !text.split_once('-').is_some_and(|(from, to)| is_clock(from) && is_clock(to) && from < to) {
+                    let problem = format!(
+                        "expected such as `08:00-18:00`, in UTC, the end after the start and at most `24:00`, found `{text}`"
+                    );
+                    self.add(format!("{path}[{index}]"), problem);
+                }
+            }
+        }
+    }
+}
+
+/// Does this method name something of the kind?
+fn names(kind: &str, method: &str) -> bool {
+    match kind {
+        "tools" => method == "tools/call",
+        "prompts" => matches!(method, "prompts/get" | "completion/complete"),
+        _ => {
+            matches!(method, "completion/complete" | "subscriptions/listen" | "skills/get")
+                || (method.starts_with("resources/") && !method.ends_with("/list"))
+        }
+    }
+}
+
+fn is_clock(text: &str) -> bool {
+    let digits =
+        |text: &str| (text.len() == 2).then(|| text.parse::<u8>().ok().filter(|_| !text.starts_with('+'))).flatten();
+    let Some((hour, minute)) = text.split_once(':') else { return false };
+    matches!((digits(hour), digits(minute)), (Some(0..=23), Some(0..=59)) | (Some(24), Some(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        for (pattern, text, is_it) in [
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("*", "", true),
+            ("a*", "a", true),
+            ("a*a", "a", false),
+            ("tools/*", "tools/call", true),
+            ("*list", "resources/templates/list", true),
+            ("*/t*/l*t", "resources/templates/list", true),
+            ("*/x*", "resources/templates/list", false),
+        ] {
+            assert_eq!(is_like(pattern, text), is_it, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn the_longest_pattern_is_one_that_the_engine_takes() {
+        let mut findings = Findings(Vec::new());
+        let longest = format!("*{}*", "é*".repeat(6)) + &"\u{10ffff}".repeat(123);
+        findings.text("a".into(), &longest, true);
+        assert_eq!((findings.0.len(), longest.len()), (0, 512), "{:?}", findings.0);
+        let rules = serde_json::json!([{"allow": {"tools": [longest]}}]);
+        let mut engine = regorus::Engine::new();
+        engine.set_strict_builtin_errors(true);
+        for (name, text) in crate::policy::BUNDLED {
+            engine.add_policy(name.into(), text.into()).unwrap();
+        }
+        engine.add_data(serde_json::json!({"rules": rules}).into()).unwrap();
+        let text = longest.replace('*', "x");
+        let mcp = serde_json::json!({"kind": "request", "method": "tools/call", "name": text});
+        engine.set_input(serde_json::json!({"mcp": mcp}).into());
+        assert_eq!(engine.eval_rule("data.mcp.rules.allow".into()).unwrap(), true.into());
+        findings.text("a".into(), &format!("{longest}x"), true);
+        assert_eq!(findings.0.len(), 1);
+    }
+}

@@ -1,0 +1,139 @@
+//! What a rule says a value may be.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::{Number, Value};
+
+use crate::config::Findings;
+
+/// How many of `each`, `any` and `members` may stand within each other.
+pub(super) const DEPTH: usize = 2;
+
+/// A condition that is an object; all that it says has to hold.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+pub(super) struct ConditionConfig {
+    #[serde(default, deserialize_with = "present")]
+    pub(super) equals: Option<Value>,
+    pub(super) r#in: Option<Vec<Value>>,
+    pub(super) prefix: Option<String>,
+    pub(super) glob: Option<String>,
+    pub(super) min: Option<Number>,
+    pub(super) max: Option<Number>,
+    pub(super) size: Option<SizeConfig>,
+    pub(super) absent: Option<bool>,
+    #[serde(default, deserialize_with = "present")]
+    pub(super) each: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
+    pub(super) any: Option<Value>,
+    pub(super) members: Option<BTreeMap<String, Value>>,
+}
+
+/// Characters of a text, elements of an array, members of an object.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+pub(super) struct SizeConfig {
+    pub(super) min: Option<u64>,
+    pub(super) max: Option<u64>,
+}
+
+/// `null` is a value, too.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+impl ConditionConfig {
+    /// Which sorts of value it is for, by what it says, and whether they have a size.
+    fn sorts(&self) -> Vec<(&'static str, bool)> {
+        let said = [
+            (self.equals.is_some(), "`equals`", false),
+            (self.r#in.is_some(), "`in`", false),
+            (self.absent.is_some(), "`absent`", false),
+            (self.prefix.is_some() || self.glob.is_some(), "`prefix` and `glob`, of texts", true),
+            (self.min.is_some() || self.max.is_some(), "`min` and `max`, of numbers", false),
+            (self.each.is_some() || self.any.is_some(), "`each` and `any`, of arrays", true),
+            (self.members.is_some(), "`members`, of objects", true),
+        ];
+        said.into_iter().filter_map(|(is_said, sort, has_size)| is_said.then_some((sort, has_size))).collect()
+    }
+}
+
+impl Findings {
+    /// Checks a condition, and those within it.
+    pub(super) fn condition(&mut self, path: &str, condition: &Value, depth: usize) {
+        match condition {
+            Value::Array(values) if values.is_empty() => {
+                self.add(path, "expected at least one value, found an empty list, which nothing is in");
+            }
+            Value::Object(_) => {
+                if let Some(condition) = self.read::<ConditionConfig>(path, condition) {
+                    self.object(path, &condition, depth);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn object(&mut self, path: &str, condition: &ConditionConfig, depth: usize) {
+        match condition.sorts().as_slice() {
+            [] if condition.size.is_none() => {
+                self.add(path, "expected a condition, such as `{min: 1}`, found an empty object");
+            }
+            [] => {}
+            [(sort, false)] if condition.size.is_some() => {
+                self.add(format!("{path}.size"), format!("expected it without {sort}"));
+            }
+            [_] => {}
+            [(one, _), (other, _), ..] => self.add(path, format!("expected {one}, or {other}; no value meets both")),
+        }
+        if condition.r#in.as_ref().is_some_and(Vec::is_empty) {
+            self.add(format!("{path}.in"), "expected at least one value, found an empty list, which nothing is in");
+        }
+        if condition.absent == Some(false) {
+            self.add(format!("{path}.absent"), "expected `true`; a value that is there meets any other condition");
+        }
+        if condition.prefix.as_ref().is_some_and(String::is_empty) {
+            self.add(format!("{path}.prefix"), "expected a text, found an empty one");
+        }
+        if let Some(glob) = &condition.glob {
+            self.text(format!("{path}.glob"), glob, true);
+        }
+        if let (Some(min), Some(max)) = (&condition.min, &condition.max)
+            && min.as_f64() > max.as_f64()
+        {
+            self.add(format!("{path}.min"), format!("expected at most `max`, {max}, found {min}"));
+        }
+        match &condition.size {
+            Some(SizeConfig { min: None, max: None }) => {
+                self.add(format!("{path}.size"), "expected `min`, `max`, or both");
+            }
+            Some(SizeConfig { min: Some(0), .. }) => {
+                self.add(format!("{path}.size.min"), "expected at least 1, found 0, which everything has");
+            }
+            Some(SizeConfig { min: Some(min), max: Some(max) }) if min > max => {
+                self.add(format!("{path}.size.min"), format!("expected at most `max`, {max}, found {min}"));
+            }
+            _ => {}
+        }
+        let members = condition.members.iter().flatten().map(|(name, inner)| (format!("{path}.members.{name}"), inner));
+        let inner: Vec<(String, &Value)> = [("each", &condition.each), ("any", &condition.any)]
+            .into_iter()
+            .filter_map(|(key, inner)| Some((format!("{path}.{key}"), inner.as_ref()?)))
+            .chain(members)
+            .collect();
+        if condition.members.as_ref().is_some_and(BTreeMap::is_empty) {
+            self.add(format!("{path}.members"), "expected at least one name with its condition");
+        }
+        match depth.checked_sub(1) {
+            Some(depth) => inner.iter().for_each(|(path, inner)| self.condition(path, inner, depth)),
+            None if inner.is_empty() => {}
+            None => self.add(
+                path,
+                format!(
+                    "expected at most {DEPTH} of `each`, `any` and `members` within each other; write Rego for more"
+                ),
+            ),
+        }
+    }
+}
