@@ -1,4 +1,4 @@
-//! `mcp-gate check`, as an operator runs it.
+//! `mcp-gate check` and `mcp-gate rego`, as an operator runs it.
 
 use std::process::{Command, Output};
 
@@ -14,6 +14,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("what_the_module_relies_on_is_checked_around_it", around),
         trial("a_variable_is_one_that_envoy_hands_over", variable),
         trial("a_configmap_is_read", configmap),
+        trial("rules_are_counted_and_shown_as_rego", rules),
         trial("what_is_no_file_and_no_yaml_is_said", unreadable),
     ]
 }
@@ -34,15 +35,19 @@ fn changed(changes: &[(&str, &str)]) -> String {
 
 /// Checks a text; its file is gone afterwards.
 fn check(name: &str, text: &str) -> (bool, String) {
+    ask("check", name, text)
+}
+
+fn ask(command: &str, name: &str, text: &str) -> (bool, String) {
     let file = std::env::temp_dir().join(format!("mcp-gate-{}-{name}", std::process::id()));
     std::fs::write(&file, text).expect("a file in the temporary directory");
-    let Output { status, stdout, stderr } = run(&file.to_string_lossy());
+    let Output { status, stdout, stderr } = run(command, &file.to_string_lossy());
     let _ = std::fs::remove_file(&file);
     (status.success(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
 }
 
-fn run(file: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_mcp-gate")).args(["check", file]).output().expect("mcp-gate starts")
+fn run(command: &str, file: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_mcp-gate")).args([command, file]).output().expect("mcp-gate starts")
 }
 
 fn expect(found: (bool, String), good: bool, texts: &[&str]) -> Result<(), String> {
@@ -116,9 +121,27 @@ fn configmap() -> Result<(), String> {
     expect(check("bad-map", &map(&text)), false, &["data.filter.yaml: ", "issuers: expected at least one issuer"])
 }
 
+fn rules() -> Result<(), String> {
+    let rules = "policy:\n            rules:\n            - allow: {tools: [read], scopes: [deep]}\n            - deny: {subjects: [bob]}\n";
+    let filter = filter();
+    let (before, after) = filter.split_once("policy:\n").expect("a policy");
+    let (_, after) = after.split_once("            data:\n").expect("data");
+    let text = format!("{before}{rules}            data:\n{after}");
+    expect(check("rules", &text), true, &["ok: 2 rules, policy "])?;
+    let rego = ask("rego", "rules", &text);
+    let texts = [
+        "package mcp.authz\n",
+        "\t_matches_0\n\t\"deep\" in input.identity.scopes\n",
+        "deny contains \"rule 1\" if input.identity.subject == \"bob\"\n",
+    ];
+    expect(rego, true, &texts)?;
+    let missing = "file: expected one configuration with `policy.rules`, found 0";
+    expect(ask("rego", "no-rules", &filter), false, &[missing])
+}
+
 fn unreadable() -> Result<(), String> {
     expect(check("text", "a: [b"), false, &["expected YAML or JSON"])?;
-    let Output { status, stderr, .. } = run("/nonexistent/gate.yaml");
+    let Output { status, stderr, .. } = run("check", "/nonexistent/gate.yaml");
     let output = String::from_utf8_lossy(&stderr).into_owned();
     expect((status.success(), output), false, &["/nonexistent/gate.yaml: file: expected a readable file"])
 }

@@ -62,17 +62,17 @@ fn denials() -> BTreeSet<String> {
 /// but for those that every configuration has.
 fn configuration() -> BTreeSet<String> {
     const ALWAYS: [&str; 6] = ["policy", "name", "issuer", "inline", "keys", "url"];
-    let source = ["config", "config/issuers", "config/jwks", "config/resources"]
-        .map(|name| source(&format!("src/{name}.rs")))
-        .concat();
+    let source =
+        ["config", "config/issuers", "config/jwks", "config/resources", "config/rules", "config/rules/condition"]
+            .map(|name| source(&format!("src/{name}.rs")))
+            .concat();
     let structs = source.split("#[serde(deny_unknown_fields").skip(1);
     let mut fields = BTreeSet::new();
     for text in structs {
         let body = text.split_once('{').expect("a struct").1.split_once("\n}").expect("its end").0;
         for line in body.lines().filter(|line| !line.trim_start().starts_with(['/', '#'])) {
-            fields.extend(
-                line.split_once(": ").map(|(name, _)| name.trim().trim_start_matches("pub(super) ").to_owned()),
-            );
+            let name = line.split_once(": ").map(|(name, _)| name.trim().trim_start_matches("pub(super) "));
+            fields.extend(name.map(|name| name.trim_start_matches("r#").to_owned()));
         }
     }
     assert!(fields.contains("time_limit_ms") && fields.contains("hold"), "src/config.rs: found {fields:?}");

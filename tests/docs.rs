@@ -16,6 +16,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("the_configuration_of_readme_loads", configuration_loads),
         trial("the_table_of_readme_has_every_field_and_no_other", fields_agree),
+        trial("the_rules_of_readme_are_the_tested_ones", rules_agree),
         trial("the_answers_of_readme_are_those_of_the_code", answers_agree),
         trial("the_code_map_of_architecture_is_src", code_map),
         trial("the_examples_of_readme_for_identity_providers_are_the_tested_ones", examples_agree),
@@ -108,6 +109,34 @@ fn fields_agree() -> Result<(), String> {
     let documented = rows(&read("README.md"), "Configuration")?;
     let documented: BTreeSet<String> = documented.into_iter().filter_map(|names| names.into_iter().next()).collect();
     same("fields", &documented, &known)
+}
+
+/// "Rules": one screen, whose example is that of a case, and whose keys are those of the code.
+fn rules_agree() -> Result<(), String> {
+    let readme = read("README.md");
+    let section = between(&readme, "\n## Rules\n", "\n## ")?;
+    let lines = section.lines().count();
+    if lines > 60 {
+        return Err(format!("expected one screen, of at most 60 lines, found {lines}"));
+    }
+    let written: Value =
+        yaml_serde::from_str(between(section, "```yaml\n", "```")?).map_err(|error| error.to_string())?;
+    let case: Value = serde_json::from_str(&read("tests/cases/the-rules-of-readme-decide-what-it-says.json"))
+        .map_err(|error| error.to_string())?;
+    if written["policy"]["rules"] != case["given"]["policy"]["rules"] {
+        return Err(format!("expected the rules of the case, found {}", written["policy"]["rules"]));
+    }
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let cells = rows.filter_map(|row| row.split('|').nth(1));
+    let documented: BTreeSet<String> =
+        cells.flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()).collect();
+    let mut known = BTreeSet::new();
+    for unknown in [json!({"no_such_field": 1}), json!({"arguments": {"a": {"no_such_field": 1}}})] {
+        let findings = config::rego(&json!({"policy": {"rules": [{"allow": unknown}]}})).err().ok_or("it was taken")?;
+        let (_, names) = findings[0].problem.split_once(", expected ").ok_or("expected the names that are known")?;
+        known.extend(names.split('`').skip(1).step_by(2).map(str::to_owned));
+    }
+    same("keys of rules", &documented, &known)
 }
 
 fn same(what: &str, documented: &BTreeSet<String>, known: &BTreeSet<String>) -> Result<(), String> {

@@ -41,6 +41,7 @@ mod proofs;
 mod properties;
 mod rego;
 mod reload;
+mod rules;
 mod sessions;
 mod shipped;
 mod sources;
@@ -65,6 +66,7 @@ fn main() {
     trials.extend(json_suite::trials());
     trials.extend(jose::trials());
     trials.extend(rego::trials());
+    trials.extend(rules::trials());
     trials.extend(docs::trials());
     trials.extend(issuers::trials());
     trials.extend(command::trials());
