@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
-use serde_json::{Number, Value};
+use serde_json::Value;
 
 use crate::config::Findings;
 
@@ -19,8 +19,8 @@ pub(super) struct ConditionConfig {
     pub(super) r#in: Option<Vec<Value>>,
     pub(super) prefix: Option<String>,
     pub(super) glob: Option<String>,
-    pub(super) min: Option<Number>,
-    pub(super) max: Option<Number>,
+    pub(super) min: Option<Value>,
+    pub(super) max: Option<Value>,
     pub(super) size: Option<SizeConfig>,
     pub(super) absent: Option<bool>,
     #[serde(default, deserialize_with = "present")]
@@ -98,6 +98,12 @@ impl Findings {
         }
         if let Some(glob) = &condition.glob {
             self.text(format!("{path}.glob"), glob, true);
+        }
+        // Not by serde: where serde_json keeps every digit, a number with a fraction is a text to it.
+        for (key, bound) in [("min", &condition.min), ("max", &condition.max)] {
+            if let Some(found) = bound.as_ref().filter(|bound| !bound.is_number()) {
+                self.add(format!("{path}.{key}"), format!("expected a number, found `{found}`"));
+            }
         }
         if let (Some(min), Some(max)) = (&condition.min, &condition.max)
             && min.as_f64() > max.as_f64()
