@@ -173,6 +173,15 @@ pub enum Denial {
         max_age: Option<u64>,
     },
 
+    // What a server answers.
+    /// A list that cannot be read, so that nobody could say what is in it.
+    ListUnreadable(&'static str),
+    /// A list that is larger than what is kept of an answer.
+    ListTooLarge {
+        /// The most bytes that are kept.
+        limit: usize,
+    },
+
     // The gate itself.
     /// The host did not do what it was asked to.
     HostFailed,
@@ -241,6 +250,8 @@ impl Denial {
             Self::PolicyTimeout => "policy_timeout",
             Self::ScopeMissing { .. } => "scope_missing",
             Self::StepUpRequired { .. } => "step_up_required",
+            Self::ListUnreadable(_) => "list_unreadable",
+            Self::ListTooLarge { .. } => "list_too_large",
             Self::HostFailed => "host_failed",
             Self::NotConfigured => "not_configured",
             Self::Incomplete => "incomplete",
@@ -301,7 +312,7 @@ impl Denial {
             Self::BodyTooLarge { .. } => 413,
             Self::MediaTypeRefused => 415,
             Self::HeadersTooLarge { .. } | Self::CredentialTooLarge => 431,
-            Self::SessionUnbound => 502,
+            Self::SessionUnbound | Self::ListUnreadable(_) | Self::ListTooLarge { .. } => 502,
             Self::KeysUnavailable
             | Self::IntrospectionFailed(_)
             | Self::MetadataUnavailable
@@ -329,6 +340,7 @@ impl Denial {
             Self::HeaderMismatch(_) => Some(-32020),
             Self::VersionUnsupported { .. } => Some(-32022),
             Self::SessionUnknown(_) => Some(-32001),
+            Self::ListUnreadable(_) | Self::ListTooLarge { .. } => Some(-32603),
             Self::PolicyDenied { .. }
             | Self::PolicyUndefined
             | Self::PolicyType(_)
@@ -404,6 +416,8 @@ impl Denial {
             | Self::PolicyTimeout
             | Self::ScopeMissing { .. }
             | Self::StepUpRequired { .. }
+            | Self::ListUnreadable(_)
+            | Self::ListTooLarge { .. }
             | Self::HostFailed
             | Self::NotConfigured
             | Self::Incomplete => None,
@@ -472,6 +486,10 @@ impl Denial {
             Self::SessionUnbound => format!(
                 "expected a session id of 1 to {LONGEST_UNSEALED} bytes of visible ASCII without a comma from the server"
             ),
+            Self::ListUnreadable(expected) => format!("the list of the server cannot be shown: {expected}"),
+            Self::ListTooLarge { limit } => {
+                format!("the list of the server cannot be shown: expected at most {limit} bytes")
+            }
             Self::PolicyDenied { .. }
             | Self::PolicyUndefined
             | Self::PolicyType(_)

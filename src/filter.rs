@@ -6,6 +6,7 @@
 //! traits would unwrap: what the host refuses is a denial. A status that the SDK
 //! does not know is a trap, and a trap is a 503.
 
+mod answer;
 mod fetcher;
 #[cfg(mcp_gate_trap)]
 mod probe;
@@ -23,7 +24,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType, MetricType, Status};
 
 use crate::config::{self, Surroundings};
-use crate::gate::{Exchange, Flow, Gate, Response, Step};
+use crate::gate::{Exchange, Gate, Step};
 use crate::http::{Edits, Head, Reply};
 use crate::keys::{Algorithm, Crypto};
 use crate::outbound::{self, Answer, Outbound};
@@ -138,6 +139,7 @@ impl RootContext for Root {
             ended: false,
             decided: SystemTime::UNIX_EPOCH,
             listed: None,
+            held_answer: None,
         }))
     }
 
@@ -164,6 +166,10 @@ impl Shared {
 
     /// Counts one more, under a name of two parts.
     fn increment(&self, family: &'static str, member: &'static str) {
+        self.increment_by(family, member, 1);
+    }
+
+    fn increment_by(&self, family: &'static str, member: &'static str, count: u32) {
         let mut counters = self.counters.borrow_mut();
         let counter = match counters.get(&(family, member)) {
             Some(counter) => *counter,
@@ -172,7 +178,7 @@ impl Shared {
                 Err(_) => return,
             },
         };
-        let _ = hostcalls::increment_metric(counter, 1);
+        let _ = hostcalls::increment_metric(counter, i64::from(count));
     }
 
     /// Ends the streams whose time is over and in which nothing comes. Each gets its
@@ -204,6 +210,8 @@ struct Stream {
     decided: SystemTime,
     /// Under which time its answer is among the streams, until it has ended.
     listed: Option<SystemTime>,
+    /// Bytes of the answer that are held, and whether they are.
+    held_answer: Option<usize>,
 }
 
 impl Context for Stream {
@@ -294,48 +302,15 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        let header = |name: &str| hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, name).ok().flatten();
-        match self.exchange.handle_response(header, end_of_stream) {
-            Response::Untouched => {}
-            Response::Changed(edits) => {
-                // A page must not read what it was not let to, and nobody gets a session that is
-                // anybody's. The request was permitted and recorded; this is about its answer alone.
-                if !apply(MapType::HttpResponseHeaders, &edits) {
-                    self.shared.increment("mcp_gate_answers_", "refused");
-                    send(&self.exchange.failure());
-                    return Action::Pause;
-                }
-            }
-            Response::Refused(reply) => {
-                self.leave_record();
-                self.shared.increment("mcp_gate_answers_", "refused");
-                send(&reply);
-                return Action::Pause;
-            }
-        }
-        self.listed = self.exchange.ends();
-        if let Some(ends) = self.listed {
-            self.shared.streams.borrow_mut().insert((ends, self.context_id));
-        }
-        Action::Continue
+        self.handle_answer_head(end_of_stream)
     }
 
-    fn on_http_response_body(&mut self, _size: usize, end_of_stream: bool) -> Action {
-        if end_of_stream {
-            self.unlist();
-            return Action::Continue;
-        }
-        if self.listed.is_some() && self.exchange.handle_stream(now()) == Flow::Ends {
-            let _ = hostcalls::reset_http_response();
-            // Nothing more of it goes on; the record is left when it is over.
-            return Action::Pause;
-        }
-        Action::Continue
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.handle_answer_body(size, end_of_stream)
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        self.unlist();
-        Action::Continue
+        self.handle_answer_trailers()
     }
 
     fn on_log(&mut self) {
@@ -354,6 +329,7 @@ impl HttpContext for Stream {
                 self.shared.increment("mcp_gate_streams_", "ended");
             }
         }
+        self.report_answer();
     }
 }
 
@@ -426,13 +402,6 @@ impl Stream {
         let (code, record) = self.exchange.record(self.decided);
         let _ = hostcalls::set_property(vec![RECORD], Some(record.as_bytes()));
         code
-    }
-
-    /// Its answer has ended by itself.
-    fn unlist(&mut self) {
-        if let Some(ends) = self.listed.take() {
-            self.shared.streams.borrow_mut().remove(&(ends, self.context_id));
-        }
     }
 }
 

@@ -10,6 +10,7 @@
 mod cors;
 mod elsewhere;
 mod head;
+mod lists;
 mod reply;
 mod response;
 mod session;
@@ -31,6 +32,8 @@ use crate::session::SessionKeys;
 use crate::token::nonce::NonceKeys;
 use crate::token::{Confirmation, Credential, Identity, Issuer, Scheme, Verified, certificate, dpop, seconds};
 use head::{check_media_type, claimed, has_token, is_form, is_modern, is_session, visible};
+pub use lists::Piece;
+use lists::{Listing, Reading};
 use response::Asked;
 pub use response::{Flow, Response};
 use session::Session;
@@ -145,6 +148,10 @@ pub struct Exchange {
     asked: Option<Asked>,
     /// When the answer must end, once that is known.
     ends: Option<SystemTime>,
+    /// How its body is read.
+    reading: Reading,
+    /// How often a part of it was refused.
+    refusals: u32,
 }
 
 #[derive(Debug)]
@@ -191,6 +198,8 @@ impl Exchange {
             state: State::New,
             asked: None,
             ends: None,
+            reading: Reading::Nothing,
+            refusals: 0,
         }
     }
 
@@ -493,7 +502,8 @@ impl Exchange {
 
     /// The end of every request to a protected resource: policy, then the answer.
     fn decide(&mut self, gate: &Gate, held: Held, call: Result<Call<'_>, Refused>, now: SystemTime) -> Step {
-        let Some(resource) = gate.resources.get(held.arrival.resource) else {
+        let Held { arrival: Arrival { resource: index, head, peer, .. }, identity, session } = &held;
+        let Some(resource) = gate.resources.get(*index) else {
             return self.refuse(Denial::ResourceUnknown, None, None);
         };
         let call = match call {
@@ -505,18 +515,18 @@ impl Exchange {
         };
         self.record.method = Some(call.label().to_owned());
         self.record.name = call.about().map(str::to_owned);
-        if let Err(denial) = held.session.check() {
+        if let Err(denial) = session.check() {
             return self.refuse(denial, call.id, Some(resource));
         }
-        let Held { arrival: Arrival { head, peer, .. }, identity, .. } = &held;
         let question = Question { resource: resource.url(), identity, call: &call, head, peer, now };
         match gate.policy.decide(question) {
             Err(denial) => self.refuse(denial, call.id, Some(resource)),
             Ok(permit) => {
                 let is_changed = gate.hold == Hold::Body && head.method() == b"POST";
                 let edits = if is_changed { Edits::default() } else { self.introduce(resource, &held) };
-                let Held { arrival, identity, session } = held;
-                self.asked = Some(Asked { resource: arrival.resource, identity, session });
+                let Held { arrival: Arrival { resource, head, peer, .. }, identity, session } = held;
+                let listing = Listing::of(call, head, peer);
+                self.asked = Some(Asked { resource, identity, session, listing });
                 self.forward(&permit, edits, "permitted")
             }
         }

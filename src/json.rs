@@ -38,13 +38,15 @@ pub struct Limits {
     /// May one object have members whose names look alike? Data that an operator
     /// wrote may; a message and a token may not.
     pub alike: bool,
+    /// Must all readers read its numbers alike? Not where nothing depends on them.
+    pub exact: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         // 64 is the lowest limit among the parsers that may stand behind the gate.
         // A string may be as long as the largest body.
-        Self { depth: 64, nodes: 20_000, name: 1024, string: 1024 * 1024 - 1, alike: false }
+        Self { depth: 64, nodes: 20_000, name: 1024, string: 1024 * 1024 - 1, alike: false, exact: true }
     }
 }
 
@@ -300,18 +302,25 @@ impl<'de> Visitor<'de> for Reader<'_> {
     fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Json<'de>, E> {
         match i64::try_from(value) {
             Ok(value) => self.visit_i64(value),
+            Err(_) if !self.state.limits.exact => Ok(Json::Float(value as f64)),
             Err(_) => Err(self.state.refuse(Fault::Ambiguous, UNSAFE)),
         }
     }
 
     fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Json<'de>, E> {
         if value.unsigned_abs() > MAX_SAFE_INTEGER {
+            if !self.state.limits.exact {
+                return Ok(Json::Float(value as f64));
+            }
             return Err(self.state.refuse(Fault::Ambiguous, UNSAFE));
         }
         Ok(Json::Integer(value))
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Json<'de>, E> {
+        if !self.state.limits.exact {
+            return Ok(Json::Float(value));
+        }
         if value == 0.0 && value.is_sign_negative() {
             return Err(self.state.refuse(Fault::Ambiguous, "negative zero, which parsers read differently"));
         }
@@ -525,6 +534,15 @@ mod tests {
         }
         assert!(Json::read(b"\"\xff\"", Limits::default()).is_err());
         assert!(Json::read(b"\"\xed\xa0\x80\"", Limits::default()).is_err());
+    }
+
+    #[test]
+    fn where_nothing_depends_on_numbers_they_may_be_any() {
+        let limits = Limits { exact: false, ..Limits::default() };
+        for text in ["-0", "-0.0", "9223372036854775807", "18446744073709551615", "-9007199254740993", "1e-400"] {
+            assert!(Json::read(text.as_bytes(), limits).is_ok_and(|number| number.as_number().is_some()), "{text}");
+        }
+        assert_eq!(Json::read(b"9007199254740991", limits), Ok(Json::Integer(9_007_199_254_740_991)));
     }
 
     #[test]

@@ -10,6 +10,8 @@ mod filter;
 
 pub mod config;
 pub mod gate;
+pub mod sse;
+pub mod listing;
 pub mod resource;
 pub mod token;
 pub mod replay;

@@ -10,6 +10,7 @@
 //! neither the table nor the operator lists goes no further.
 
 mod headers;
+mod listed;
 mod methods;
 mod params;
 mod version;
@@ -20,9 +21,10 @@ use crate::denial::Denial;
 use crate::http::Head;
 use crate::json::{Fault, Json, JsonError, Limits, Object};
 pub use headers::{ParamHeaders, is_param_name};
+pub use listed::{Listed, is_list};
 use methods::{Names, known};
 pub use methods::{is_known_method, methods};
-use params::{check_lookalikes, check_params, is_meta, string, strings};
+use params::{check_lookalikes, check_params, is_meta, is_plain, string, strings};
 pub use version::{Era, VERSIONS, Version, Versions};
 
 /// What an operator says of the protocol that a resource speaks, beyond the
@@ -174,6 +176,18 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// The call that an entry of a list stands for, with its arguments unknown; none for
+    /// one that no message could name.
+    pub fn listed(listed: Listed, named: &'a str, version: Version, dialect: &Dialect) -> Option<Self> {
+        let is_callable = is_plain(named) && (listed != Listed::Tool || is_tool(named, &dialect.tools));
+        let call = Self { method: Some(Cow::Borrowed(listed.method())), ..Self::new(version, Kind::Request) };
+        let named = Some(Cow::Borrowed(named));
+        is_callable.then_some(match listed {
+            Listed::Tool | Listed::Prompt => Self { name: named, ..call },
+            Listed::Resource | Listed::Template => Self { uri: named, ..call },
+        })
+    }
+
     /// Reads the body of a POST, and holds the MCP headers against it.
     pub fn read(body: &'a [u8], head: &Head, dialect: &Dialect) -> Result<Self, Refused> {
         let mut message = match Json::read(body, dialect.limits) {
@@ -252,8 +266,7 @@ impl<'a> Call<'a> {
             Names::Nothing => {}
             Names::Tool => {
                 let name = string(params, "name", "`params.name`: expected the name of a tool")?;
-                let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-                if (name.len() > 128 || !name.bytes().all(plain)) && tools.iter().all(|known| *known != name) {
+                if !is_tool(&name, tools) {
                     return Err(Denial::ParamsInvalid("`params.name`: expected 1 to 128 of A-Z a-z 0-9 _ . -"));
                 }
                 self.name = Some(name);
@@ -371,6 +384,12 @@ impl<'a> Call<'a> {
     pub fn about(&self) -> Option<&str> {
         self.name.as_deref().or(self.uri.as_deref()).or(self.task.as_deref())
     }
+}
+
+/// Is it the name of a tool, by MCP's grammar or by the operator's word?
+fn is_tool(name: &str, tools: &[String]) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    (name.len() <= 128 && name.bytes().all(plain)) || tools.iter().any(|known| known == name)
 }
 
 impl From<&JsonError> for Denial {

@@ -17,6 +17,7 @@
 mod evaluator;
 mod memory;
 mod names;
+mod visible;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,12 +29,13 @@ use regorus::Value;
 use crate::denial::Denial;
 use crate::http::Head;
 use crate::json::{Names, Object, shown};
-use crate::mcp::{Call, Kind, is_known_method};
+use crate::mcp::{Call, Kind, is_known_method, is_list};
 use crate::rego::{self, Refusal};
 use crate::token::{self, Identity};
 use evaluator::{Evaluator, Modules};
 use memory::Memory;
 use names::{HeaderNames, SECRET, member_names};
+pub use visible::Sight;
 
 /// The modules of `policies/`, compiled into the binary.
 pub const BUNDLED: [(&str, &str); 22] = [
@@ -155,8 +157,9 @@ pub struct Question<'a> {
 /// What the rules say to one question.
 type Answer = Result<(), Denial>;
 
-/// The rules of the contract that decide, in the order of the answer.
-const RULES: [&str; 4] = ["deny", "scopes", "step_up", "allow"];
+/// The rules of the contract that decide, in the order of the answer, and the one about
+/// entries of lists.
+const RULES: [&str; 5] = ["deny", "scopes", "step_up", "allow", "visible"];
 
 impl Policy {
     /// Analyses and compiles modules and data. `modules` maps file names to
@@ -403,19 +406,10 @@ fn is_handshake(call: &Call<'_>) -> bool {
         // What the operator added is no part of it.
         Kind::Notification => call.method.as_deref().is_some_and(is_known_method),
         Kind::Response => false,
-        Kind::Request => matches!(
-            call.method.as_deref(),
-            Some(
-                "initialize"
-                    | "server/discover"
-                    | "ping"
-                    | "logging/setLevel"
-                    | "tools/list"
-                    | "prompts/list"
-                    | "resources/list"
-                    | "resources/templates/list"
-            )
-        ),
+        Kind::Request => call
+            .method
+            .as_deref()
+            .is_some_and(|method| matches!(method, "initialize" | "ping" | "logging/setLevel") || is_list(method)),
     }
 }
 

@@ -30,6 +30,31 @@ pub struct Record {
     pub detail: Option<String>,
     /// The denial that shadow mode let pass.
     pub shadow: Option<&'static str>,
+    /// What was in the lists of the answer.
+    pub lists: Option<Tally>,
+}
+
+/// The entries of lists that a server answered with, and what became of them.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// All of them.
+    pub listed: u32,
+    /// Those that the caller may not know of.
+    pub hidden: u32,
+    /// Those among the hidden of which the rules could not say.
+    pub failed: u32,
+    /// Was nothing hidden, and only counted?
+    pub shadow: bool,
+}
+
+impl Tally {
+    /// Adds the entries of another list.
+    pub fn add(&mut self, other: Self) {
+        self.listed = self.listed.saturating_add(other.listed);
+        self.hidden = self.hidden.saturating_add(other.hidden);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.shadow |= other.shadow;
+    }
 }
 
 /// How a request ended.
@@ -73,6 +98,14 @@ struct Line<'a> {
     reasons: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listed: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hidden: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shadow_hidden: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    list_errors: Option<u32>,
     revision: &'a str,
     duration_us: u64,
 }
@@ -93,6 +126,7 @@ impl Record {
     ) -> String {
         // A clock that was set back makes a duration of zero, not an error.
         let duration = now.duration_since(started).unwrap_or_default();
+        let hidden = |shadow: bool| self.lists.filter(|lists| lists.shadow == shadow).map(|lists| lists.hidden);
         let line = Line {
             time: humantime::format_rfc3339_millis(started).to_string(),
             decision_id,
@@ -111,6 +145,10 @@ impl Record {
             shadow: self.shadow,
             reasons: self.reasons.iter().take(MOST_REASONS).map(|reason| cut(reason)).collect(),
             detail: self.detail.as_deref().map(cut),
+            listed: self.lists.map(|lists| lists.listed),
+            hidden: hidden(false),
+            shadow_hidden: hidden(true),
+            list_errors: self.lists.map(|lists| lists.failed).filter(|failed| *failed > 0),
             revision,
             duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
         };

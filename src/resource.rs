@@ -40,6 +40,8 @@ pub struct Resource {
     pub reasons: bool,
     /// The largest body, in bytes.
     pub body_limit: usize,
+    /// The largest answer with a list, in bytes.
+    pub list_limit: usize,
     /// The largest size of all headers, names and values, in bytes.
     pub header_limit: usize,
     /// What is asked of a proof of possession.

@@ -217,7 +217,7 @@ fn natively() -> Result<(), String> {
             Response::Changed(edits) if edits.remove == ["mcp-session-id"] && edits.set.is_empty() => {
                 Some(String::new())
             }
-            Response::Changed(edits) => {
+            Response::Changed(edits) | Response::Held(edits) => {
                 edits.set.iter().find(|(name, _)| *name == "mcp-session-id").map(|set| set.1.clone())
             }
         };

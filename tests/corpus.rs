@@ -13,9 +13,9 @@ pub(crate) fn trials(files: &[File]) -> Vec<Trial> {
     let cases: Vec<_> = files.iter().filter_map(|file| file.case(AUTHORITY).ok()).collect();
     // No request makes Envoy fail, and a hundred thousand fill the store of proofs:
     // `gate.rs` and `replay.rs` have unit tests. What a server
-    // answers is shown by `sessions.rs`.
-    let mut codes =
-        BTreeSet::from(["host_failed".to_owned(), "replay_store_full".to_owned(), "session_unbound".to_owned()]);
+    // answers is shown by `sessions.rs` and `lists.rs`.
+    let elsewhere = ["host_failed", "replay_store_full", "session_unbound", "list_unreadable", "list_too_large"];
+    let mut codes: BTreeSet<String> = elsewhere.map(str::to_owned).into();
     let mut fields = BTreeSet::new();
     for case in &cases {
         for step in &case.steps {

@@ -35,6 +35,7 @@ mod json_suite;
 mod key_life;
 mod key_server;
 mod keys;
+mod lists;
 mod native;
 mod process;
 mod proofs;
@@ -75,6 +76,7 @@ fn main() {
     trials.extend(streams::trials());
     trials.extend(sessions::trials());
     trials.extend(answers::trials());
+    trials.extend(lists::trials());
     trials.extend(frames::trials());
     trials.extend(cors::trials());
     trials.extend(reload::trials());

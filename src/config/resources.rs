@@ -136,17 +136,21 @@ struct LimitsConfig {
     nodes: u32,
     name: usize,
     string: usize,
+    list: usize,
 }
 
 impl Default for LimitsConfig {
     fn default() -> Self {
         let Limits { depth, nodes, name, string, .. } = Limits::default();
-        Self { body: 256 * 1024, headers: MOST_HEADER_BYTES, depth, nodes, name, string }
+        Self { body: 256 * 1024, headers: MOST_HEADER_BYTES, depth, nodes, name, string, list: MOST_LIST }
     }
 }
 
 /// The largest body that can be asked for, below the buffer limit of `envoy.yaml`.
 const MOST_BODY: usize = 1024 * 1024 - 1;
+
+/// The largest list that can be asked for, below the same limit.
+const MOST_LIST: usize = 1024 * 1024;
 
 /// The largest headers that can be asked for, below Envoy's own limit of 60 KiB.
 const MOST_HEADER_BYTES: usize = 48 * 1024;
@@ -239,7 +243,7 @@ impl Findings {
         }
         let document = document_of(&config, &accepted, credentials);
         let most = Limits::default();
-        let LimitsConfig { body, headers, depth, nodes, name, string } = config.limits;
+        let LimitsConfig { body, headers, depth, nodes, name, string, list } = config.limits;
         for (field, value, most, unit) in [
             ("body", body, MOST_BODY, " bytes"),
             ("headers", headers, MOST_HEADER_BYTES, " bytes"),
@@ -247,6 +251,7 @@ impl Findings {
             ("nodes", nodes as usize, most.nodes as usize, ""),
             ("name", name, most.name, " bytes"),
             ("string", string, most.string, " bytes"),
+            ("list", list, MOST_LIST, " bytes"),
         ] {
             if !(1..=most).contains(&value) {
                 self.add(format!("{path}.limits.{field}"), format!("expected 1 to {most}{unit}, found {value}"));
@@ -292,6 +297,7 @@ impl Findings {
             origins: config.origins,
             reasons: config.denials.reasons,
             body_limit: body,
+            list_limit: list,
             header_limit: headers,
             dpop: Dpop { nonce: config.dpop.nonce, max_age: config.dpop.max_age },
             dialect,

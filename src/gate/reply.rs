@@ -72,7 +72,7 @@ impl Exchange {
 
     /// The body of a denial: a JSON-RPC error where the message was at fault or
     /// denied, else an object of our own.
-    fn body(&self, denial: &Denial, id: Option<Id>, reasons: bool) -> String {
+    pub(super) fn body(&self, denial: &Denial, id: Option<Id>, reasons: bool) -> String {
         // What was wrong with a credential is nobody's business but the operator's.
         let code = if denial.is_credential() { "unauthorized" } else { denial.code() };
         let Some(rpc_code) = denial.rpc_code() else {

@@ -3,11 +3,13 @@
 //! A page hears from the gate that it may read it, a session id is sealed, and a
 //! stream of events ends with the token that opened it. The rest passes untouched.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
+use super::lists::{self, Listing, Reading};
 use super::session::{HEADER, Session};
-use super::{Exchange, Gate, JSON, cors};
+use super::{Exchange, Gate, Hold, JSON, cors};
 use crate::denial::Denial;
 use crate::http::{Edits, Reply, essence};
 use crate::record::Verdict;
@@ -21,6 +23,8 @@ pub enum Response {
     Untouched,
     /// Change it and let it go.
     Changed(Edits),
+    /// Change it, and hold it until its body was read.
+    Held(Edits),
     /// Response in its place.
     Refused(Reply),
 }
@@ -43,18 +47,43 @@ impl Exchange {
             // What was passed on elsewhere, or is the gate's own answer.
             return Response::Untouched;
         };
-        match asked.edits(gate, self.origin.as_deref(), &header) {
-            Ok(edits) => {
+        let reading = || if end { Ok(Reading::Nothing) } else { asked.reading(gate, &header) };
+        let edits = asked.edits(gate, self.origin.as_deref(), &header);
+        match edits.and_then(|edits| Ok((edits, reading()?))) {
+            Ok((mut edits, reading)) => {
                 self.ends = if end { None } else { asked.ends(&header) };
-                if edits == Edits::default() { Response::Untouched } else { Response::Changed(edits) }
+                let is_held = reading.is_whole() && gate.hold == Hold::Head;
+                if reading.changes() {
+                    edits.remove.extend(lists::OF_A_BODY.map(Cow::Borrowed));
+                }
+                self.reading = reading;
+                if is_held {
+                    Response::Held(edits)
+                } else if edits == Edits::default() {
+                    Response::Untouched
+                } else {
+                    Response::Changed(edits)
+                }
             }
             Err(denial) => {
                 // Upstream has acted; what is refused is its answer.
-                self.record.detail = Some(format!("{}: {}", denial.code(), denial.message()));
+                let id = asked.list_id();
+                self.note_answer(&denial);
                 self.asked = None;
-                Response::Refused(self.reply(&denial, None, None))
+                Response::Refused(self.reply(&denial, id, None))
             }
         }
+    }
+
+    /// The request is permitted, and its record stays; what is refused is its answer.
+    pub(super) fn note_answer(&mut self, denial: &Denial) {
+        self.record.detail = Some(format!("{}: {}", denial.code(), denial.message()));
+        self.refusals = self.refusals.saturating_add(1);
+    }
+
+    /// How often a part of the answer was refused.
+    pub fn refusals(&self) -> u32 {
+        self.refusals
     }
 
     /// When the answer must end, if it goes on so long. Known once
@@ -82,6 +111,8 @@ pub(super) struct Asked {
     pub(super) resource: usize,
     pub(super) identity: Rc<Identity>,
     pub(super) session: Session,
+    /// What there is to know if the answer may hold lists.
+    pub(super) listing: Option<Box<Listing>>,
 }
 
 impl Asked {

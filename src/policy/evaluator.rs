@@ -118,6 +118,11 @@ impl Evaluator {
         self.machine.as_ref().err()
     }
 
+    /// Does the policy have this rule?
+    pub(super) fn defines(&self, rule: &str) -> bool {
+        self.rules.contains(&rule)
+    }
+
     /// Asks about one input document.
     pub(super) fn ask(&self, input: Value) -> Result<Evaluation<'_>, Denial> {
         let in_use = || Denial::PolicyError("the engine is in use".into());

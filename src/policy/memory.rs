@@ -6,7 +6,7 @@ use std::rc::{Rc, Weak};
 
 use regorus::Value;
 
-use super::{Answer, Question};
+use super::{Answer, Question, Sight};
 use crate::denial::Denial;
 use crate::json::{Json, Object};
 use crate::mcp::Call;
@@ -22,6 +22,14 @@ pub(super) struct Memory {
     /// The same, where each is found in the call itself.
     fields: Option<Vec<Field>>,
     answers: RefCell<Store<Vec<u8>, Given>>,
+    lists: RefCell<Store<Vec<u8>, Seen>>,
+}
+
+/// What became of the entries of a list, and for whom.
+#[derive(Clone)]
+struct Seen {
+    identity: Weak<Identity>,
+    sights: Rc<[Sight]>,
 }
 
 /// A value of the input, as the call has it. What is no text, no flag and no object of
@@ -110,7 +118,8 @@ impl Memory {
         let fields = paths.iter().map(|path| Field::new(path)).collect();
         let paths = paths.iter().map(|path| path.iter().map(|name| name.as_str().into()).collect()).collect();
         let answers = RefCell::new(Store::new(2048, 1024 * 1024));
-        Some(Self { paths, fields, answers })
+        let lists = RefCell::new(Store::new(256, 256 * 1024));
+        Some(Self { paths, fields, answers, lists })
     }
 
     /// The identity, and every value that can be read, unambiguously one after the other.
@@ -158,6 +167,41 @@ impl Memory {
         };
         let weight = key.len().saturating_add(said).saturating_add(256);
         self.answers.borrow_mut().insert(key, weight, given);
+    }
+
+    /// The key of a list: the question is that about its first entry, and the others differ
+    /// from it in what they name.
+    pub(super) fn list_key(
+        &self,
+        question: Question<'_>,
+        input: impl FnOnce() -> Value,
+        calls: &[Call<'_>],
+    ) -> Vec<u8> {
+        let mut hash = hmac_sha256::Hash::new();
+        for call in calls {
+            for named in [&call.name, &call.uri] {
+                let named = named.as_deref().unwrap_or_default();
+                hash.update(named.len().to_le_bytes());
+                hash.update(named);
+            }
+        }
+        let mut key = self.key(question, input);
+        key.extend(hash.finalize());
+        key
+    }
+
+    pub(super) fn recall_list(&self, key: &[u8], identity: &Rc<Identity>) -> Option<Rc<[Sight]>> {
+        let seen = self.lists.borrow_mut().get(key)?;
+        std::ptr::eq(seen.identity.as_ptr(), Rc::as_ptr(identity)).then_some(seen.sights)
+    }
+
+    pub(super) fn keep_list(&self, key: Vec<u8>, identity: &Rc<Identity>, sights: &Rc<[Sight]>) {
+        if sights.contains(&Sight::Failed) {
+            return;
+        }
+        let weight = key.len().saturating_add(sights.len()).saturating_add(256);
+        let seen = Seen { identity: Rc::downgrade(identity), sights: Rc::clone(sights) };
+        self.lists.borrow_mut().insert(key, weight, seen);
     }
 }
 

@@ -1,0 +1,401 @@
+//! Lists: what a caller may know of stays in, the rest is taken out.
+//!
+//! A list is known by its shape, an array of tools, prompts, resources or templates in
+//! the result of a response, whatever was asked: a stream that is taken up again
+//! carries answers to earlier requests. What stays is what the server wrote, byte by byte;
+//! `nextCursor` and all else stays where it is.
+//!
+//! A filtered list is one caller's. In the modern era a client may be told that it is
+//! everybody's (`cacheScope`, 2026-07-28, Caching), so it is told otherwise.
+
+use std::ops::Range;
+
+use crate::json::{Json, Limits, Object, is_lookalike};
+use crate::mcp::Listed;
+use crate::policy::Sight;
+use crate::record::Tally;
+
+/// The most values that an answer with a list may have.
+pub const MOST_NODES: u32 = 100_000;
+
+/// An answer that was looked at.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Filtered {
+    /// What goes on in its place; none if it goes on as it is.
+    pub text: Option<Vec<u8>>,
+    /// What was in its lists.
+    pub tally: Tally,
+}
+
+/// Why an answer was not read. It says nothing of its contents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable(pub &'static str);
+
+/// Could some reader find a list in this text? Where none of these is in it, and no
+/// escape that may stand for them, it need not be read.
+pub fn is_suspect(text: &[u8]) -> bool {
+    // Without an `s`, which a reader that overlooks case finds in U+017F, too.
+    const WORDS: [&[u8]; 4] = [b"tool", b"prompt", b"ource", b"cache"];
+    text.iter().enumerate().any(|(at, byte)| {
+        let rest = || text.get(at..).unwrap_or_default();
+        match byte {
+            b'\\' => rest().get(1) == Some(&b'u'),
+            b't' | b'T' | b'p' | b'P' | b'o' | b'O' | b'c' | b'C' => {
+                WORDS.iter().any(|word| rest().get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word)))
+            }
+            _ => false,
+        }
+    })
+}
+
+/// Filters the lists of one message, or of a batch of them. `judge` says what becomes of
+/// each of the entries of one list, which it knows by their names.
+pub fn filter(text: &[u8], mut judge: impl FnMut(Listed, &[&str]) -> Vec<Sight>) -> Result<Filtered, Unreadable> {
+    // What is in the entries is the server's business, but for what they are called by.
+    let limits = Limits { nodes: MOST_NODES, string: text.len(), alike: true, exact: false, ..Limits::default() };
+    let json =
+        Json::read(text, limits).map_err(|_| Unreadable("expected one JSON text that all readers read alike"))?;
+    let (mut edits, mut tally) = (Vec::new(), Tally::default());
+    let mut look = |message: &Json<'_>, path: Vec<usize>| -> Result<(), Unreadable> {
+        let Some((at, result)) = result(message)? else { return Ok(()) };
+        let path: Vec<usize> = path.into_iter().chain([at]).collect();
+        for (at, (name, value)) in result.members().enumerate() {
+            let Some(listed) = Listed::ALL.into_iter().find(|listed| listed.member() == name) else { continue };
+            let Some(entries) = value.as_array() else {
+                return Err(Unreadable("expected the entries of a list in an array"));
+            };
+            let sights = sights(listed, entries, &mut judge)?;
+            tally.add(count(&sights));
+            if sights.iter().any(|sight| *sight != Sight::Visible) {
+                let path = path.iter().copied().chain([at]).collect();
+                let keeps = sights.iter().map(|sight| *sight == Sight::Visible).collect();
+                edits.push((path, Change::Entries(keeps)));
+            }
+        }
+        if let Some(change) = scope(result) {
+            edits.push((path, change));
+        }
+        Ok(())
+    };
+    match &json {
+        // A batch, which servers of 2025-03-26 may answer with.
+        Json::Array(messages) => {
+            messages.iter().enumerate().try_for_each(|(at, message)| look(message, vec![at]))?;
+        }
+        message => look(message, Vec::new())?,
+    }
+    let text = if edits.is_empty() { None } else { Some(rewrite(text, &edits)?) };
+    Ok(Filtered { text, tally })
+}
+
+/// The result of a response, and which of its members it is.
+fn result<'m, 'a>(message: &'m Json<'a>) -> Result<Option<(usize, &'m Object<'a>)>, Unreadable> {
+    let Some(message) = message.as_object() else { return Ok(None) };
+    check(message, &["result"])?;
+    let found = message.members().enumerate().find(|(_, (name, _))| *name == "result");
+    let Some((at, result)) = found.and_then(|(at, (_, value))| Some((at, value.as_object()?))) else {
+        return Ok(None);
+    };
+    check(result, &["tools", "prompts", "resources", "resourceTemplates", "cacheScope", "ttlMs"])?;
+    Ok(Some((at, result)))
+}
+
+/// Refuses a member that a reader could take for one of these.
+fn check(object: &Object<'_>, known: &[&str]) -> Result<(), Unreadable> {
+    match object.members().any(|(name, _)| is_lookalike(name, known)) {
+        true => Err(Unreadable("expected no member that looks like one of a list's")),
+        false => Ok(()),
+    }
+}
+
+/// What becomes of each entry. One that cannot be called by anything is hidden.
+fn sights(
+    listed: Listed,
+    entries: &[Json<'_>],
+    judge: &mut impl FnMut(Listed, &[&str]) -> Vec<Sight>,
+) -> Result<Vec<Sight>, Unreadable> {
+    let key = listed.key();
+    let mut names = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let entry = entry.as_object();
+        entry.map_or(Ok(()), |entry| check(entry, &[key]))?;
+        names.push(entry.and_then(|entry| entry.get(key)).and_then(Json::as_str));
+    }
+    let named: Vec<&str> = names.iter().copied().flatten().collect();
+    let mut judged = judge(listed, &named).into_iter();
+    // One that was not judged is hidden, too.
+    let sight = |name: &Option<&str>| name.and_then(|_| judged.next()).unwrap_or(Sight::Hidden);
+    Ok(names.iter().map(sight).collect())
+}
+
+fn count(sights: &[Sight]) -> Tally {
+    let count = |is_so: fn(&&Sight) -> bool| u32::try_from(sights.iter().filter(is_so).count()).unwrap_or(u32::MAX);
+    Tally {
+        listed: count(|_| true),
+        hidden: count(|sight| **sight != Sight::Visible),
+        failed: count(|sight| **sight == Sight::Failed),
+        shadow: false,
+    }
+}
+
+/// What has to change in a container of the text.
+enum Change {
+    /// Of an array: the entries that stay.
+    Entries(Vec<bool>),
+    /// Of an object: the value of this member is another.
+    Scope(usize),
+    /// Of an object: it lacks a member.
+    NoScope,
+}
+
+const SCOPE: &str = "\"private\"";
+
+/// What a client is told of who else may have the result: nobody. Where nothing is said
+/// of it and it may be kept, some take it for everybody's.
+fn scope(result: &Object<'_>) -> Option<Change> {
+    match result.get("cacheScope") {
+        Some(scope) if scope.as_str() == Some("private") => None,
+        Some(_) => result.members().position(|(name, _)| name == "cacheScope").map(Change::Scope),
+        None => result.get("ttlMs").map(|_| Change::NoScope),
+    }
+}
+
+/// The text with these changes to the containers at these paths.
+fn rewrite(text: &[u8], edits: &[(Vec<usize>, Change)]) -> Result<Vec<u8>, Unreadable> {
+    let lost = || Unreadable("expected to find again what was read");
+    let mut pieces: Vec<(Range<usize>, Vec<u8>)> = Vec::new();
+    for (path, change) in edits {
+        let values = values(text, path);
+        let last = values.last().ok_or_else(lost)?;
+        pieces.push(match change {
+            Change::Entries(keeps) => {
+                let first = values.first().ok_or_else(lost)?;
+                let kept = values.iter().zip(keeps).filter(|(_, keep)| **keep);
+                let kept: Vec<&[u8]> = kept.map(|(range, _)| text.get(range.clone()).unwrap_or_default()).collect();
+                (first.start..last.end, kept.join(&b','))
+            }
+            Change::Scope(at) => (values.get(*at).ok_or_else(lost)?.clone(), SCOPE.into()),
+            Change::NoScope => (last.end..last.end, format!(",\"cacheScope\":{SCOPE}").into_bytes()),
+        });
+    }
+    pieces.sort_by_key(|(range, _)| (range.start, range.end));
+    let (mut rewritten, mut from) = (Vec::with_capacity(text.len()), 0);
+    for (range, piece) in pieces {
+        rewritten.extend_from_slice(text.get(from..range.start).ok_or_else(lost)?);
+        rewritten.extend(piece);
+        from = range.end;
+    }
+    rewritten.extend_from_slice(text.get(from..).unwrap_or_default());
+    Ok(rewritten)
+}
+
+/// Where the values lie that stand in the container at this path: its items, or the
+/// values of its members, without the white space around them. `text` is JSON.
+fn values(text: &[u8], path: &[usize]) -> Vec<Range<usize>> {
+    let (mut depth, mut on_path) = (0_usize, 0_usize);
+    // Of the container at hand on the path: how many values are over, and those found.
+    let (mut over, mut found) = (0_usize, Vec::new());
+    let (mut start, mut end) = (None, 0);
+    let (mut in_string, mut is_escaped) = (false, false);
+    for (at, byte) in text.iter().enumerate() {
+        if in_string {
+            match (is_escaped, byte) {
+                (true, _) => is_escaped = false,
+                (false, b'\\') => is_escaped = true,
+                (false, b'"') => in_string = false,
+                _ => {}
+            }
+            end = at;
+            continue;
+        }
+        let is_here = depth == on_path;
+        match byte {
+            b' ' | b'\t' | b'\n' | b'\r' => continue,
+            // What came before was the name of a member.
+            b':' if is_here => {
+                start = None;
+                continue;
+            }
+            b',' if is_here => {
+                found.extend(start.take().map(|start| start..next(end)));
+                over = next(over);
+                continue;
+            }
+            b']' | b'}' if is_here => {
+                // The container on the path ends: all that was wanted is here, or it is not there.
+                found.extend(start.take().map(|start| start..next(end)));
+                return if on_path == next(path.len()) { found } else { Vec::new() };
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b'[' | b'{' => {
+                let is_next = match on_path.checked_sub(1) {
+                    None => true,
+                    Some(level) => is_here && path.get(level) == Some(&over),
+                };
+                depth = next(depth);
+                if is_next {
+                    on_path = depth;
+                    (over, start) = (0, None);
+                    found.clear();
+                    continue;
+                }
+            }
+            b'"' => in_string = true,
+            _ => {}
+        }
+        start = start.or(Some(at));
+        end = at;
+    }
+    Vec::new()
+}
+
+fn next(number: usize) -> usize {
+    number.saturating_add(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What begins with `x` is hidden, what begins with `?` could not be decided.
+    fn judge(_: Listed, names: &[&str]) -> Vec<Sight> {
+        let sight = |name: &&str| match name.as_bytes() {
+            [b'x', ..] => Sight::Hidden,
+            [b'?', ..] => Sight::Failed,
+            _ => Sight::Visible,
+        };
+        names.iter().map(sight).collect()
+    }
+
+    fn filtered(text: &str) -> (Option<String>, (u32, u32, u32)) {
+        let Filtered { text, tally } = filter(text.as_bytes(), judge).unwrap();
+        (text.map(|text| String::from_utf8(text).unwrap()), (tally.listed, tally.hidden, tally.failed))
+    }
+
+    #[test]
+    fn what_is_hidden_is_taken_out_and_all_else_stays_as_it_is() {
+        let list = |entries: &str| {
+            format!(
+                r#" {{"id" : 1e0,"result":{{ "nextCursor":"a\u0062" , "tools" : [{entries}],"_meta":{{}} }},"jsonrpc":"2.0"}} "#
+            )
+        };
+        for (entries, becomes, tally) in [
+            ("", None, (0, 0, 0)),
+            (r#"{"name":"a"}, {"name":"b"}"#, None, (2, 0, 0)),
+            (r#" {"name":"x"} "#, Some("  "), (1, 1, 0)),
+            (r#"{"name":"x"},{"name":"b"}"#, Some(r#"{"name":"b"}"#), (2, 1, 0)),
+            (
+                r#"{"name":"b","m":9223372036854775807} , {"name":"x"}"#,
+                Some(r#"{"name":"b","m":9223372036854775807}"#),
+                (2, 1, 0),
+            ),
+            (
+                r#"{"d":"],}\"","name":"b"},{"name":"x","i":[{"name":"a"}]},{"n":[1,{}],"name":"?"},{"name":"c"}"#,
+                Some(r#"{"d":"],}\"","name":"b"},{"name":"c"}"#),
+                (4, 2, 1),
+            ),
+            // A name in other words is the same name; what has none cannot be called.
+            (r#"{"name":"\u0078y"},{"title":"x"},{"name":7},7,null,[]"#, Some(""), (6, 6, 0)),
+            (
+                r#"{"name":"a","inputSchema":{"properties":{"path":{},"Path":{}}}},{"name":"x"}"#,
+                Some(r#"{"name":"a","inputSchema":{"properties":{"path":{},"Path":{}}}}"#),
+                (2, 1, 0),
+            ),
+        ] {
+            assert_eq!(filtered(&list(entries)), (becomes.map(list), tally), "{entries}");
+        }
+    }
+
+    #[test]
+    fn each_list_is_known_by_its_shape() {
+        for (text, becomes) in [
+            (r#"{"result":{"prompts":[{"name":"x"}]}}"#, Some(r#"{"result":{"prompts":[]}}"#)),
+            (
+                r#"{"result":{"resources":[{"uri":"x","name":"a"},{"uri":"a","name":"x"}]}}"#,
+                Some(r#"{"result":{"resources":[{"uri":"a","name":"x"}]}}"#),
+            ),
+            (
+                r#"{"result":{"resourceTemplates":[{"uriTemplate":"x{a}","uri":"a"}]}}"#,
+                Some(r#"{"result":{"resourceTemplates":[]}}"#),
+            ),
+            (
+                r#"{"result":{"\u0074ools":[{"name":"x"}],"prompts":[{"name":"a"},{"name":"x"}]}}"#,
+                Some(r#"{"result":{"\u0074ools":[],"prompts":[{"name":"a"}]}}"#),
+            ),
+            (
+                r#"[{"result":{}}, {"result":{"tools":[{"name":"x"}]}} ,{"result":{"tools":[{"name":"a"},{"name":"x"}]}}]"#,
+                Some(r#"[{"result":{}}, {"result":{"tools":[]}} ,{"result":{"tools":[{"name":"a"}]}}]"#),
+            ),
+            (r#"{"method":"notifications/progress","params":{"tools":[{"name":"x"}]}}"#, None),
+            (r#"{"result":{"content":[{"tools":[{"name":"x"}]}],"structuredContent":{"tools":[{"name":"x"}]}}}"#, None),
+            (r#"{"error":{"code":1,"message":"tools"}}"#, None),
+            (r#"{"result":[{"tools":[{"name":"x"}]}]}"#, None),
+            ("7", None),
+        ] {
+            assert_eq!(filtered(text).0.as_deref(), becomes, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_kept_is_kept_for_one_caller() {
+        for (text, becomes) in [
+            (
+                r#"{"result":{"tools":[],"ttlMs":5,"cacheScope" : "public"}}"#,
+                Some(r#"{"result":{"tools":[],"ttlMs":5,"cacheScope" : "private"}}"#),
+            ),
+            (
+                r#"{"result":{"cacheScope":["private"],"tools":[{"name":"x"}]}}"#,
+                Some(r#"{"result":{"cacheScope":"private","tools":[]}}"#),
+            ),
+            (
+                r#"{"result":{"tools":[{"name":"x"}],"ttlMs":5 }}"#,
+                Some(r#"{"result":{"tools":[],"ttlMs":5,"cacheScope":"private" }}"#),
+            ),
+            (
+                r#"{"result":{"ttlMs":0,"capabilities":{"tools":{}}}}"#,
+                Some(r#"{"result":{"ttlMs":0,"capabilities":{"tools":{}},"cacheScope":"private"}}"#),
+            ),
+            (r#"{"result":{"tools":[],"cacheScope":"private"}}"#, None),
+            (r#"{"result":{}}"#, None),
+        ] {
+            assert_eq!(filtered(text).0.as_deref(), becomes, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_readers_read_differently_is_not_read() {
+        for text in [
+            "",
+            "{",
+            "\u{feff}{}",
+            r#"{"result":{"tools":[],"tools":[{"name":"x"}]}}"#,
+            r#"{"result":{"tools":[],"Tools":[{"name":"x"}]}}"#,
+            r#"{"result":{},"Result":{"tools":[{"name":"x"}]}}"#,
+            "{\"result\":{\"tool\u{17f}\":[{\"name\":\"x\"}]}}",
+            r#"{"result":{"tools":[{"name":"a","Name":"x"}]}}"#,
+            r#"{"result":{"tools":[{"Name":"x"}]}}"#,
+            r#"{"result":{"tools":{"0":{"name":"x"}}}}"#,
+            r#"{"result":{"tools":[]}} {}"#,
+            &format!(r#"{{"result":{{"tools":[{}]}}}}"#, "0,".repeat(100_000) + "0"),
+        ] {
+            assert!(filter(text.as_bytes(), judge).is_err(), "{}", text.get(..40).unwrap_or(text));
+        }
+    }
+
+    #[test]
+    fn whatever_could_be_a_list_is_read() {
+        for text in [
+            r#"{"result":{"tools":[]}}"#,
+            r#"{"result":{"TOOLS":[]}}"#,
+            r#"{"result":{"\u0074\u006f\u006f\u006cs":[]}}"#,
+            r#"{"result":{"prompts":[]}}"#,
+            r#"{"result":{"resourceTemplates":[]}}"#,
+            "{\"result\":{\"re\u{17f}ources\":[]}}",
+            r#"{"result":{"cacheScope":"public"}}"#,
+        ] {
+            assert!(is_suspect(text.as_bytes()), "{text}");
+        }
+        let progress = r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":5,"message":"half\n"}}"#;
+        assert!(!is_suspect(progress.as_bytes()));
+    }
+}

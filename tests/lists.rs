@@ -1,0 +1,870 @@
+//! Lists in the answers of servers: each caller sees what that caller may call,
+//! natively and through a real Envoy.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use libtest_mimic::{Failed, Trial};
+use mcp_gate::config;
+use mcp_gate::gate::{Exchange, Gate, Piece, Response, Step};
+use mcp_gate::http::Head;
+use mcp_gate::policy::Peer;
+use serde_json::{Value, json};
+
+use crate::case::{AUTHORITY, Request, Run, SESSION, alice, merge};
+use crate::client::{self, writes};
+use crate::keys::{Keys, sealed, surroundings};
+use crate::native::{self, NOW};
+use crate::process::{Envoy, PATIENCE, Setting, free_port};
+use crate::sessions::{WAYS, meta, request};
+use crate::upstream::Message;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let trial = |name: &str, run: fn() -> Result<(), String>| Trial::test(name, move || run().map_err(Failed::from));
+    vec![
+        trial("native/MCP-17 HTTP-23 PW-25 what becomes of each list, however it comes", natively),
+        trial("native/MCP-17 what is listed may be called, and nothing else may", listed_is_callable),
+        trial("native/MCP-17 in shadow mode nothing is hidden, and what would be is counted", shadowed),
+        trial("lists/MCP-17 HTTP-23 PW-25 what becomes of each list, however it comes", through_envoy),
+        trial("lists/PW-25 under a held body, too", body_held),
+        trial("lists/PW-25 a stream that does not end goes on as it comes", endless),
+    ]
+}
+
+const POLICY: &str = "package mcp.authz
+
+allow if input.mcp.name in data.rights[input.identity.subject]
+
+allow if input.mcp.uri in data.rights[input.identity.subject]
+
+allow if {
+    input.mcp.method == \"tools/call\"
+    input.mcp.name == \"limited\"
+    input.mcp.arguments.limit < 5
+    data.rights[input.identity.subject]
+}
+
+visible if {
+    input.mcp.name == \"limited\"
+    data.rights[input.identity.subject]
+}
+
+visible if allow
+";
+
+/// A policy with three users of different rights, and lists of at most 2000 bytes.
+fn given(shadow: bool) -> Value {
+    json!({
+        "resources": [{"url": format!("http://{AUTHORITY}/mcp"), "issuers": ["demo"], "limits": {"list": 2000}}],
+        "session_keys": [{"env": "MCP_GATE_SESSION_KEY"}],
+        "policy": {
+            "modules": {"authz.rego": POLICY},
+            "data": {"rights": {
+                "alice": ["read", "write", "greet", "file:///a", "file:///{path}", "Not A Tool"],
+                "bob": ["read", "file:///b"],
+            }},
+            "mode": if shadow { "shadow" } else { "enforce" },
+        },
+    })
+}
+
+/// What is asked, by whom.
+#[derive(Clone, Copy, Debug)]
+enum Ask {
+    /// A list, in the legacy era.
+    Legacy(&'static str),
+    /// A list, in the modern era.
+    Modern(&'static str),
+    /// A call.
+    Call,
+    /// A stream, taken up again.
+    Stream,
+}
+
+/// What the client gets.
+#[derive(Clone, Debug)]
+enum Becomes {
+    /// The answer as it is.
+    Same,
+    /// This body.
+    Body(String),
+    /// A refusal in its place.
+    Refused(&'static str),
+    /// This before the list, and then an error.
+    Error(&'static str, &'static str),
+    /// The stream ends, and is not complete.
+    Cut,
+}
+
+#[derive(Clone, Debug)]
+struct Scenario {
+    what: &'static str,
+    ask: Ask,
+    user: &'static str,
+    status: u16,
+    headers: Vec<(&'static str, &'static str)>,
+    body: Vec<u8>,
+    becomes: Becomes,
+    /// What the record says of it: listed and hidden.
+    counts: Option<(u32, u32)>,
+}
+
+const EVENTS: (&str, &str) = ("content-type", "text/event-stream");
+const JSON: (&str, &str) = ("content-type", "application/json; charset=utf-8");
+
+fn tools(names: &[&str]) -> String {
+    let tools: Vec<String> = names
+        .iter()
+        .map(|name| format!(r#"{{"name":"{name}","inputSchema":{{"type":"object","maximum":1e2}}}}"#))
+        .collect();
+    tools.join(",")
+}
+
+fn message(result: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{{result}}}}}"#)
+}
+
+fn list(names: &[&str]) -> String {
+    message(&format!(r#""tools":[{}],"nextCursor":"page 2""#, tools(names)))
+}
+
+const PROGRESS: &str = "event: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":1,\"progress\":1}}\n\n";
+
+fn scenarios() -> Vec<Scenario> {
+    let scenario = |what, ask, user, headers: &[_], body: String, becomes, counts| Scenario {
+        what,
+        ask,
+        user,
+        status: 200,
+        headers: headers.to_vec(),
+        body: body.into_bytes(),
+        becomes,
+        counts,
+    };
+    let (legacy, modern) = (Ask::Legacy("tools/list"), Ask::Modern("tools/list"));
+    let all = ["read", "write", "limited", "rm", "Not A Tool"];
+    let stream = |before: &str, list: &str| {
+        format!(": ping\n\n{PROGRESS}id: 3\r\n{before}data: {list}\r\nretry: 9\r\n\r\n: ping\n\n")
+    };
+    let of = |names: &[&str]| Becomes::Body(list(names));
+    let event = |names: &[&str]| Becomes::Body(stream("", &list(names)));
+    let scope = |scope: &str, names: &[&str]| {
+        message(&format!(r#""tools":[{}],"ttlMs":60000,"cacheScope":"{scope}","resultType":"complete""#, tools(names)))
+    };
+    let resources = |uris: &[&str]| {
+        let entries: Vec<String> = uris.iter().map(|uri| format!(r#"{{"uri":"{uri}","name":"read"}}"#)).collect();
+        message(&format!(r#""resources":[{}]"#, entries.join(",")))
+    };
+    let templates = |entries: &str| message(&format!(r#""resourceTemplates":[{entries}]"#));
+    let error = r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32603,"message":"no tools today"}}"#;
+    let mut scenarios = vec![
+        scenario(
+            "alice's tools",
+            legacy,
+            "alice",
+            &[JSON],
+            list(&all),
+            of(&["read", "write", "limited"]),
+            Some((5, 2)),
+        ),
+        scenario("bob's tools", legacy, "bob", &[JSON], list(&all), of(&["read", "limited"]), Some((5, 3))),
+        scenario("carol's tools", legacy, "carol", &[JSON], list(&["read", "rm"]), of(&[]), Some((2, 2))),
+        scenario("nothing to hide", legacy, "alice", &[JSON], list(&["read"]), Becomes::Same, Some((1, 0))),
+        scenario(
+            "modern tools",
+            modern,
+            "bob",
+            &[JSON],
+            scope("public", &all),
+            Becomes::Body(scope("private", &["read", "limited"])),
+            Some((5, 3)),
+        ),
+        scenario(
+            "modern, nothing to hide",
+            modern,
+            "bob",
+            &[JSON],
+            scope("public", &["read"]),
+            Becomes::Body(scope("private", &["read"])),
+            Some((1, 0)),
+        ),
+        scenario(
+            "prompts",
+            Ask::Legacy("prompts/list"),
+            "alice",
+            &[JSON],
+            message(r#""prompts":[{"name":"greet"},{"name":"rm"}]"#),
+            Becomes::Body(message(r#""prompts":[{"name":"greet"}]"#)),
+            Some((2, 1)),
+        ),
+        scenario(
+            "resources",
+            Ask::Modern("resources/list"),
+            "bob",
+            &[JSON],
+            resources(&["file:///a", "file:///b"]),
+            Becomes::Body(resources(&["file:///b"])),
+            Some((2, 1)),
+        ),
+        scenario(
+            "templates",
+            Ask::Legacy("resources/templates/list"),
+            "alice",
+            &[JSON],
+            templates(r#"{"uriTemplate":"file:///{path}"},{"uriTemplate":"db:///{row}"}"#),
+            Becomes::Body(templates(r#"{"uriTemplate":"file:///{path}"}"#)),
+            Some((2, 1)),
+        ),
+        scenario(
+            "discover",
+            Ask::Modern("server/discover"),
+            "bob",
+            &[JSON],
+            message(r#""capabilities":{"tools":{}},"ttlMs":5,"cacheScope":"public""#),
+            Becomes::Body(message(r#""capabilities":{"tools":{}},"ttlMs":5,"cacheScope":"private""#)),
+            Some((0, 0)),
+        ),
+        scenario("a JSON-RPC error", legacy, "bob", &[JSON], error.into(), Becomes::Same, None),
+        scenario("a call's answer", Ask::Call, "bob", &[JSON], list(&all), Becomes::Same, None),
+        scenario(
+            "events",
+            legacy,
+            "bob",
+            &[EVENTS],
+            stream("", &list(&all)),
+            event(&["read", "limited"]),
+            Some((5, 3)),
+        ),
+        scenario(
+            "modern events",
+            modern,
+            "alice",
+            &[EVENTS],
+            stream("", &scope("public", &all)),
+            Becomes::Body(stream("", &scope("private", &["read", "write", "limited"]))),
+            Some((5, 2)),
+        ),
+        scenario(
+            "data in many lines",
+            legacy,
+            "carol",
+            &[EVENTS],
+            stream("data: {\"id\":7,\r\ndata:\"result\":\r\n", r#"{"tools":[{"name":"rm"}]}}"#),
+            Becomes::Body(stream("data: {\"id\":7,\r\ndata: \"result\":\r\n", r#"{"tools":[]}}"#)),
+            Some((1, 1)),
+        ),
+        scenario(
+            "a late list in a stream",
+            Ask::Stream,
+            "bob",
+            &[EVENTS],
+            stream("", &list(&all)),
+            event(&["read", "limited"]),
+            Some((5, 3)),
+        ),
+        scenario(
+            "a late list of no type",
+            Ask::Stream,
+            "bob",
+            &[("content-type", "text/plain")],
+            stream("", &list(&all)),
+            event(&["read", "limited"]),
+            Some((5, 3)),
+        ),
+        scenario(
+            "a late list in JSON",
+            Ask::Stream,
+            "bob",
+            &[JSON],
+            list(&all),
+            of(&["read", "limited"]),
+            Some((5, 3)),
+        ),
+        scenario(
+            "a late answer that nobody can read",
+            Ask::Stream,
+            "bob",
+            &[EVENTS],
+            stream("", r#"{"result":{"content":[1,]}}"#),
+            Becomes::Same,
+            None,
+        ),
+        scenario(
+            "a late list that nobody can read",
+            Ask::Stream,
+            "bob",
+            &[EVENTS],
+            stream("", r#"{"result":{"tools":[],"tools":[]}}"#),
+            Becomes::Cut,
+            None,
+        ),
+        scenario(
+            "a late event that is too large",
+            Ask::Stream,
+            "bob",
+            &[EVENTS],
+            stream("", &"x".repeat(3000)),
+            Becomes::Cut,
+            None,
+        ),
+        scenario("a call's events", Ask::Call, "bob", &[EVENTS], stream("", &list(&all)), Becomes::Same, None),
+        scenario(
+            "a list that nobody can read",
+            legacy,
+            "bob",
+            &[JSON],
+            r#"{"result":{"tools":[],"Tools":[]}}"#.into(),
+            Becomes::Refused("list_unreadable"),
+            None,
+        ),
+        scenario("no JSON", legacy, "bob", &[JSON], "nonsense".into(), Becomes::Refused("list_unreadable"), None),
+        scenario(
+            "another type",
+            legacy,
+            "bob",
+            &[("content-type", "text/plain")],
+            list(&all),
+            Becomes::Refused("list_unreadable"),
+            None,
+        ),
+        scenario(
+            "other characters",
+            legacy,
+            "bob",
+            &[("content-type", "application/json; charset=utf-16")],
+            list(&all),
+            Becomes::Refused("list_unreadable"),
+            None,
+        ),
+        scenario(
+            "a compressed list",
+            legacy,
+            "bob",
+            &[JSON, ("content-encoding", "gzip")],
+            list(&all),
+            Becomes::Refused("list_unreadable"),
+            None,
+        ),
+        scenario(
+            "a compressed stream of a list",
+            modern,
+            "bob",
+            &[EVENTS, ("content-encoding", "br")],
+            list(&all),
+            Becomes::Refused("list_unreadable"),
+            None,
+        ),
+        scenario(
+            "a compressed stream",
+            Ask::Stream,
+            "bob",
+            &[EVENTS, ("content-encoding", "gzip")],
+            list(&all),
+            Becomes::Refused("list_unreadable"),
+            None,
+        ),
+        scenario(
+            "a compressed answer to a call",
+            Ask::Call,
+            "bob",
+            &[JSON, ("content-encoding", "gzip")],
+            list(&all),
+            Becomes::Same,
+            None,
+        ),
+        scenario(
+            "encoded by no name",
+            legacy,
+            "bob",
+            &[JSON, ("content-encoding", "identity")],
+            list(&["rm"]),
+            of(&[]),
+            Some((1, 1)),
+        ),
+        scenario(
+            "a list that is too large",
+            legacy,
+            "alice",
+            &[JSON],
+            list(&["read"; 40]),
+            Becomes::Refused("list_too_large"),
+            None,
+        ),
+        scenario(
+            "an event of a list that is too large",
+            legacy,
+            "alice",
+            &[EVENTS],
+            stream("", &list(&["read"; 40])),
+            Becomes::Error("id: 3\r\n", "list_too_large"),
+            None,
+        ),
+        scenario(
+            "an event of a list that nobody can read",
+            modern,
+            "alice",
+            &[EVENTS],
+            stream("", r#"{"result":{"tools":[],"tools":[]}}"#),
+            Becomes::Error("id: 3\r\n", "list_unreadable"),
+            None,
+        ),
+        scenario("UTF-16", legacy, "bob", &[JSON], String::new(), Becomes::Refused("list_unreadable"), None),
+    ];
+    if let Some(last) = scenarios.last_mut() {
+        last.body = list(&all).encode_utf16().flat_map(u16::to_le_bytes).collect();
+    }
+    // Another status is nobody's list.
+    scenarios.extend([404, 500].map(|status| Scenario {
+        status,
+        ..scenario("another status", legacy, "bob", &[JSON], list(&all), Becomes::Same, None)
+    }));
+    scenarios.extend([201, 299].map(|status| Scenario {
+        status,
+        ..scenario("another success", legacy, "bob", &[JSON], list(&["rm"]), of(&[]), Some((1, 1)))
+    }));
+    scenarios
+}
+
+impl Ask {
+    fn request(self, authority: &str, user: &str, now: u64) -> Request {
+        let token = json!({"sub": user});
+        let session = session(authority, user);
+        let session = ("mcp-session-id", session.as_str());
+        match self {
+            Self::Legacy(method) => {
+                let body = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": {"cursor": "page 1"}});
+                request(authority, "POST", &[session], body, &token, now)
+            }
+            Self::Modern(method) => {
+                let body = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": {"_meta": meta()}});
+                let headers = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", method)];
+                request(authority, "POST", &headers, body, &token, now)
+            }
+            Self::Call => call(authority, user, "read", now),
+            Self::Stream => request(authority, "GET", &[session, ("last-event-id", "1")], Value::Null, &token, now),
+        }
+    }
+}
+
+fn session(authority: &str, user: &str) -> String {
+    let resource = format!("http://{authority}/mcp");
+    let mut owner = alice(&resource);
+    owner.subject = user;
+    sealed(1, SESSION, &owner)
+}
+
+fn call(authority: &str, user: &str, tool: &str, now: u64) -> Request {
+    let params = json!({"name": tool, "arguments": {"limit": 3}});
+    let body = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params});
+    request(authority, "POST", &[], body, &json!({"sub": user}), now)
+}
+
+/// What came to the client of an answer.
+#[derive(Debug)]
+struct Got {
+    status: u16,
+    headers: Vec<String>,
+    body: Vec<u8>,
+    is_cut: bool,
+}
+
+impl Scenario {
+    /// Did the client get what it should, and does the record say so?
+    fn check(&self, got: &Got, record: &Value, is_head_held: bool) -> Result<(), String> {
+        let problem = |what: &str| {
+            Err(format!(
+                "{}: {what}: found {} {:?}, {record}",
+                self.what,
+                got.status,
+                String::from_utf8_lossy(&got.body)
+            ))
+        };
+        let detail = record["detail"].as_str().unwrap_or_default();
+        let is_whole = match &self.becomes {
+            Becomes::Same => got.status == self.status && got.body == self.body && detail.is_empty(),
+            Becomes::Body(body) => got.status == self.status && got.body == body.as_bytes() && detail.is_empty(),
+            Becomes::Refused(code) => {
+                let body: Value = serde_json::from_slice(&got.body).unwrap_or_default();
+                let refused =
+                    (&body["error"]["data"]["code"], &body["error"]["code"]) == (&json!(code), &json!(-32603));
+                let is_early =
+                    self.headers.iter().any(|(name, value)| *name == "content-encoding" && *value != "identity")
+                        || self.what.starts_with("other")
+                        || self.what == "another type";
+                let status = if is_head_held || is_early { 502 } else { 200 };
+                let id = if matches!(self.ask, Ask::Stream) { Value::Null } else { json!(7) };
+                got.status == status && refused && body["id"] == id && detail.starts_with(code)
+            }
+            Becomes::Error(before, code) => {
+                let text = String::from_utf8_lossy(&got.body);
+                let data: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+                let error: Value = data.get(1).and_then(|data| serde_json::from_str(data).ok()).unwrap_or_default();
+                let (mark, end) = if text.contains("retry: 9") {
+                    ("data: ", "retry: 9\r\n\r\n: ping\n\n")
+                } else {
+                    ("data: ", "\r\n: ping\n\n")
+                };
+                text.starts_with(&format!(": ping\n\n{PROGRESS}{before}{mark}"))
+                    && text.ends_with(end)
+                    && error["error"]["data"]["code"] == *code
+                    && error["id"] == 7
+                    && detail.starts_with(code)
+            }
+            Becomes::Cut => {
+                let before = format!(": ping\n\n{PROGRESS}id: 3\r\n");
+                got.is_cut && before.as_bytes().starts_with(&got.body) && detail.starts_with("list_")
+            }
+        };
+        if !is_whole || (got.is_cut && !matches!(self.becomes, Becomes::Cut)) {
+            return problem("expected something else");
+        }
+        if !matches!(self.becomes, Becomes::Same) && got.headers.iter().any(|name| name == "etag") {
+            return problem("expected no `etag` of another body");
+        }
+        let counts = self.counts.map_or(json!([null, null]), |(listed, hidden)| json!([listed, hidden]));
+        match json!([record["listed"], record["hidden"]]) == counts && record["code"] == "permitted" {
+            true => Ok(()),
+            false => problem("expected other counts"),
+        }
+    }
+}
+
+fn gate(given: &Value) -> Result<Rc<Gate>, String> {
+    let configuration = Keys::shared().configuration(given, AUTHORITY);
+    config::load_document(configuration, &surroundings()).map(Rc::new).map_err(|findings| format!("{findings:?}"))
+}
+
+/// A request that is let go.
+fn permitted(gate: &Rc<Gate>, request: &Request) -> Result<Exchange, String> {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW);
+    let mut exchange = Exchange::new(Some(Rc::clone(gate)), "d".into());
+    let mut step = exchange.handle_head(Head::new(native::head(request)), request.body.is_none(), Peer::default(), now);
+    if let (Step::Hold(_), Some(body)) = (&step, &request.body) {
+        step = exchange.handle_body(body, now);
+    }
+    match step {
+        Step::Forward(_) => Ok(exchange),
+        step => Err(format!("expected it to be let go, found {step:?}")),
+    }
+}
+
+/// An answer that comes in such pieces, as the host hands them over.
+fn answered(exchange: &mut Exchange, scenario: &Scenario, pieces: usize) -> Got {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW);
+    let status = scenario.status.to_string();
+    let length = scenario.body.len().to_string();
+    let mut headers = vec![(":status", status.as_str()), ("content-length", &length), ("etag", "\"1\"")];
+    headers.extend(&scenario.headers);
+    let value =
+        |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_bytes().to_vec());
+    let refused = |reply: mcp_gate::http::Reply| Got {
+        status: reply.status,
+        headers: vec![],
+        body: reply.body.into(),
+        is_cut: false,
+    };
+    let edits = match exchange.handle_response(value, false) {
+        Response::Untouched => None,
+        Response::Changed(edits) | Response::Held(edits) => Some(edits),
+        Response::Refused(reply) => return refused(reply),
+    };
+    let removed = edits.map(|edits| edits.remove).unwrap_or_default();
+    let headers = headers
+        .iter()
+        .map(|(name, _)| (*name).to_owned())
+        .filter(|name| !removed.iter().any(|gone| gone == name))
+        .collect();
+    let mut got = Got { status: scenario.status, headers, body: Vec::new(), is_cut: false };
+    let mut kept = Vec::new();
+    let chunks = scenario.body.chunks(scenario.body.len() / pieces + 1).map(Some);
+    // The end comes by itself, and with the last piece.
+    let ends_alone = pieces % 2 == 0;
+    let chunks: Vec<_> = chunks.chain(ends_alone.then_some(None)).collect();
+    for (index, chunk) in chunks.iter().enumerate() {
+        kept.extend_from_slice(chunk.unwrap_or_default());
+        let (size, end) = (kept.len(), index + 1 == chunks.len());
+        match exchange.handle_response_body(size, end, || Some(kept.clone()), now) {
+            Piece::Goes => got.body.append(&mut kept),
+            Piece::Stays => assert!(!end, "an answer is held for ever"),
+            Piece::Becomes(bytes) => {
+                kept.clear();
+                got.body.extend(bytes);
+            }
+            Piece::Refused(reply) => return refused(reply),
+            Piece::Ends => {
+                got.is_cut = true;
+                return got;
+            }
+        }
+    }
+    got
+}
+
+fn record(exchange: &Exchange) -> Value {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW);
+    serde_json::from_str(&exchange.record(now).1).unwrap()
+}
+
+fn natively() -> Result<(), String> {
+    for hold in ["head", "body"] {
+        let mut given = given(false);
+        given["hold"] = hold.into();
+        let gate = gate(&given)?;
+        for scenario in scenarios() {
+            for pieces in [1, 2, 3, 10, scenario.body.len().max(1), scenario.body.len() * 2] {
+                let mut exchange = permitted(&gate, &scenario.ask.request(AUTHORITY, scenario.user, NOW))?;
+                let got = answered(&mut exchange, &scenario, pieces);
+                scenario
+                    .check(&got, &record(&exchange), hold == "head")
+                    .map_err(|e| format!("in {pieces} pieces: {e}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Of every tool and every user: listed if and only if some call of it is let go; and a call
+/// is decided whatever was listed.
+fn listed_is_callable() -> Result<(), String> {
+    let gate = gate(&given(false))?;
+    let all = ["read", "write", "greet", "limited", "rm", "Not A Tool", "read ", "Read", "\\u0072ead"];
+    for user in ["alice", "bob", "carol", "dave"] {
+        let mut exchange = permitted(&gate, &Ask::Legacy("tools/list").request(AUTHORITY, user, NOW))?;
+        let scenario = Scenario { body: list(&all).into_bytes(), ..scenarios().swap_remove(0) };
+        let got = answered(&mut exchange, &scenario, 1);
+        let got: Value = serde_json::from_slice(&got.body).map_err(|error| error.to_string())?;
+        let names = got["result"]["tools"].as_array().ok_or("no tools")?;
+        let mut listed: Vec<&str> = names.iter().filter_map(|tool| tool["name"].as_str()).collect();
+        listed.dedup();
+        let names = ["read", "write", "greet", "limited", "rm", "Not A Tool", "read ", "Read"];
+        let callable = names.iter().filter(|name| permitted(&gate, &call(AUTHORITY, user, name, NOW)).is_ok());
+        let mut callable: Vec<&str> = callable.copied().collect();
+        (listed.sort_unstable(), callable.sort_unstable());
+        listed.dedup();
+        if listed != callable {
+            return Err(format!("{user}: listed {listed:?}, callable {callable:?}"));
+        }
+    }
+    Ok(())
+}
+
+fn shadowed() -> Result<(), String> {
+    let gate = gate(&given(true))?;
+    for scenario in scenarios() {
+        let scenario = Scenario { becomes: Becomes::Same, ..scenario };
+        let mut exchange = permitted(&gate, &scenario.ask.request(AUTHORITY, scenario.user, NOW))?;
+        let got = answered(&mut exchange, &scenario, 3);
+        let mut found = record(&exchange);
+        if scenario.counts.is_some() && found.get("hidden").is_some() {
+            return Err(format!("{}: found {found}", scenario.what));
+        }
+        found["hidden"] = found["shadow_hidden"].take();
+        scenario.check(&got, &found, true)?;
+    }
+    Ok(())
+}
+
+/// How a server sends a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Length,
+    Chunks,
+    Trailers,
+}
+
+/// What the server says to the next request.
+#[derive(Clone)]
+struct Script {
+    head: String,
+    pieces: Vec<Vec<u8>>,
+    end: Vec<u8>,
+}
+
+impl Script {
+    fn new(scenario: &Scenario, way: Way) -> Self {
+        let headers: String = scenario.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let framing = match way {
+            Way::Length => format!("content-length: {}\r\n", scenario.body.len()),
+            Way::Chunks | Way::Trailers => "transfer-encoding: chunked\r\n".into(),
+        };
+        let head = format!("HTTP/1.1 {} X\r\n{headers}etag: \"1\"\r\n{framing}\r\n", scenario.status);
+        let pieces = scenario.body.chunks(scenario.body.len() / 6 + 1).map(|piece| match way {
+            Way::Length => piece.to_vec(),
+            _ => chunk(piece),
+        });
+        let end: &[u8] = match way {
+            Way::Length => b"",
+            Way::Chunks => b"0\r\n\r\n",
+            Way::Trailers => b"0\r\nx-trailer: 1\r\n\r\n",
+        };
+        Self { head, pieces: pieces.collect(), end: end.to_vec() }
+    }
+}
+
+fn chunk(piece: &[u8]) -> Vec<u8> {
+    [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat()
+}
+
+fn serve(mut connection: TcpStream, script: &Mutex<Option<Script>>) {
+    let (mut request, mut buffer) = (Vec::new(), [0; 64 * 1024]);
+    connection.set_nodelay(true).unwrap();
+    while let Ok(count @ 1..) = connection.read(&mut buffer) {
+        request.extend_from_slice(&buffer[..count]);
+        if Message::read(&request, false).is_none() {
+            continue;
+        }
+        request.clear();
+        let Some(script) = script.lock().unwrap().clone() else { return };
+        let mut pieces = vec![script.head.into_bytes()];
+        pieces.extend(script.pieces);
+        pieces.push(script.end);
+        for piece in pieces {
+            if connection.write_all(&piece).is_err() {
+                return;
+            }
+            // So that Envoy reads them one by one.
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+struct World {
+    envoy: Envoy,
+    script: Arc<Mutex<Option<Script>>>,
+    authority: String,
+}
+
+impl World {
+    fn start(patch: &Value) -> Result<Self, String> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let upstream = listener.local_addr().unwrap().port();
+        let script: Arc<Mutex<Option<Script>>> = Arc::default();
+        let kept = Arc::clone(&script);
+        // Ends with the process.
+        thread::spawn(move || {
+            for connection in listener.incoming().flatten() {
+                let kept = Arc::clone(&kept);
+                thread::spawn(move || serve(connection, &kept));
+            }
+        });
+        let port = free_port();
+        let authority = format!("127.0.0.1:{port}");
+        let given: Value = serde_json::from_str(&given(false).to_string().replace(AUTHORITY, &authority)).unwrap();
+        let mut configuration = Keys::shared().configuration(&given, &authority);
+        merge(&mut configuration, patch);
+        let setting = Setting { port, upstream, configuration: &configuration, workers: 1, clusters: &[] };
+        Ok(Self { envoy: Envoy::start(&setting)?, script, authority })
+    }
+
+    fn run(&mut self, scenario: &Scenario, way: Way, run: Run, is_head_held: bool) -> Result<(), String> {
+        *self.script.lock().unwrap() = Some(Script::new(scenario, way));
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let request = scenario.ask.request(&self.authority, scenario.user, now);
+        let got = match client::send(self.envoy.port, run, &request) {
+            Ok(Some(response)) => Got {
+                status: response.status,
+                headers: response.headers.into_iter().map(|(name, _)| name).collect(),
+                body: response.body,
+                is_cut: false,
+            },
+            // What came before is seen by `endless`.
+            _ => Got { status: 200, headers: vec![], body: vec![], is_cut: true },
+        };
+        let line = self.envoy.next_line()?;
+        let record: Value = serde_json::from_str(&line).map_err(|error| format!("record `{line}`: {error}"))?;
+        scenario.check(&got, &record, is_head_held).map_err(|problem| format!("{way:?}, {run:?}: {problem}"))
+    }
+
+    fn no_trap(&self) -> Result<(), String> {
+        let log = self.envoy.own_log();
+        let trapped = log.contains("panicked") || log.contains("Function: proxy_on") || log.contains("critical");
+        if trapped { Err(format!("the module trapped:\n{log}")) } else { Ok(()) }
+    }
+}
+
+fn through_envoy() -> Result<(), String> {
+    let mut world = World::start(&json!({}))?;
+    let mut counts = (0, 0, 0);
+    for scenario in scenarios() {
+        for way in [Way::Length, Way::Chunks, Way::Trailers] {
+            for run in WAYS {
+                world.run(&scenario, way, run, true)?;
+                let (listed, hidden) = scenario.counts.unwrap_or_default();
+                let is_refused = matches!(scenario.becomes, Becomes::Refused(_) | Becomes::Error(..) | Becomes::Cut);
+                counts = (counts.0 + listed, counts.1 + hidden, counts.2 + u32::from(is_refused));
+            }
+        }
+    }
+    let names = ["list_entries_listed", "list_entries_hidden", "answers_refused"];
+    let found = names.map(|name| world.envoy.stat(&format!("mcp_gate_{name}")));
+    let counts = [counts.0, counts.1, counts.2].map(u64::from);
+    if found != counts {
+        return Err(format!("expected {names:?} to be {counts:?}, found {found:?}"));
+    }
+    // A tool that was hidden is no more callable than before.
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    for (tool, status) in [("rm", 403), ("read", 200)] {
+        let scenario = scenarios().swap_remove(11);
+        *world.script.lock().unwrap() = Some(Script::new(&scenario, Way::Length));
+        let request = call(&world.authority, "bob", tool, now);
+        let found = client::send(world.envoy.port, Run::H1, &request)?.ok_or("no answer")?.status;
+        world.envoy.next_line()?;
+        if found != status {
+            return Err(format!("{tool}: expected {status}, found {found}"));
+        }
+    }
+    world.no_trap()
+}
+
+fn body_held() -> Result<(), String> {
+    let mut world = World::start(&json!({"hold": "body"}))?;
+    for scenario in scenarios() {
+        for way in [Way::Length, Way::Chunks, Way::Trailers] {
+            for run in WAYS {
+                world.run(&scenario, way, run, false)?;
+            }
+        }
+    }
+    world.no_trap()
+}
+
+/// Each event is with the client before the next one is sent.
+fn endless() -> Result<(), String> {
+    let mut world = World::start(&json!({}))?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    for ask in [Ask::Stream, Ask::Legacy("tools/list"), Ask::Modern("tools/list")] {
+        let head = "HTTP/1.1 200 X\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_owned();
+        *world.script.lock().unwrap() = Some(Script { head, pieces: vec![chunk(b": ping\n\n")], end: Vec::new() });
+        let request = ask.request(&world.authority, "bob", now);
+        let mut stream = TcpStream::connect(("127.0.0.1", world.envoy.port)).map_err(|error| error.to_string())?;
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(&writes(Run::H1, &request).concat()).map_err(|error| error.to_string())?;
+        let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
+        while !String::from_utf8_lossy(&bytes).contains(": ping\n\n") {
+            match stream.read(&mut buffer) {
+                Ok(count @ 1..) => bytes.extend_from_slice(&buffer[..count]),
+                other => return Err(format!("{ask:?}: {other:?} after {:?}", String::from_utf8_lossy(&bytes))),
+            }
+        }
+        drop(stream);
+        world.envoy.next_line()?;
+    }
+    // What is cut is cut where it says.
+    let scenario = scenarios().into_iter().find(|scenario| matches!(scenario.becomes, Becomes::Cut)).ok_or("no cut")?;
+    *world.script.lock().unwrap() = Some(Script::new(&scenario, Way::Chunks));
+    let request = scenario.ask.request(&world.authority, "bob", now);
+    let mut stream = TcpStream::connect(("127.0.0.1", world.envoy.port)).map_err(|error| error.to_string())?;
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(&writes(Run::H1, &request).concat()).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    let _ = stream.read_to_end(&mut bytes);
+    let text = String::from_utf8_lossy(&bytes);
+    if !text.contains("id: 3\r\n") || text.contains("tools") || text.ends_with("0\r\n\r\n") {
+        return Err(format!("cut: found {text}"));
+    }
+    world.no_trap()
+}
