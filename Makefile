@@ -127,7 +127,7 @@ mutants: ## Change the deciding files place by place, and list what no native te
 	@$(setup) wasm-target cargo-mutants
 	$(rust) cargo mutants --config tests/mutants.toml --output target $(MUTANTS)
 
-fuzz: ## Fuzz reader, headers, exchange, credential or documents: TARGET=reader SECONDS=60
+fuzz: ## Fuzz reader, headers, exchange, credential, documents or lists: TARGET=reader SECONDS=60
 	@$(setup) wasm-target cargo-fuzz
 	$(rust) python3 tests/fuzz/run.py $(TARGET) $(SECONDS)
 

@@ -35,7 +35,7 @@ pub struct Unreadable(pub &'static str);
 /// escape that may stand for them, it need not be read.
 pub fn is_suspect(text: &[u8]) -> bool {
     // Without an `s`, which a reader that overlooks case finds in U+017F, too.
-    const WORDS: [&[u8]; 4] = [b"tool", b"prompt", b"ource", b"cache"];
+    const WORDS: [&[u8]; 5] = [b"tool", b"prompt", b"ource", b"cache", b"ttlm"];
     text.iter().enumerate().any(|(at, byte)| {
         let rest = || text.get(at..).unwrap_or_default();
         match byte {
@@ -196,19 +196,10 @@ fn values(text: &[u8], path: &[usize]) -> Vec<Range<usize>> {
     // Of the container at hand on the path: how many values are over, and those found.
     let (mut over, mut found) = (0_usize, Vec::new());
     let (mut start, mut end) = (None, 0);
-    let (mut in_string, mut is_escaped) = (false, false);
-    for (at, byte) in text.iter().enumerate() {
-        if in_string {
-            match (is_escaped, byte) {
-                (true, _) => is_escaped = false,
-                (false, b'\\') => is_escaped = true,
-                (false, b'"') => in_string = false,
-                _ => {}
-            }
-            end = at;
-            continue;
-        }
-        let is_here = depth == on_path;
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        let (first, is_here) = (at, depth == on_path);
+        at = next(at);
         match byte {
             b' ' | b'\t' | b'\n' | b'\r' => continue,
             // What came before was the name of a member.
@@ -217,13 +208,13 @@ fn values(text: &[u8], path: &[usize]) -> Vec<Range<usize>> {
                 continue;
             }
             b',' if is_here => {
-                found.extend(start.take().map(|start| start..next(end)));
+                found.extend(start.take().map(|start| start..end));
                 over = next(over);
                 continue;
             }
             b']' | b'}' if is_here => {
                 // The container on the path ends: all that was wanted is here, or it is not there.
-                found.extend(start.take().map(|start| start..next(end)));
+                found.extend(start.take().map(|start| start..end));
                 return if on_path == next(path.len()) { found } else { Vec::new() };
             }
             b']' | b'}' => depth = depth.saturating_sub(1),
@@ -240,13 +231,27 @@ fn values(text: &[u8], path: &[usize]) -> Vec<Range<usize>> {
                     continue;
                 }
             }
-            b'"' => in_string = true,
+            b'"' => at = after_string(text, at),
             _ => {}
         }
-        start = start.or(Some(at));
+        start = start.or(Some(first));
         end = at;
     }
     Vec::new()
+}
+
+/// Where a string ends that begins before this place.
+fn after_string(text: &[u8], mut at: usize) -> usize {
+    loop {
+        let rest = text.get(at..).unwrap_or_default();
+        let Some(mark) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) else { return text.len() };
+        at = next(at.saturating_add(mark));
+        match rest.get(mark) {
+            // What follows is escaped.
+            Some(b'\\') => at = next(at),
+            _ => return at,
+        }
+    }
 }
 
 fn next(number: usize) -> usize {
@@ -392,6 +397,7 @@ mod tests {
             r#"{"result":{"resourceTemplates":[]}}"#,
             "{\"result\":{\"re\u{17f}ources\":[]}}",
             r#"{"result":{"cacheScope":"public"}}"#,
+            r#"{"result":{"ttlMs":5}}"#,
         ] {
             assert!(is_suspect(text.as_bytes()), "{text}");
         }

@@ -179,10 +179,12 @@ impl<'a> Call<'a> {
     /// The call that an entry of a list stands for, with its arguments unknown; none for
     /// one that no message could name.
     pub fn listed(listed: Listed, named: &'a str, version: Version, dialect: &Dialect) -> Option<Self> {
-        let is_callable = is_plain(named) && (listed != Listed::Tool || is_tool(named, &dialect.tools));
+        if !is_plain(named) || (listed == Listed::Tool && !is_tool(named, &dialect.tools)) {
+            return None;
+        }
         let call = Self { method: Some(Cow::Borrowed(listed.method())), ..Self::new(version, Kind::Request) };
         let named = Some(Cow::Borrowed(named));
-        is_callable.then_some(match listed {
+        Some(match listed {
             Listed::Tool | Listed::Prompt => Self { name: named, ..call },
             Listed::Resource | Listed::Template => Self { uri: named, ..call },
         })

@@ -35,6 +35,7 @@ mod json_suite;
 mod key_life;
 mod key_server;
 mod keys;
+mod listings;
 mod lists;
 mod native;
 mod process;

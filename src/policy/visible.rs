@@ -145,7 +145,7 @@ mod tests {
             ("allow := true\n\nvisible if input.mcp.method == \"prompts/get\"", "---"),
             // What would be asked for hides nothing.
             ("allow := true\n\nscopes contains \"s\"\n\nstep_up := {\"max_age\": 1}", "+++"),
-            ("allow if {\n\tinput.mcp.name != \"b\"\n}\n\nallow if to_number(input.mcp.name) == 7", "!!!"),
+            ("allow if not abs(input.mcp.name) == 1", "!!!"),
             ("allow if input.time.unix == 0", "+++"),
         ] {
             let policy = policy(rules);
@@ -183,11 +183,11 @@ mod tests {
                 && listed(Listed::Prompt, "Some prompt")
                 && listed(Listed::Template, "a://{b}")
         );
-        let (long, longer) = ("a".repeat(129), "a".repeat(2049));
+        let (long, longest) = ("a".repeat(129), "a".repeat(2049));
         for name in ["", "a\n", "a b", "\u{e9}", &long] {
             assert!(!listed(Listed::Tool, name), "{name:?}");
         }
-        assert!(!listed(Listed::Prompt, "") && !listed(Listed::Resource, &longer));
+        assert!(!listed(Listed::Prompt, "") && !listed(Listed::Resource, &longest));
         let dialect = Dialect { tools: vec!["a b".into()], ..Dialect::default() };
         assert!(Call::listed(Listed::Tool, "a b", VERSIONS[0], &dialect).is_some());
     }

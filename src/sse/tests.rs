@@ -125,3 +125,46 @@ fn no_more_than_the_limit_is_kept() {
 fn an_event_that_cannot_go_on_ends_the_stream() {
     assert_eq!(read(&[b"data: a\n\ndata: !\n\ndata: b\n\n"], 100, judge), (Err(Ended), vec!["a".into(), "!".into()]));
 }
+
+/// Whatever a stream is made of, and wherever it is cut: what comes out is the same, and
+/// where nothing is replaced it is what came in.
+#[test]
+fn a_stream_is_the_same_in_any_pieces() {
+    const PARTS: [&str; 14] = [
+        "data: x",
+        "data:a",
+        "data",
+        "dat",
+        "id: 1",
+        ": c",
+        ":",
+        "x",
+        "\n",
+        "\r",
+        "\r\n",
+        "\n\n",
+        "\u{feff}",
+        "event: message",
+    ];
+    let mut seed = 20_261_126_u64;
+    let mut roll = |sides: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        usize::try_from(seed % sides as u64).unwrap()
+    };
+    for _ in 0..4000 {
+        let parts: Vec<&str> = (0..roll(24)).map(|_| PARTS[roll(PARTS.len())]).collect();
+        let stream = parts.concat();
+        let mut cuts: Vec<usize> = (0..roll(6)).map(|_| roll(stream.len() + 1)).chain([0, stream.len()]).collect();
+        cuts.sort_unstable();
+        let pieces: Vec<&[u8]> = cuts.windows(2).map(|cut| &stream.as_bytes()[cut[0]..cut[1]]).collect();
+        let limit = 10 + roll(40);
+        // One that is too large is found so at another byte, but it is the same one.
+        for limit in [limit, 1000] {
+            let whole = read(&[stream.as_bytes()], limit, judge);
+            assert_eq!(read(&pieces, limit, judge), whole, "{stream:?} at {cuts:?}, {limit}");
+            assert_eq!(read(&pieces, limit, |_| Fate::Passes).0, Ok(stream.as_bytes().to_vec()), "{stream:?}");
+        }
+    }
+}

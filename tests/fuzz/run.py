@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Iterator
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-TARGETS = ("reader", "headers", "exchange", "credential", "documents")
+TARGETS = ("reader", "headers", "exchange", "credential", "documents", "lists")
 # The longest input; a body beyond the limits is told by its length.
 LONGEST = 8192
 # The order of src/world.rs.
@@ -151,6 +151,24 @@ def credentials() -> Iterator[bytes]:
     yield b"5" + text({**metadata, "jwks_uri": "http://169.254.169.254/"}) + b"\n\n" + text({"keys": [key]})
 
 
+def lists() -> Iterator[bytes]:
+    """Answers with lists, as JSON and as events."""
+    tools = [{"name": name, "inputSchema": {"type": "object"}} for name in ("a", "xb", "c")]
+    resources = [{"uri": "xa", "name": "a"}, {"uri": "b", "name": "x"}]
+    results: list[dict[str, Any]] = [
+        {"tools": tools, "nextCursor": "2", "ttlMs": 5, "cacheScope": "public"}, {"prompts": tools}, {"resources": resources},
+        {"resourceTemplates": [{"uriTemplate": "x{a}"}, {"uriTemplate": "{a}"}]}, {"ttlMs": 5, "capabilities": {"tools": {}}},
+        {"tools": tools, "prompts": tools}, {"content": [{"type": "text", "text": "tools"}]}, {"tools": {}, "Tools": []},
+    ]
+    for result in results:
+        text = json.dumps({"jsonrpc": "2.0", "id": 1, "result": result})
+        yield text.encode()
+        yield f"[{text}, {text}]".encode()
+        for end in ("\n", "\r\n", "\r"):
+            lines = ["\ufeff: ping", "", "id: 1", "event: message", f"data: {text[:20]}", f"data:{text[20:]}", "retry: 5", "", f"data: {text}", "", ""]
+            yield end.join(lines).encode()
+
+
 def documents() -> Iterator[bytes]:
     """Sets of keys, metadata, and what workers share, behind the choice of one."""
     issuer = "https://as.example.com/realms/x"
@@ -185,7 +203,9 @@ def write_seeds(target: str, home: Path) -> Path:
         found = set(credentials())
     if target == "documents":
         found = set(documents())
-    for index, step in enumerate(steps() if target != "documents" else ()):
+    if target == "lists":
+        found = {text + b"\x07\x20" for text in lists()}
+    for index, step in enumerate(steps() if target not in ("documents", "lists") else ()):
         head, body = seed(step)
         token = step.get("token")
         who = token.get("sub", "alice") if isinstance(token, dict) else "alice"
