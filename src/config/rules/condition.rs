@@ -99,14 +99,15 @@ impl Findings {
         if let Some(glob) = &condition.glob {
             self.text(format!("{path}.glob"), glob, true);
         }
-        // Not by serde: where serde_json keeps every digit, a number with a fraction is a text to it.
         for (key, bound) in [("min", &condition.min), ("max", &condition.max)] {
             if let Some(found) = bound.as_ref().filter(|bound| !bound.is_number()) {
-                self.add(format!("{path}.{key}"), format!("expected a number, found `{found}`"));
+                let problem = format!("expected a number, found `{found}`; Envoy makes a text of a fraction in YAML");
+                self.add(format!("{path}.{key}"), problem);
             }
         }
-        if let (Some(min), Some(max)) = (&condition.min, &condition.max)
-            && min.as_f64() > max.as_f64()
+        let number = |bound: &Option<Value>| bound.as_ref().and_then(Value::as_f64);
+        if let (Some(min), Some(max)) = (number(&condition.min), number(&condition.max))
+            && min > max
         {
             self.add(format!("{path}.min"), format!("expected at most `max`, {max}, found {min}"));
         }
