@@ -104,7 +104,7 @@ impl Head {
 /// A media type without its parameters (RFC 9110 §8.3.1).
 pub fn essence(media_type: &[u8]) -> &[u8] {
     let essence = media_type.split(|byte| *byte == b';').next().unwrap_or_default();
-    essence.trim_ascii()
+    essence.trim_ascii_end()
 }
 
 /// A response that the gate sends itself. Upstream never sees the request.
