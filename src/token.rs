@@ -274,8 +274,8 @@ impl Issuer {
             client_id: claims.client_id.map(str::to_owned),
             input: document(&self.issuer, payload, &claims, &vouched),
             scopes: claims.scopes,
-            acr: payload.get("acr").and_then(Json::as_str).map(str::to_owned),
-            auth_time: payload.get("auth_time").and_then(Json::as_seconds),
+            acr: claims.acr.map(str::to_owned),
+            auth_time: claims.auth_time,
             confirmation: claims.confirmation,
             vouched,
             valid: (first, last),
@@ -348,8 +348,7 @@ fn document(issuer: &str, payload: &Object<'_>, claims: &Claims<'_>, vouched: &V
     ];
     members.extend(claims.client_id.map(|client_id| ("client_id", client_id.into())));
     members.extend(claims.tenant.map(|tenant| ("tenant", tenant.into())));
-    let actor = payload.get("act").and_then(Json::as_object);
-    members.extend(actor.map(|actor| ("actor", actor.to_value())));
+    members.extend(claims.actor.map(|actor| ("actor", actor.to_value())));
     object_of(members)
 }
 

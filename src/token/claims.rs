@@ -25,6 +25,9 @@ pub(super) struct Claims<'a> {
     pub roles: Vec<&'a str>,
     pub groups: Vec<&'a str>,
     pub tenant: Option<&'a str>,
+    pub actor: Option<&'a Object<'a>>,
+    pub acr: Option<&'a str>,
+    pub auth_time: Option<i64>,
     pub confirmation: Confirmation,
 }
 
@@ -59,9 +62,12 @@ impl<'a> Claims<'a> {
             not_before: time(payload, "nbf")?,
             issued: time(payload, "iat")?,
             scopes: scopes(payload, &paths.scopes)?,
-            roles: texts(payload, &paths.roles),
-            groups: texts(payload, &paths.groups),
-            tenant: at(payload, &paths.tenant).and_then(Json::as_str),
+            roles: texts(payload, &paths.roles, "roles")?,
+            groups: texts(payload, &paths.groups, "groups")?,
+            tenant: optional(&paths.tenant, "tenant")?,
+            actor: payload.get("act").map(|value| value.as_object().ok_or(Denial::TokenClaim("act"))).transpose()?,
+            acr: payload.get("acr").map(|value| text(value, "acr")).transpose()?,
+            auth_time: time(payload, "auth_time")?,
             confirmation: confirmation(payload)?,
         })
     }
@@ -96,10 +102,17 @@ fn audience<'a>(payload: &'a Object<'_>) -> Result<Vec<&'a str>, Denial> {
     audience.ok_or_else(|| Denial::TokenAudience("found no string and no list of strings".into()))
 }
 
-/// A list of strings. What is of another type is none: policy then grants nothing by it.
-fn texts<'a>(payload: &'a Object<'a>, path: &ClaimPath) -> Vec<&'a str> {
-    let items = at(payload, path).and_then(Json::as_array).unwrap_or_default();
-    items.iter().map(Json::as_str).collect::<Option<_>>().unwrap_or_default()
+/// A list of strings; one string is a list of one, as issuers write it. Absent is empty.
+/// What is of another type refuses the token: a denial of those who are in a group must
+/// not miss somebody whose groups cannot be read.
+fn texts<'a>(payload: &'a Object<'a>, path: &ClaimPath, claim: &'static str) -> Result<Vec<&'a str>, Denial> {
+    let texts = match at(payload, path) {
+        None => Some(Vec::new()),
+        Some(Json::String(text)) => Some(vec![text.as_ref()]),
+        Some(Json::Array(items)) => items.iter().map(Json::as_str).collect(),
+        Some(_) => None,
+    };
+    texts.ok_or(Denial::TokenClaim(claim))
 }
 
 /// The scopes: a string with one space between them (RFC 6749 §3.3), or a list of
@@ -235,10 +248,19 @@ mod tests {
         });
         read_at("", &paths, |claims| assert_eq!(claims.err(), Some(Denial::TokenClaim("sub"))));
         let paths = ClaimPaths { subject: vec!["sub".into()], ..paths };
-        for payload in
-            [r#","realm_access":["roles"]"#, r#","realm_access":{"roles":"r"}"#, r#","realm_access":{"roles":["r",1]}"#]
-        {
-            read_at(payload, &paths, |claims| assert!(claims.unwrap().roles.is_empty(), "{payload}"));
+        let one = r#","realm_access":{"roles":"r"}"#;
+        read_at(one, &paths, |claims| assert_eq!(claims.unwrap().roles, ["r"]));
+        read_at(r#","realm_access":["roles"]"#, &paths, |claims| assert!(claims.unwrap().roles.is_empty()));
+        for payload in [r#","realm_access":{"roles":["r",1]}"#, r#","realm_access":{"roles":null}"#] {
+            read_at(payload, &paths, |claims| assert_eq!(claims.err(), Some(Denial::TokenClaim("roles")), "{payload}"));
+        }
+        for (payload, claim) in [
+            (r#","tid":1"#, "tenant"),
+            (r#","act":"x""#, "act"),
+            (r#","acr":1"#, "acr"),
+            (r#","auth_time":"1""#, "auth_time"),
+        ] {
+            read_at(payload, &paths, |claims| assert_eq!(claims.err(), Some(Denial::TokenClaim(claim)), "{payload}"));
         }
         read_at(r#","azp":1"#, &paths, |claims| assert_eq!(claims.err(), Some(Denial::TokenClaim("client_id"))));
     }
