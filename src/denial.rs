@@ -62,7 +62,7 @@ pub enum Denial {
     /// Not a well-formed `Bearer` token.
     CredentialMalformed,
     /// `alg` is not one that the issuer uses.
-    TokenAlgorithm,
+    TokenAlgorithm(&'static str),
     /// `aud` does not name the resource.
     TokenAudience(String),
     /// A claim is missing or of the wrong type.
@@ -76,17 +76,17 @@ pub enum Denial {
     /// `exp` has passed.
     TokenExpired,
     /// The header asks for what is not supported.
-    TokenHeader,
+    TokenHeader(&'static str),
     /// `iss` is not an issuer that the resource accepts.
     TokenIssuer(String),
     /// The issuer has no such key.
-    TokenKeyUnknown,
+    TokenKeyUnknown(&'static str),
     /// `nbf` or `iat` lies ahead.
     TokenNotYetValid,
     /// The signature does not match.
     TokenSignature,
     /// `typ` is not that of an access token.
-    TokenType,
+    TokenType(&'static str),
     /// The issuer's keys are not there (yet).
     KeysUnavailable,
     /// The issuer did not say whether the token is active.
@@ -209,19 +209,19 @@ impl Denial {
             Self::CredentialKind(_) => "credential_kind",
             Self::CredentialMissing => "credential_missing",
             Self::CredentialMalformed => "credential_malformed",
-            Self::TokenAlgorithm => "token_algorithm",
+            Self::TokenAlgorithm(_) => "token_algorithm",
             Self::TokenAudience(_) => "token_audience",
             Self::TokenClaim(_) => "token_claim",
             Self::TokenConfirmation(_) => "token_confirmation",
             Self::TokenInactive => "token_inactive",
             Self::TokenRevoked => "token_revoked",
             Self::TokenExpired => "token_expired",
-            Self::TokenHeader => "token_header",
+            Self::TokenHeader(_) => "token_header",
             Self::TokenIssuer(_) => "token_issuer",
-            Self::TokenKeyUnknown => "token_key_unknown",
+            Self::TokenKeyUnknown(_) => "token_key_unknown",
             Self::TokenNotYetValid => "token_not_yet_valid",
             Self::TokenSignature => "token_signature",
-            Self::TokenType => "token_type",
+            Self::TokenType(_) => "token_type",
             Self::KeysUnavailable => "keys_unavailable",
             Self::IntrospectionFailed(_) => "introspection_failed",
             Self::MetadataUnavailable => "metadata_unavailable",
@@ -281,19 +281,19 @@ impl Denial {
             | Self::CredentialMalformed
             | Self::CredentialInQuery { alone: true }
             | Self::CredentialKind(_)
-            | Self::TokenAlgorithm
+            | Self::TokenAlgorithm(_)
             | Self::TokenAudience(_)
             | Self::TokenClaim(_)
             | Self::TokenConfirmation(_)
             | Self::TokenInactive
             | Self::TokenRevoked
             | Self::TokenExpired
-            | Self::TokenHeader
+            | Self::TokenHeader(_)
             | Self::TokenIssuer(_)
-            | Self::TokenKeyUnknown
+            | Self::TokenKeyUnknown(_)
             | Self::TokenNotYetValid
             | Self::TokenSignature
-            | Self::TokenType
+            | Self::TokenType(_)
             | Self::ProofMissing
             | Self::ProofInvalid(_)
             | Self::ProofReplayed
@@ -369,19 +369,19 @@ impl Denial {
             Self::CredentialMalformed
             | Self::CredentialInQuery { alone: true }
             | Self::CredentialKind(_)
-            | Self::TokenAlgorithm
+            | Self::TokenAlgorithm(_)
             | Self::TokenAudience(_)
             | Self::TokenClaim(_)
             | Self::TokenConfirmation(_)
             | Self::TokenInactive
             | Self::TokenRevoked
             | Self::TokenExpired
-            | Self::TokenHeader
+            | Self::TokenHeader(_)
             | Self::TokenIssuer(_)
-            | Self::TokenKeyUnknown
+            | Self::TokenKeyUnknown(_)
             | Self::TokenNotYetValid
             | Self::TokenSignature
-            | Self::TokenType => Some("invalid_token"),
+            | Self::TokenType(_) => Some("invalid_token"),
             // No credential is at fault, or not this one: another answer, or another challenge.
             Self::ResourceUnknown
             | Self::HostRefused
@@ -504,19 +504,19 @@ impl Denial {
             | Self::CredentialMalformed
             | Self::CredentialInQuery { alone: true }
             | Self::CredentialKind(_)
-            | Self::TokenAlgorithm
+            | Self::TokenAlgorithm(_)
             | Self::TokenAudience(_)
             | Self::TokenClaim(_)
             | Self::TokenConfirmation(_)
             | Self::TokenInactive
             | Self::TokenRevoked
             | Self::TokenExpired
-            | Self::TokenHeader
+            | Self::TokenHeader(_)
             | Self::TokenIssuer(_)
-            | Self::TokenKeyUnknown
+            | Self::TokenKeyUnknown(_)
             | Self::TokenNotYetValid
             | Self::TokenSignature
-            | Self::TokenType
+            | Self::TokenType(_)
             | Self::ProofMissing
             | Self::ProofInvalid(_)
             | Self::ProofReplayed
@@ -529,9 +529,13 @@ impl Denial {
     pub fn detail(&self) -> Option<String> {
         match self {
             Self::TokenClaim(claim) => Some(format!("claim `{claim}`")),
-            Self::CredentialKind(reason) | Self::ProofInvalid(reason) | Self::TokenConfirmation(reason) => {
-                Some((*reason).into())
-            }
+            Self::CredentialKind(reason)
+            | Self::ProofInvalid(reason)
+            | Self::TokenAlgorithm(reason)
+            | Self::TokenConfirmation(reason)
+            | Self::TokenKeyUnknown(reason)
+            | Self::TokenType(reason) => Some((*reason).into()),
+            Self::TokenHeader(name) => Some(format!("header parameter `{name}`")),
             Self::TokenAudience(reason) | Self::TokenIssuer(reason) | Self::IntrospectionFailed(reason) => {
                 Some(reason.clone())
             }

@@ -108,7 +108,7 @@ pub fn essence(media_type: &[u8]) -> &[u8] {
 }
 
 /// A response that the gate sends itself. Upstream never sees the request.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
@@ -119,7 +119,7 @@ pub struct Reply {
 }
 
 /// Changes to the head of a request or response that is let go.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Default, PartialEq, Eq)]
 pub struct Edits {
     /// Headers to take away, whatever their values.
     pub remove: Vec<Cow<'static, str>>,
@@ -127,4 +127,21 @@ pub struct Edits {
     pub set: Vec<(&'static str, String)>,
     /// Headers to add, beside what stands there.
     pub add: Vec<(&'static str, String)>,
+}
+
+impl fmt::Debug for Reply {
+    // Values hold nonces.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.status)?;
+        f.debug_list().entries(self.headers.iter().map(|(name, _)| name)).finish()?;
+        write!(f, " {}", self.body)
+    }
+}
+
+impl fmt::Debug for Edits {
+    // Values hold session ids.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let set = self.set.iter().chain(&self.add).map(|(name, _)| name);
+        f.debug_list().entries(&self.remove).entries(set).finish()
+    }
 }

@@ -95,7 +95,7 @@ impl Identity {
     }
 
     /// Is it valid at this second?
-    fn check(&self, now: i64) -> Result<(), Denial> {
+    pub(crate) fn check(&self, now: i64) -> Result<(), Denial> {
         match self.valid {
             (_, last) if now > last => Err(Denial::TokenExpired),
             (first, _) if now < first => Err(Denial::TokenNotYetValid),
@@ -150,7 +150,7 @@ fn verify(bearer: Bearer<'_>, acceptance: &Acceptance, crypto: &Crypto, time: Sy
         // Not a JWS. If one issuer can be asked, it may know what this is; but an API key, of
         // whatever resource, is told to nobody.
         if bearer.text().starts_with(api_key::PREFIX) {
-            return Err(Denial::TokenKeyUnknown);
+            return Err(Denial::TokenKeyUnknown("found an API key that is none of this resource's"));
         }
         let asked = acceptance.issuers.iter().find(|issuer| issuer.introspection.is_some());
         return asked.map(|issuer| Verified::Opaque(Rc::clone(issuer))).ok_or(Denial::CredentialMalformed);
@@ -177,20 +177,28 @@ fn verify(bearer: Bearer<'_>, acceptance: &Acceptance, crypto: &Crypto, time: Sy
     const REFUSED: [&str; 3] = ["crit", "b64", "zip"];
     const KEYS: [&str; 4] = ["jku", "jwk", "x5u", "x5c"];
     let points = |name: &&str| header.get(name).is_some() && !issuer.ignored_headers.iter().any(|known| known == name);
-    if REFUSED.iter().any(|name| header.get(name).is_some()) || KEYS.iter().any(points) {
-        return Err(Denial::TokenHeader);
+    let refused = REFUSED.into_iter().find(|name| header.get(name).is_some()).or(KEYS.into_iter().find(points));
+    if let Some(name) = refused {
+        return Err(Denial::TokenHeader(name));
     }
     let algorithm = header.get("alg").and_then(Json::as_str).and_then(Algorithm::from_name);
     let listed = |algorithm: &Algorithm| issuer.algorithms.as_ref().is_none_or(|listed| listed.contains(algorithm));
-    let algorithm = algorithm.filter(listed).ok_or(Denial::TokenAlgorithm)?;
+    let algorithm = algorithm
+        .filter(listed)
+        .ok_or(Denial::TokenAlgorithm("expected one that the issuer may use, found another or none"))?;
     let is_expected = if issuer.typed { is_access_token_type } else { is_plain_type };
     if !is_expected(header.get("typ")) {
-        return Err(Denial::TokenType);
+        return Err(Denial::TokenType(match issuer.typed {
+            true => {
+                "expected `at+jwt`, found another or none: does the issuer type its access tokens, or is it `token_type: any`?"
+            }
+            false => "expected `JWT`, `at+jwt` or none, found the type of another kind of token",
+        }));
     }
     let kid = match header.get("kid").map(Json::as_str) {
         None => None,
         Some(Some(kid)) if kid.len() <= LONGEST_KID => Some(kid),
-        Some(_) => return Err(Denial::TokenHeader),
+        Some(_) => return Err(Denial::TokenHeader("kid")),
     };
 
     // The claims have their types before cryptography is paid for.
@@ -202,20 +210,28 @@ fn verify(bearer: Bearer<'_>, acceptance: &Acceptance, crypto: &Crypto, time: Sy
     }
     let key = keys.find(kid, algorithm).ok_or_else(|| {
         source.miss(time);
-        Denial::TokenKeyUnknown
+        Denial::TokenKeyUnknown(match kid {
+            Some(_) => "found a `kid` that none of the issuer's keys for this algorithm has",
+            None => "found no `kid`, and not one key of the issuer's for this algorithm alone",
+        })
     })?;
     // Anybody can write PSS into a header, and the module has to compute it.
     if algorithm.is_pss() && issuer.algorithms.is_none() && !key.says_algorithm() {
-        return Err(Denial::TokenAlgorithm);
+        return Err(Denial::TokenAlgorithm(
+            "found RSA-PSS: name it in the issuer's `algorithms`, or in the key's `alg`",
+        ));
     }
     key.verify(bearer.text(), crypto).map_err(|_| Denial::TokenSignature)?;
 
     // From here on the claims are the issuer's.
     issuer.check(&payload, &claims, &acceptance.audience)?;
     // An ID token is a receipt for the client, not a key to a resource (OpenID
-    // Connect Core §2). Where the type does not tell, these claims do.
-    if !issuer.typed && ["nonce", "at_hash", "c_hash", "s_hash"].iter().any(|claim| payload.get(claim).is_some()) {
-        return Err(Denial::TokenType);
+    // Connect Core §2). Where the type does not tell, these claims do;
+    // `events` are those of a logout token.
+    if !issuer.typed
+        && ["nonce", "at_hash", "c_hash", "s_hash", "events"].iter().any(|claim| payload.get(claim).is_some())
+    {
+        return Err(Denial::TokenType("found the claims of an ID token or a logout token"));
     }
     // What RFC 9068 §2.2 requires beyond RFC 7519, but for `jti`, which nothing here needs.
     if issuer.typed && claims.issued.is_none() {

@@ -13,6 +13,7 @@ use crate::keys::Algorithm;
 use crate::mcp::{Dialect, ParamHeaders, VERSIONS, Versions, is_known_method, is_param_name};
 use crate::resource::{Credentials, Dpop, Metadata, Resource};
 use crate::token::api_key::ApiKeys;
+use crate::token::dpop::LONGEST_AGE;
 use crate::token::{self, Acceptance, Issuer, Tokens};
 
 /// One protected resource.
@@ -111,12 +112,9 @@ struct DpopConfig {
 
 impl Default for DpopConfig {
     fn default() -> Self {
-        Self { nonce: false, max_age: MOST_PROOF_AGE }
+        Self { nonce: false, max_age: LONGEST_AGE }
     }
 }
-
-/// What MCP says a proof may be old, in seconds; older ones would fill the store, too.
-const MOST_PROOF_AGE: i64 = 300;
 
 /// How denials look to the caller.
 #[derive(Debug, Default, Deserialize)]
@@ -277,9 +275,9 @@ impl Findings {
                 return None;
             }
         };
-        if !(1..=MOST_PROOF_AGE).contains(&config.dpop.max_age) {
+        if !(1..=LONGEST_AGE).contains(&config.dpop.max_age) {
             let found = config.dpop.max_age;
-            self.add(format!("{path}.dpop.max_age"), format!("expected 1 to {MOST_PROOF_AGE} seconds, found {found}"));
+            self.add(format!("{path}.dpop.max_age"), format!("expected 1 to {LONGEST_AGE} seconds, found {found}"));
         }
         Some(Resource {
             path: url.path(),
@@ -329,6 +327,15 @@ impl Findings {
             self.add(format!("{path}.credentials"), problem);
         } else if kinds.is_some_and(|kinds| kinds.contains(&CredentialConfig::ApiKey)) && config.api_keys.is_empty() {
             self.add(format!("{path}.api_keys"), "expected some for `api_key` among the `credentials`, found none");
+        }
+        let of_tokens = [CredentialConfig::Bearer, CredentialConfig::Dpop, CredentialConfig::Mtls];
+        if !config.issuers.is_empty() && kinds.is_some_and(|kinds| !kinds.is_empty()) && !of_tokens.into_iter().any(has)
+        {
+            let problem = "expected bearer, dpop or mtls among them for the resource's `issuers`, found api_key alone";
+            self.add(format!("{path}.credentials"), problem);
+        }
+        if config.dpop.nonce && !has(CredentialConfig::Dpop) {
+            self.add(format!("{path}.dpop.nonce"), "expected `dpop` among the `credentials`, found the others alone");
         }
         Credentials {
             bearer: has(CredentialConfig::Bearer),

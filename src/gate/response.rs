@@ -25,7 +25,7 @@ pub enum Response {
     Changed(Edits),
     /// Change it, and hold it until its body was read.
     Held(Edits),
-    /// Response in its place.
+    /// Another answer in its place.
     Refused(Reply),
 }
 

@@ -5,6 +5,8 @@
 //! whoever speaks of one is not heard.
 
 use super::head::is_modern;
+use std::fmt;
+
 use crate::denial::Denial;
 use crate::http::{Edits, Head};
 use crate::resource::Resource;
@@ -14,7 +16,6 @@ use crate::token::Identity;
 pub(super) const HEADER: &str = "mcp-session-id";
 
 /// What a request says of its session.
-#[derive(Debug)]
 pub(super) enum Session {
     /// It is of the modern era.
     Gone,
@@ -24,6 +25,18 @@ pub(super) enum Session {
     Opened { sealed: String, id: String },
     /// None of the caller's.
     Unopened(Unopened),
+}
+
+impl fmt::Debug for Session {
+    // An id opens a session.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gone => "Gone",
+            Self::Absent => "Absent",
+            Self::Opened { .. } => "Opened",
+            Self::Unopened(_) => "Unopened",
+        })
+    }
 }
 
 /// Who has the sessions that an identity opens at a resource.

@@ -12,6 +12,9 @@ use crate::json::Json;
 use crate::keys::{Algorithm, Crypto, Keys, PRIVATE};
 use crate::replay::Spend;
 
+/// The longest that a proof may be taken after it was made, in seconds.
+pub const LONGEST_AGE: i64 = 300;
+
 /// The longest proof that is looked at, in bytes.
 pub const LONGEST: usize = 8 * 1024;
 
@@ -140,7 +143,9 @@ pub fn verify(proof: &str, expected: &Expected<'_>, crypto: &Crypto) -> Result<S
         return Err(Denial::NonceRequired);
     }
 
-    Ok(Spend::new(&thumbprint, jti, until))
+    // Remembered for as long as any configuration takes it, so that none that comes meanwhile
+    // takes it again.
+    Ok(Spend::new(&thumbprint, jti, issued.saturating_add(LONGEST_AGE)))
 }
 
 /// A URL in normal form, without query and fragment (RFC 3986 §6.2.2.1, §6.2.3). No

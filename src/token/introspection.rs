@@ -12,7 +12,7 @@ use jwt_simple::reexports::ct_codecs::{Base64, Encoder as _};
 use super::claims::{self, Claims};
 use super::{Acceptance, Bearer, Identity, Issuer, Vouched, seconds, unexpected};
 use crate::denial::Denial;
-use crate::json::Json;
+use crate::json::{Json, Object};
 use crate::outbound::{Answer, Endpoint, Outbound, object};
 
 /// Where and how an issuer is asked about its tokens.
@@ -86,6 +86,7 @@ impl Issuer {
             return Err(Denial::TokenIssuer(unexpected([issuer], [self.issuer.as_str()])));
         }
         let claims = Claims::read(&payload, &self.claims)?;
+        check_kind(&payload, &claims)?;
         self.check(&payload, &claims, &acceptance.audience)?;
         // Believed until it has to be asked again, or it is over, whatever comes first.
         let longest = claims.issued.unwrap_or(now).saturating_add(self.max_lifetime);
@@ -94,6 +95,28 @@ impl Issuer {
         let mut identity = self.identity(&payload, claims, expires, Vouched::Issuer, now)?;
         identity.valid.1 = identity.valid.1.min(known);
         Ok((identity, body.len()))
+    }
+}
+
+/// An issuer answers about every token that it knows, whatever the hint was (RFC 7662
+/// §2.1): what it says to be no access token is none, and what it says to be bound to a key
+/// names the key.
+fn check_kind(payload: &Object<'_>, claims: &Claims<'_>) -> Result<(), Denial> {
+    let text = |name: &str| payload.get(name).map(|value| value.as_str().unwrap_or_default().to_ascii_lowercase());
+    let is_access = |usage: &str| matches!(usage, "access_token" | "access");
+    if text("token_use").is_some_and(|usage| !is_access(&usage)) {
+        return Err(Denial::TokenType("expected `access_token` as `token_use`, found another"));
+    }
+    if text("typ").is_some_and(|typ| !matches!(typ.as_str(), "bearer" | "dpop" | "jwt" | "at+jwt")) {
+        return Err(Denial::TokenType("expected an access token, found another `typ`"));
+    }
+    match text("token_type").as_deref() {
+        None | Some("bearer") => Ok(()),
+        Some("dpop") if claims.confirmation.jkt.is_some() => Ok(()),
+        Some("dpop") => Err(Denial::TokenConfirmation("expected `cnf.jkt` of a DPoP-bound token, found none")),
+        // Some issuers say here what others say under `token_use`.
+        Some("access_token") => Ok(()),
+        Some(_) => Err(Denial::TokenType("expected `Bearer` or `DPoP` as `token_type`, found another")),
     }
 }
 
@@ -223,5 +246,32 @@ mod tests {
             about(r#","iss":"https://other.example.com""#).err(),
             Some(Denial::TokenIssuer("found `https://other.example.com`, expected `https://as.example.com`".into()))
         );
+    }
+
+    #[test]
+    fn what_an_issuer_says_to_be_another_token_is_no_access_token() {
+        let active = r#""active":true,"sub":"alice","client_id":"c","aud":"https://mcp.example.com/mcp","exp":1000100"#;
+        let said = |members: &str| vouch(200, "application/json", &format!("{{{active}{members}}}")).map(drop);
+        for members in [
+            "",
+            r#","token_type":"Bearer""#,
+            r#","token_type":"bearer","typ":"Bearer""#,
+            r#","token_use":"access_token""#,
+            r#","token_type":"access_token""#,
+        ] {
+            assert_eq!(said(members), Ok(()), "{members}");
+        }
+        for members in [
+            r#","token_use":"refresh_token""#,
+            r#","token_type":"refresh_token""#,
+            r#","token_type":"N_A""#,
+            r#","token_type":1"#,
+            r#","typ":"Refresh""#,
+            r#","typ":"ID""#,
+            r#","typ":"Logout""#,
+        ] {
+            assert!(matches!(said(members), Err(Denial::TokenType(_))), "{members}");
+        }
+        assert!(matches!(said(r#","token_type":"DPoP""#), Err(Denial::TokenConfirmation(_))));
     }
 }
