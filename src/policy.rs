@@ -38,7 +38,7 @@ use names::{HeaderNames, SECRET, member_names};
 pub use visible::Sight;
 
 /// The modules of `policies/`, compiled into the binary.
-pub const BUNDLED: [(&str, &str); 22] = [
+pub const BUNDLED: [(&str, &str); 24] = [
     ("mcp/authz.rego", include_str!("../policies/mcp/authz.rego")),
     ("mcp/rbac.rego", include_str!("../policies/mcp/rbac.rego")),
     ("mcp/rebac.rego", include_str!("../policies/mcp/rebac.rego")),
@@ -54,6 +54,8 @@ pub const BUNDLED: [(&str, &str); 22] = [
     ("mcp/request.rego", include_str!("../policies/mcp/request.rego")),
     ("mcp/urls.rego", include_str!("../policies/mcp/urls.rego")),
     ("mcp/index/conditions.rego", include_str!("../policies/mcp/index/conditions.rego")),
+    ("mcp/index/constraints.rego", include_str!("../policies/mcp/index/constraints.rego")),
+    ("mcp/index/globs.rego", include_str!("../policies/mcp/index/globs.rego")),
     ("mcp/index/guards.rego", include_str!("../policies/mcp/index/guards.rego")),
     ("mcp/index/relations.rego", include_str!("../policies/mcp/index/relations.rego")),
     ("mcp/index/roles.rego", include_str!("../policies/mcp/index/roles.rego")),
@@ -187,6 +189,10 @@ impl Policy {
         let revision = revision(&parsed.files, data);
 
         let (evaluator, left) = Evaluator::new(parsed, data, &analysis, &RULES, options.time_limit)?;
+        // The indexes of the bundled policies spell words of their own, and find the names of
+        // members in data. What another constant package spells may be such a name.
+        let is_bundled = |package: &Vec<String>| packages.iter().any(|bundled| bundled == package);
+        let spelling = if analysis.constants.keys().all(is_bundled) { &left } else { &analysis };
         Ok(Self {
             evaluator,
             reads: Reads {
@@ -202,7 +208,7 @@ impl Policy {
             revision,
             names: InputNames::new(),
             header_names: HeaderNames::new(&left),
-            members: member_names(&analysis, data),
+            members: member_names(spelling, data),
             memory: Memory::new(&left),
         })
     }

@@ -31,7 +31,7 @@ import data.mcp.names
 # description: Why this message is denied.
 violations contains reason if some reason in barred
 
-violations contains sprintf("%s: %s", [data.mcp.request.title, constraint.reason]) if {
+violations contains sprintf("%v: %v", [data.mcp.request.title, constraint.reason]) if {
 	some constraint in constraints
 	not arguments.met(constraint)
 }
@@ -58,7 +58,7 @@ _is_excused(entry) if {
 }
 
 _is_labelled(label) if {
-	some [kind, name] in data.mcp.request.names
+	some kind, name in data.mcp.request.names
 	names.covers(data.mcp.index.conditions.labels, label, kind, name)
 }
 

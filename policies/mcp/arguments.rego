@@ -18,33 +18,56 @@ import data.mcp.condition
 import data.mcp.paths
 import data.mcp.rebac
 import data.mcp.urls
-import data.mcp.witness
 
 # METADATA
 # description: Does the message meet this constraint?
-met(constraint) if _meets(constraint.kind, constraint.wanted, input.mcp.arguments[constraint.argument])
+met(constraint) if {
+	data.mcp.index.constraints.any
+	_meets(constraint, input.mcp.arguments[constraint.argument])
+}
 
 met(constraint) if {
+	data.mcp.index.constraints.any
 	constraint.argument
 	not _is_given(constraint.argument)
-	_may_be_absent(constraint.kind, constraint.wanted)
+	_may_be_absent(constraint)
 }
 
 _is_given(argument) if type_name(input.mcp.arguments[argument])
 
-_may_be_absent("condition", wanted) if wanted == {"absent": true}
+_may_be_absent(constraint) if constraint.wanted == {"absent": true}
 
-_may_be_absent("avoid", _) := true
+_may_be_absent(constraint) if constraint.kind in {"avoid", "url", "path"}
 
-_may_be_absent("url", _) := true
+_meets(constraint, value) if {
+	data.mcp.index.constraints.condition
+	constraint.kind == "condition"
+	condition.holds(constraint.wanted, value)
+}
 
-_may_be_absent("path", _) := true
+_meets(constraint, value) if {
+	data.mcp.index.constraints.relation
+	constraint.kind == "relation"
+	rebac.related(constraint.wanted.type, value, constraint.wanted.relation)
+}
 
-_meets("condition", wanted, value) if condition.holds(wanted, value)
+_meets(constraint, value) if {
+	data.mcp.index.constraints.avoid
+	constraint.kind == "avoid"
+	avoids(constraint.wanted, value)
+}
 
-_meets("relation", wanted, value) if rebac.related(wanted.type, value, wanted.relation)
+_meets(constraint, value) if {
+	data.mcp.index.constraints.url
+	constraint.kind == "url"
+	urls.are_public(value)
+}
 
-_meets("avoid", wanted, value) if avoids(wanted, value)
+_meets(constraint, value) if {
+	data.mcp.index.constraints.path
+	constraint.kind == "path"
+	paths.are_below(constraint.wanted, value)
+}
 
 # METADATA
 # description: |
@@ -55,10 +78,6 @@ avoids(wanted, value) if {
 	not condition.holds(wanted, value)
 }
 
-_meets("url", _, value) if urls.are_public(value)
-
-_meets("path", wanted, value) if paths.are_below(wanted, value)
-
 # METADATA
 # description: Are there arguments that meet all of these?
 satisfiable(constraints) if {
@@ -66,23 +85,64 @@ satisfiable(constraints) if {
 }
 
 _is_satisfiable(argument, constraints) if {
+	data.mcp.index.constraints.any
 	every constraint in constraints { _spares(constraint, argument) }
 }
 
 _is_satisfiable(argument, constraints) if {
+	data.mcp.index.constraints.condition
 	some constraint in constraints
 	constraint.argument == argument
-	some value in _witnesses(constraint.kind, constraint.wanted)
+	constraint.kind == "condition"
+	some value in data.mcp.index.constraints.witnesses[constraint.wanted]
+	every other in constraints { _allows(other, argument, value) }
+}
+
+_is_satisfiable(argument, constraints) if {
+	data.mcp.index.constraints.relation
+	some constraint in constraints
+	constraint.argument == argument
+	constraint.kind == "relation"
+	some value in rebac.ids(constraint.wanted.type, constraint.wanted.relation)
+	every other in constraints { _allows(other, argument, value) }
+}
+
+_is_satisfiable(argument, constraints) if {
+	data.mcp.index.constraints.avoid
+	some constraint in constraints
+	constraint.argument == argument
+	constraint.kind == "avoid"
+	some value in {"mcp-gate", 0, true}
+	every other in constraints { _allows(other, argument, value) }
+}
+
+_is_satisfiable(argument, constraints) if {
+	data.mcp.index.constraints.url
+	some constraint in constraints
+	constraint.argument == argument
+	constraint.kind == "url"
+	some value in {"https://mcp-gate.dev/"}
+	every other in constraints { _allows(other, argument, value) }
+}
+
+_is_satisfiable(argument, constraints) if {
+	data.mcp.index.constraints.path
+	some constraint in constraints
+	constraint.argument == argument
+	constraint.kind == "path"
+	is_array(constraint.wanted)
+	some value in constraint.wanted
 	every other in constraints { _allows(other, argument, value) }
 }
 
 # A beginning that one demands before what another demands.
 _is_satisfiable(argument, constraints) if {
+	data.mcp.index.constraints.condition
 	texts := {text |
 		some constraint in constraints
 		constraint.argument == argument
 		constraint.kind == "condition"
-		some text in witness.texts(constraint.wanted)
+		some text in data.mcp.index.constraints.texts[constraint.wanted]
 	}
 	some start in texts
 	some end in texts
@@ -91,18 +151,8 @@ _is_satisfiable(argument, constraints) if {
 
 _spares(constraint, argument) if constraint.argument != argument
 
-_spares(constraint, _) if _may_be_absent(constraint.kind, constraint.wanted)
+_spares(constraint, _) if _may_be_absent(constraint)
 
 _allows(constraint, argument, _) if constraint.argument != argument
 
-_allows(constraint, _, value) if _meets(constraint.kind, constraint.wanted, value)
-
-_witnesses("condition", wanted) := witness.values(wanted)
-
-_witnesses("relation", wanted) := rebac.ids(wanted.type, wanted.relation)
-
-_witnesses("avoid", _) := {"mcp-gate", 0, true}
-
-_witnesses("url", _) := {"https://mcp-gate.dev/"}
-
-_witnesses("path", wanted) := wanted
+_allows(constraint, _, value) if _meets(constraint, value)

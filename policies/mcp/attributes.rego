@@ -22,28 +22,41 @@ import data.mcp.condition
 # description: Does this hold now, for whoever asks?
 hold(key, wanted) if {
 	is_array(wanted)
-	some value in _values(key)
-	value in wanted
+	_is_one(key, wanted)
 }
 
-hold("claims", wanted) if {
+hold(key, wanted) if {
+	data.mcp.index.conditions.uses.claims
+	key == "claims"
 	is_object(wanted)
 	every claim, condition_of_claim in wanted { _claim_meets(claim, condition_of_claim) }
 }
 
-hold("actor", wanted) if condition.holds(wanted, input.identity.actor.sub)
+hold(key, wanted) if {
+	data.mcp.index.conditions.uses.actor
+	key == "actor"
+	condition.holds(wanted, input.identity.actor.sub)
+}
 
-hold("actor", wanted) if {
+hold(key, wanted) if {
+	data.mcp.index.conditions.uses.actor
+	key == "actor"
 	wanted == {"absent": true}
 	not input.identity.actor
 }
 
-hold("annotations", wanted) if {
+hold(key, wanted) if {
+	data.mcp.index.conditions.uses.annotations
+	key == "annotations"
 	is_object(wanted)
-	every name, value in wanted { input.tool.annotations[name] == value }
+	every name, value in wanted { _is_annotated(name, value) }
 }
 
-hold("sources", wanted) if {
+_is_annotated(name, value) if input.tool.annotations[name] == value
+
+hold(key, wanted) if {
+	data.mcp.index.conditions.uses.sources
+	key == "sources"
 	is_array(wanted)
 	address := trim_prefix(input.http.source.address, "::ffff:")
 	net.cidr_is_valid(sprintf("%s/32", [address]))
@@ -53,8 +66,9 @@ hold("sources", wanted) if {
 	net.cidr_contains(network, address)
 }
 
-hold("token", wanted) if {
+hold(key, wanted) if {
 	data.mcp.index.conditions.reads_time
+	key == "token"
 	is_object(wanted)
 	object.keys(wanted) == {"max_age"}
 	is_number(wanted.max_age)
@@ -62,8 +76,9 @@ hold("token", wanted) if {
 	input.time.unix - input.identity.claims.iat <= wanted.max_age
 }
 
-hold("time", wanted) if {
+hold(key, wanted) if {
 	data.mcp.index.conditions.reads_time
+	key == "time"
 	is_object(wanted)
 	object.keys(wanted) - {"days", "hours"} == set()
 	_is_day(object.get(wanted, "days", data.mcp.index.conditions.days))
@@ -71,49 +86,106 @@ hold("time", wanted) if {
 }
 
 # These are looked at elsewhere; here they only have to be well-formed.
-hold("arguments", wanted) if is_object(wanted)
+hold(key, wanted) if {
+	data.mcp.index.conditions.uses.arguments
+	key == "arguments"
+	is_object(wanted)
+}
 
-hold("grants", wanted) if is_boolean(wanted)
+hold(key, wanted) if {
+	data.mcp.index.conditions.uses.grants
+	key == "grants"
+	is_boolean(wanted)
+}
 
-hold("unless", wanted) if {
+hold(key, wanted) if {
+	data.mcp.index.conditions.uses.unless
+	key == "unless"
 	is_object(wanted)
 	count(wanted) > 0
 	object.keys(wanted) & {"arguments", "grants", "login", "unless"} == set()
 }
 
-hold("login", wanted) if {
+hold(key, wanted) if {
+	data.mcp.index.conditions.uses.login
+	key == "login"
 	is_object(wanted)
 	count(wanted) > 0
 	every key, value in wanted { _asks(key, value) }
 }
 
-_asks("max_age", value) if {
+_asks(key, value) if {
+	key == "max_age"
 	is_number(value)
 	value >= 0
 	floor(value) == value
 }
 
-_asks("acr", value) if {
+_asks(key, value) if {
+	key == "acr"
 	is_array(value)
 	count(value) > 0
 	every acr in value { is_string(acr) }
 }
 
-_values("subjects") := [input.identity.subject]
+_is_one(key, wanted) if {
+	data.mcp.index.conditions.uses.subjects
+	key == "subjects"
+	input.identity.subject in wanted
+}
 
-_values("clients") := [input.identity.client_id]
+_is_one(key, wanted) if {
+	data.mcp.index.conditions.uses.clients
+	key == "clients"
+	input.identity.client_id in wanted
+}
 
-_values("issuers") := [input.identity.issuer]
+_is_one(key, wanted) if {
+	data.mcp.index.conditions.uses.issuers
+	key == "issuers"
+	input.identity.issuer in wanted
+}
 
-_values("tenants") := [input.identity.tenant]
+_is_one(key, wanted) if {
+	data.mcp.index.conditions.uses.tenants
+	key == "tenants"
+	input.identity.tenant in wanted
+}
 
-_values("roles") := data.mcp.rbac.held | {role | some role in input.identity.roles}
+_is_one(key, wanted) if {
+	data.mcp.index.conditions.uses.roles
+	key == "roles"
+	some role in data.mcp.rbac.held
+	role in wanted
+}
 
-_values("groups") := input.identity.groups
+_is_one(key, wanted) if {
+	data.mcp.index.conditions.uses.roles
+	key == "roles"
+	some role in input.identity.roles
+	role in wanted
+}
 
-_values("amr") := input.identity.claims.amr
+_is_one(key, wanted) if {
+	data.mcp.index.conditions.uses.groups
+	key == "groups"
+	some group in input.identity.groups
+	group in wanted
+}
 
-_values("principals") := [input.http.source.principal]
+_is_one(key, wanted) if {
+	data.mcp.index.conditions.uses.amr
+	key == "amr"
+	is_array(input.identity.claims.amr)
+	some method in input.identity.claims.amr
+	method in wanted
+}
+
+_is_one(key, wanted) if {
+	data.mcp.index.conditions.uses.principals
+	key == "principals"
+	input.http.source.principal in wanted
+}
 
 _claim_meets(claim, wanted) if condition.holds(wanted, _claim(claim))
 

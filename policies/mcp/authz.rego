@@ -15,7 +15,10 @@ import data.mcp.arguments
 
 default allow := false
 
-allow if data.mcp.rules.allow
+allow if {
+	data.rules
+	data.mcp.rules.allow
+}
 
 allow if _is_granted
 
@@ -24,17 +27,33 @@ _is_granted if {
 	every constraint in option { arguments.met(constraint) }
 }
 
-deny contains reason if some reason in data.mcp.rules.deny
+# What no data speaks of is not asked for: a clause ends where its first line is no data.
+deny contains reason if {
+	data.rules
+	some reason in data.mcp.rules.deny
+}
 
-deny contains reason if some reason in data.mcp.rbac.violations
+deny contains reason if {
+	data.duties
+	some reason in data.mcp.rbac.violations
+}
 
-deny contains reason if some reason in data.mcp.rebac.violations
+deny contains reason if {
+	data.mcp.index.relations.rules
+	some reason in data.mcp.rebac.violations
+}
 
-deny contains reason if some reason in data.mcp.abac.violations
+deny contains reason if {
+	data.mcp.index.conditions.is_used
+	some reason in data.mcp.abac.violations
+}
 
 deny contains reason if some reason in data.mcp.guards.violations
 
-scopes contains scope if some scope in data.mcp.scopes.needed
+scopes contains scope if {
+	data.mcp.index.scopes.tools
+	some scope in data.mcp.scopes.needed
+}
 
 # What a rule asks for nobody needs whom something else grants the message.
 scopes contains scope if {
@@ -72,13 +91,67 @@ _is_open if {
 	count(_barred) == 0
 }
 
-_options := (data.mcp.rbac.options | data.mcp.rebac.options) | data.mcp.abac.options
+_options contains option if {
+	data.roles
+	some option in data.mcp.rbac.options
+}
 
-_barred := ((data.mcp.rbac.violations | data.mcp.rebac.barred) | data.mcp.abac.barred) | data.mcp.guards.barred
+_options contains option if {
+	data.mcp.index.relations.rules
+	some option in data.mcp.rebac.options
+}
 
-_constraints := (data.mcp.rebac.constraints | data.mcp.abac.constraints) | data.mcp.guards.constraints
+_options contains option if {
+	data.mcp.index.conditions.is_used
+	some option in data.mcp.abac.options
+}
 
-_logins := (data.mcp.abac.logins | data.mcp.guards.logins) | _asked
+_barred contains reason if {
+	data.duties
+	some reason in data.mcp.rbac.violations
+}
+
+_barred contains reason if {
+	data.mcp.index.relations.rules
+	some reason in data.mcp.rebac.barred
+}
+
+_barred contains reason if {
+	data.mcp.index.conditions.is_used
+	some reason in data.mcp.abac.barred
+}
+
+_barred contains reason if some reason in data.mcp.guards.barred
+
+_constraints contains constraint if {
+	data.mcp.index.relations.rules
+	some constraint in data.mcp.rebac.constraints
+}
+
+_constraints contains constraint if {
+	data.mcp.index.conditions.is_used
+	some constraint in data.mcp.abac.constraints
+}
+
+_constraints contains constraint if {
+	data.guards
+	some constraint in data.mcp.guards.constraints
+}
+
+_logins contains login if {
+	data.mcp.index.conditions.asks_login
+	some login in data.mcp.abac.logins
+}
+
+_logins contains login if {
+	data.guards
+	some login in data.mcp.guards.logins
+}
+
+_logins contains login if {
+	data.mcp.index.rules.asks_login
+	some login in _asked
+}
 
 _asked := {login |
 	data.mcp.index.rules.asks_login
@@ -102,6 +175,7 @@ _demands := {{acr | some acr in login.acr} | some login in _logins; login.acr}
 _acrs := intersection(_demands)
 
 deny contains "the logins that are asked for exclude each other" if {
+	_asks_login
 	count(_demands) > 0
 	count(_acrs) == 0
 }

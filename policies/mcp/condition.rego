@@ -15,25 +15,26 @@
 #   not there, meets nothing.
 package mcp.condition
 
-import data.mcp.names
-
 # METADATA
 # description: Does a value that is there meet a condition?
 holds(condition, value) if _is(condition, value)
 
 holds(condition, value) if {
-	_is_made_of_operators(condition)
+	is_object(condition)
+	count(condition) > 0
 	every operator, operand in condition { _meets(operator, operand, value) }
 }
 
 _meets(operator, operand, value) if _compares(operator, operand, value)
 
-_meets("each", operand, value) if {
+_meets(operator, operand, value) if {
+	operator == "each"
 	is_array(value)
 	every item in value { _holds_inside(operand, item) }
 }
 
-_meets("members", operand, value) if {
+_meets(operator, operand, value) if {
+	operator == "members"
 	is_object(operand)
 	is_object(value)
 	every name, condition in operand { _has_member(condition, value, name) }
@@ -46,18 +47,21 @@ _has_member(condition, value, name) if _is_absent(condition, value, name)
 _holds_inside(condition, value) if _is(condition, value)
 
 _holds_inside(condition, value) if {
-	_is_made_of_operators(condition)
+	is_object(condition)
+	count(condition) > 0
 	every operator, operand in condition { _meets_inside(operator, operand, value) }
 }
 
 _meets_inside(operator, operand, value) if _compares(operator, operand, value)
 
-_meets_inside("each", operand, value) if {
+_meets_inside(operator, operand, value) if {
+	operator == "each"
 	is_array(value)
 	every item in value { _holds_innermost(operand, item) }
 }
 
-_meets_inside("members", operand, value) if {
+_meets_inside(operator, operand, value) if {
+	operator == "members"
 	is_object(operand)
 	is_object(value)
 	every name, condition in operand { _has_innermost_member(condition, value, name) }
@@ -70,7 +74,8 @@ _has_innermost_member(condition, value, name) if _is_absent(condition, value, na
 _holds_innermost(condition, value) if _is(condition, value)
 
 _holds_innermost(condition, value) if {
-	_is_made_of_operators(condition)
+	is_object(condition)
+	count(condition) > 0
 	every operator, operand in condition { _compares(operator, operand, value) }
 }
 
@@ -84,34 +89,35 @@ _is(condition, value) if {
 	condition == value
 }
 
-_is_made_of_operators(condition) if {
-	is_object(condition)
-	count(condition) > 0
-}
-
 _is_absent(condition, value, name) if {
 	condition == {"absent": true}
+	is_object(value)
 	not name in object.keys(value)
 }
 
-_compares("equals", operand, value) if operand == value
+_compares(operator, operand, value) if {
+	operator == "equals"
+	operand == value
+}
 
-_compares("in", operand, value) if {
+_compares(operator, operand, value) if {
+	operator == "in"
 	is_array(operand)
 	value in operand
 }
 
-_compares("prefix", operand, value) if {
+_compares(operator, operand, value) if {
+	operator == "prefix"
 	is_string(operand)
 	is_string(value)
 	startswith(value, operand)
 }
 
-_compares("glob", operand, value) if {
+_compares(operator, operand, value) if {
+	operator == "glob"
 	is_string(operand)
 	is_string(value)
-	some pattern in names.patterns([operand])
-	regex.match(pattern, value)
+	regex.match(data.mcp.index.globs.patterns[operand], value)
 }
 
 _compares(bound, limit, value) if {
@@ -119,18 +125,40 @@ _compares(bound, limit, value) if {
 	_is_within(bound, limit, value)
 }
 
-_compares("size", operand, value) if {
-	type_name(value) in {"string", "array", "object"}
-	_is_made_of_operators(operand)
-	every bound, limit in operand { _is_within(bound, limit, count(value)) }
+_compares(operator, operand, value) if {
+	operator == "size"
+	is_string(value)
+	_fits(operand, count(value))
 }
 
-_is_within("min", limit, number) if {
+_compares(operator, operand, value) if {
+	operator == "size"
+	is_array(value)
+	_fits(operand, count(value))
+}
+
+_compares(operator, operand, value) if {
+	operator == "size"
+	is_object(value)
+	_fits(operand, count(value))
+}
+
+_fits(operand, size) if {
+	is_object(operand)
+	count(operand) > 0
+	every bound, limit in operand { _is_within(bound, limit, size) }
+}
+
+_is_within(bound, limit, number) if {
+	bound == "min"
+	is_number(number)
 	is_number(limit)
 	number >= limit
 }
 
-_is_within("max", limit, number) if {
+_is_within(bound, limit, number) if {
+	bound == "max"
+	is_number(number)
 	is_number(limit)
 	number <= limit
 }

@@ -23,13 +23,13 @@ _table := [
 
 test_a_condition_is_met_by_what_it_says if {
 	every row in _table {
-		every value in row[1] { condition.holds(row[0], value) }
+		every value in row[1] { condition.holds(row[0], value) with data.conditions as row }
 	}
 }
 
 test_a_condition_is_not_met_by_anything_else if {
 	every row in _table {
-		every value in row[2] { not condition.holds(row[0], value) }
+		every value in row[2] { not condition.holds(row[0], value) with data.conditions as row }
 	}
 }
 

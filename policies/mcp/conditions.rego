@@ -23,18 +23,21 @@ _meets(value, condition) if {
 
 _holds(key, bound, value) if _holds_plain(key, bound, value)
 
-_holds("each", bound, value) if {
+_holds(key, bound, value) if {
+	key == "each"
 	is_array(value)
 	every item in value { _meets_inner(item, bound) }
 }
 
-_holds("any", bound, value) if {
+_holds(key, bound, value) if {
+	key == "any"
 	is_array(value)
 	some item in value
 	_meets_inner(item, bound)
 }
 
-_holds("members", bound, value) if {
+_holds(key, bound, value) if {
+	key == "members"
 	is_object(value)
 	every name, condition in bound { _met_inner(value, name, condition) }
 }
@@ -52,18 +55,21 @@ _meets_inner(value, condition) if {
 
 _holds_inner(key, bound, value) if _holds_plain(key, bound, value)
 
-_holds_inner("each", bound, value) if {
+_holds_inner(key, bound, value) if {
+	key == "each"
 	is_array(value)
 	every item in value { _meets_plain(item, bound) }
 }
 
-_holds_inner("any", bound, value) if {
+_holds_inner(key, bound, value) if {
+	key == "any"
 	is_array(value)
 	some item in value
 	_meets_plain(item, bound)
 }
 
-_holds_inner("members", bound, value) if {
+_holds_inner(key, bound, value) if {
+	key == "members"
 	is_object(value)
 	every name, condition in bound { _met_plain(value, name, condition) }
 }
@@ -95,55 +101,93 @@ _meets_plain(value, condition) if {
 	every key, bound in condition { _holds_plain(key, bound, value) }
 }
 
-_holds_plain("equals", bound, value) if value == bound
+_holds_plain(key, bound, value) if {
+	key == "equals"
+	value == bound
+}
 
-_holds_plain("in", bound, value) if value in bound
+_holds_plain(key, bound, value) if {
+	key == "in"
+	value in bound
+}
 
-_holds_plain("prefix", bound, value) if {
+_holds_plain(key, bound, value) if {
+	key == "prefix"
 	is_string(value)
+	is_string(bound)
 	startswith(value, bound)
 }
 
-_holds_plain("glob", bound, value) if value == bound
+_holds_plain(key, bound, value) if {
+	key == "glob"
+	value == bound
+}
 
-_holds_plain("glob", bound, value) if {
+_holds_plain(key, bound, value) if {
+	key == "glob"
 	is_string(value)
 	is_like(value, index.patterns[bound])
 }
 
-_holds_plain("min", bound, value) if {
+_holds_plain(key, bound, value) if {
+	key == "min"
 	is_number(value)
+	is_number(bound)
 	value >= bound
 }
 
-_holds_plain("max", bound, value) if {
+_holds_plain(key, bound, value) if {
+	key == "max"
 	is_number(value)
+	is_number(bound)
 	value <= bound
 }
 
-_holds_plain("size", bound, value) if {
-	_is_collection(value)
-	count(value) >= object.get(bound, "min", 0)
-	count(value) <= object.get(bound, "max", count(value))
+_holds_plain(key, bound, value) if {
+	key == "size"
+	is_array(value)
+	_fits(bound, count(value))
 }
 
-_is_collection(value) if is_array(value)
+_holds_plain(key, bound, value) if {
+	key == "size"
+	is_object(value)
+	_fits(bound, count(value))
+}
 
-_is_collection(value) if is_object(value)
+_fits(bound, size) if {
+	is_object(bound)
+	_is_least(bound, size)
+	_is_most(bound, size)
+}
+
+_is_least(bound, _) if not bound.min
+
+_is_least(bound, size) if {
+	is_number(bound.min)
+	size >= bound.min
+}
+
+_is_most(bound, _) if not bound.max
+
+_is_most(bound, size) if {
+	is_number(bound.max)
+	size <= bound.max
+}
 
 # Characters as Unicode has them; `count` takes UTF-16 for it in some engines.
-_holds_plain("size", bound, value) if {
+_holds_plain(key, bound, value) if {
+	key == "size"
 	is_string(value)
-	_is_long(value, object.get(bound, "min", 0))
+	_is_long(value, bound)
 	_is_short(value, bound)
 }
 
-_is_long(_, least) if least == 0
+_is_long(_, bound) if not bound.min
 
-_is_long(value, least) if {
-	least > 0
-	substring(value, least - 1, 1) != ""
-}
+_is_long(_, bound) if bound.min == 0
+
+_is_long(value, bound) if substring(value, index.last[bound.min], 1) != ""
 
 _is_short(_, bound) if not bound.max
 

@@ -66,7 +66,9 @@ test_what_is_not_met if {
 	every pair in _misses { not _is_met(pair[0], pair[1]) }
 }
 
-_has_size(text, size) if conditions.met({"a": text}, "a", {"size": size})
+_has_size(text, size) if {
+	conditions.met({"a": text}, "a", {"size": size}) with data.rules as [{"allow": {"arguments": {"a": {"size": size}}}}]
+}
 
 test_a_text_has_as_many_characters_as_unicode_says if {
 	_has_size("é😀", {"min": 2, "max": 2})

@@ -26,7 +26,8 @@ import data.mcp.paths
 # description: Why this message is denied.
 violations contains reason if some reason in barred
 
-violations contains sprintf("%s: %s", [data.mcp.request.title, constraint.reason]) if {
+violations contains sprintf("%v: %v", [data.mcp.request.title, constraint.reason]) if {
+	data.guards
 	some constraint in constraints
 	not arguments.met(constraint)
 }
@@ -38,9 +39,12 @@ barred contains sprintf("%s: the URI is not in its plain form", [data.mcp.reques
 	not paths.is_sound(input.mcp.uri)
 }
 
-barred contains sprintf("%s: `guards.%s` has another form", [data.mcp.request.title, key]) if some key in data.mcp.index.guards.malformed
+barred contains sprintf("%s: `guards.%s` has another form", [data.mcp.request.title, key]) if {
+	data.mcp.index.guards.is_malformed
+	some key in data.mcp.index.guards.malformed
+}
 
-barred contains sprintf("%s: destroys, which takes one of the roles %v", [data.mcp.request.title, data.mcp.index.guards.destructive.roles]) if {
+barred contains sprintf("%v: destroys, which takes one of the roles %v", [data.mcp.request.title, data.mcp.index.guards.destructive.roles]) if {
 	data.mcp.index.guards.destructive
 	not data.mcp.index.guards.login
 	_is_destructive
@@ -109,7 +113,7 @@ constraints contains constraint if {
 		"argument": argument,
 		"kind": "path",
 		"wanted": directories,
-		"reason": sprintf("`%s` must be a path below one of %v", [argument, directories]),
+		"reason": sprintf("`%v` must be a path below one of %v", [argument, directories]),
 	}
 }
 

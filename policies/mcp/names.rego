@@ -25,17 +25,15 @@ table(entries_by_name) := {
 # description: The entries of a table whose key is this name, or a glob that it matches.
 entries(index, name) := array.concat(
 	[entry | some entry in index.exact[name]],
-	[glob.entry | some glob in index.globs; regex.match(glob.pattern, name)],
+	[entry | some glob in index.globs; regex.match(glob.pattern, name); entry := glob.entry],
 )
 
 # METADATA
 # description: Lists of names by owner and kind, as an index for `covers`.
 lists(names_by_owner) := {
-	"exact": {[kind, name, owner] |
+	"exact": {owner: by_kind |
 		some owner, lists_by_kind in names_by_owner
-		some kind in _kinds
-		some name in _list(lists_by_kind, kind)
-		not contains(name, "*")
+		by_kind := {kind: {text | some text in texts} | some kind, texts in _by_kind(lists_by_kind, "exact")}
 	},
 	"beginnings": {owner: _by_kind(lists_by_kind, "beginning") | some owner, lists_by_kind in names_by_owner},
 	"ends": {owner: _by_kind(lists_by_kind, "end") | some owner, lists_by_kind in names_by_owner},
@@ -79,13 +77,13 @@ _list(lists_by_kind, kind) := [name | some name in lists_by_kind[kind]; is_strin
 
 # METADATA
 # description: Has this owner this name of this kind in one of its lists?
-covers(index, owner, kind, name) if [kind, name, owner] in index.exact
+covers(index, owner, kind, name) if name in index.exact[owner][kind]
 
-else if strings.any_prefix_match(name, index.beginnings[owner][kind])
+covers(index, owner, kind, name) if strings.any_prefix_match(name, index.beginnings[owner][kind])
 
-else if strings.any_suffix_match(name, index.ends[owner][kind])
+covers(index, owner, kind, name) if strings.any_suffix_match(name, index.ends[owner][kind])
 
-else if {
+covers(index, owner, kind, name) if {
 	some pattern in index.patterns[owner][kind]
 	regex.match(pattern, name)
 }

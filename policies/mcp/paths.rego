@@ -22,7 +22,7 @@ is_below(directories, path) if {
 	segments := _segments(path)
 	some directory in directories
 	above := _segments(directory)
-	array.slice(segments, 0, count(above)) == above
+	every index, segment in above { segments[index] == segment }
 }
 
 # METADATA

@@ -47,7 +47,7 @@ else := ""
 
 _granting contains role if {
 	some role in held
-	some [kind, name] in data.mcp.request.names
+	some kind, name in data.mcp.request.names
 	names.covers(data.mcp.index.roles.grants, role, kind, name)
 }
 
@@ -55,12 +55,18 @@ _granting contains role if {
 # description: The roles that count here.
 held contains role if {
 	some claimed in input.identity.roles
-	some role in data.mcp.index.roles.closure[claimed]
+	some role in data.mcp.index.roles.anywhere[claimed]
+}
+
+held contains role if {
+	data.mcp.index.roles.somewhere
+	some claimed in input.identity.roles
+	some role in data.mcp.index.roles.somewhere[claimed]
 	_counts(role)
 }
 
 held contains role if {
-	data.mcp.index.roles.assigned
+	data.assignments
 	some principal in _principals
 	some assignment in data.mcp.index.roles.assigned[principal]
 	every key, values in assignment.place { _is_at(key, values) }
@@ -74,11 +80,20 @@ _counts(role) if {
 	every key, values in data.mcp.index.roles.places[role] { _is_at(key, values) }
 }
 
-_is_at("at", values) if input.resource in values
+_is_at(key, values) if {
+	key == "at"
+	input.resource in values
+}
 
-_is_at("tenants", values) if input.identity.tenant in values
+_is_at(key, values) if {
+	key == "tenants"
+	input.identity.tenant in values
+}
 
-_is_at("issuers", values) if input.identity.issuer in values
+_is_at(key, values) if {
+	key == "issuers"
+	input.identity.issuer in values
+}
 
 _principals contains sprintf("subject:%s", [input.identity.subject])
 
@@ -88,9 +103,13 @@ _principals contains sprintf("group:%s", [group]) if some group in input.identit
 
 # METADATA
 # description: Why this message is denied, whatever grants it.
-violations contains sprintf("`duties.%s` has another form", [key]) if some key in data.mcp.index.roles.malformed
+violations contains sprintf("`duties.%s` has another form", [key]) if {
+	data.duties
+	some key in data.mcp.index.roles.malformed
+}
 
 violations contains reason if {
+	data.duties
 	some roles in data.mcp.index.roles.exclusive
 	used := roles & held
 	count(used) > 1

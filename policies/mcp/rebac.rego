@@ -34,7 +34,7 @@ import data.mcp.names
 # description: Why this message is denied.
 violations contains reason if some reason in barred
 
-violations contains sprintf("%s: %s", [data.mcp.request.title, constraint.reason]) if {
+violations contains sprintf("%v: %v", [data.mcp.request.title, constraint.reason]) if {
 	some constraint in constraints
 	not arguments.met(constraint)
 }
@@ -42,7 +42,9 @@ violations contains sprintf("%s: %s", [data.mcp.request.title, constraint.reason
 # METADATA
 # description: Has the caller this relation to this object?
 related(type, id, relation) if {
+	is_string(type)
 	is_string(id)
+	is_string(relation)
 	_is_member(sprintf("%s:%s#%s", [type, id, relation]))
 }
 
@@ -72,6 +74,8 @@ _memberships contains sprintf("group:%s#member", [group]) if some group in input
 # METADATA
 # description: The objects of a type to which the caller has a relation.
 ids(type, relation) := {id |
+	is_string(type)
+	is_string(relation)
 	some node in _nodes
 	startswith(node, sprintf("%s:", [type]))
 	endswith(node, sprintf("#%s", [relation]))
@@ -80,11 +84,18 @@ ids(type, relation) := {id |
 
 _nodes := _starts | graph.reachable(data.mcp.index.relations.containing, _starts)
 
-_starts := {node | some principal in _principals; some node in data.mcp.index.relations.nodes_of[principal]} | _memberships
+_starts contains node if {
+	some principal in _principals
+	some node in data.mcp.index.relations.nodes_of[principal]
+}
+
+_starts contains node if some node in _memberships
 
 constraints contains constraint if {
 	some rule in _rules
-	_is_sound(rule)
+	is_string(rule.type)
+	is_string(rule.argument)
+	is_string(rule.relation)
 	constraint := {
 		"argument": rule.argument,
 		"kind": "relation",

@@ -5,15 +5,26 @@
 #   each by its name. An answer of the client has no method; it counts as `response`.
 package mcp.request
 
-names contains ["methods", input.mcp.method]
+names := {"methods": input.mcp.method, "tools": input.mcp.name} if {
+	input.mcp.method == "tools/call"
+	is_string(input.mcp.name)
+}
 
-names contains ["methods", "response"] if input.mcp.kind == "response"
+else := {"methods": input.mcp.method, "prompts": input.mcp.name} if {
+	input.mcp.method in {"prompts/get", "completion/complete"}
+	is_string(input.mcp.name)
+}
 
-names contains ["tools", input.mcp.name] if input.mcp.method == "tools/call"
+else := {"methods": input.mcp.method, "resources": input.mcp.uri} if {
+	is_string(input.mcp.method)
+	is_string(input.mcp.uri)
+}
 
-names contains ["prompts", input.mcp.name] if input.mcp.method in {"prompts/get", "completion/complete"}
+else := {"methods": input.mcp.method} if is_string(input.mcp.method)
 
-names contains ["resources", input.mcp.uri]
+else := {"methods": "response"} if input.mcp.kind == "response"
+
+else := {}
 
 # METADATA
 # description: What a reason calls the message.

@@ -9,55 +9,91 @@ package mcp.rules
 import data.mcp.conditions
 import data.mcp.index.rules as index
 
-allow if count(_granting) > 0
+allow if {
+	data.rules
+	count(_granting) > 0
+}
 
 deny contains index.deny[at].reason if {
+	data.rules
 	some at in _near
 	_matches(index.deny[at])
 }
 
 # The first rule that would allow the message says what it asks for.
 scopes contains scope if {
+	index.uses.scopes
 	some asked in _asking
 	some scope in asked.scopes
 }
 
 step_up := {name: value |
+	some asked in _asking
 	some key, name in {"acr": "acr_values", "max_age": "max_age"}
-	value := _asking[0].login[key]
+	value := asked.login[key]
 } if {
-	count(_asking[0].login) > 0
+	index.asks_login
+	some first in _asking
+	count(first.login) > 0
 }
 
 visible if {
+	data.rules
 	some at in _near
 	_covers(index.shown[at])
 }
 
 hidden if {
+	data.rules
 	some at in _near
 	_matches(index.hidden[at])
 }
 
-_asking := index.allow[min(_allowing)].asks if not allow
+_asking contains asked if {
+	not allow
+	some at in _allowing
+	not _is_later(at)
+	some asked in index.allow[at].asks
+}
 
-_allowing := {at | some at in _near; _covers(index.allow[at])}
+_is_later(at) if {
+	some other in _allowing
+	other < at
+}
 
-_granting := {at | some at in _allowing; _is_given(index.allow[at].asks)}
+_allowing contains at if {
+	some at in _near
+	_covers(index.allow[at])
+}
+
+_granting contains at if {
+	some at in _allowing
+	_is_given(index.allow[at].asks)
+}
+
+_is_given(asks) if count(asks) == 0
 
 _is_given(asks) if {
+	_asks
 	every asked in asks {
 		_has_scopes(asked.scopes)
 		_has_login(asked.login)
 	}
 }
 
+_asks if index.uses.scopes
+
+_asks if index.asks_login
+
 # The rules that may be about this message.
 _near := (index.general | _named) | _alike
 
-_named := {at | some name in _names; some at in index.named[name]}
+_named contains at if {
+	some name in _names
+	some at in index.named[name]
+}
 
-_alike := {at |
+_alike contains at if {
 	some name in _names
 	some length, starting in index.globs
 	some glob in starting[substring(name, 0, length)]
@@ -72,6 +108,7 @@ _covers(rule) if {
 }
 
 _is_partial(rule) if {
+	index.uses.resources
 	count(_names) > 1
 	some texts in rule.resources
 	some name in _names
@@ -79,12 +116,13 @@ _is_partial(rule) if {
 }
 
 _matches(rule) if {
-	rule.kind in _kinds
+	_is_of_kind(rule.kind)
 	_holds(rule)
 	not _is_excepted(rule)
 }
 
 _is_excepted(rule) if {
+	index.uses.unless
 	some exception in rule.unless
 	_holds(exception)
 }
@@ -94,7 +132,12 @@ _holds(match) if {
 	every test in match.more { _passes(test) }
 }
 
-_kinds := {"any", _kind}
+_is_of_kind(kind) if {
+	kind == "any"
+	is_string(_kind)
+}
+
+_is_of_kind(kind) if kind == _kind
 
 _kind := "tools" if input.mcp.method == "tools/call"
 
@@ -107,81 +150,108 @@ else := "" if is_string(input.mcp.kind)
 # A task beside them is one more to be covered.
 _uris := [input.mcp.uri] if is_string(input.mcp.uri)
 
-else := array.concat(object.get(input, ["mcp", "uris"], []), object.get(input, ["mcp", "tasks"], []))
+else := array.concat([uri | some uri in input.mcp.uris], [task | some task in input.mcp.tasks])
 
 _names := [input.mcp.name] if is_string(input.mcp.name)
 
-else := _uris
+else := [uri | some uri in _uris]
 
 # What has no method goes by its kind: `response`, `stream`, `terminate`.
-_method := object.get(input, ["mcp", "method"], input.mcp.kind)
+_method := input.mcp.method if is_string(input.mcp.method)
+
+else := input.mcp.kind if is_string(input.mcp.kind)
 
 _is_who(test) if _is_one(input.identity[test.one], test)
 
 _is_who(test) if {
-	some value in input.identity[test.many]
+	values := input.identity[test.many]
+	is_array(values)
+	some value in values
 	_is_one(value, test)
 }
 
 _is_one(value, texts) if value in texts.exact
 
 _is_one(value, texts) if {
+	is_string(value)
 	some glob in texts.globs
 	conditions.is_like(value, glob)
 }
 
 _passes(test) if {
+	index.uses.methods
 	test.is == "methods"
 	_is_one(_method, test)
 }
 
 _passes(test) if {
+	index.uses.unless
 	test.is == "names"
 	test.kind == _kind
 	_is_about(test)
 }
 
 _passes(test) if {
+	index.uses.scopes
 	test.is == "scopes"
 	_has_scopes(test.of)
 }
 
 _passes(test) if {
+	index.uses.login
 	test.is == "login"
 	_has_login(test.of)
 }
 
 _passes(test) if {
+	index.uses.claims
 	test.is == "claims"
-	_are_met(object.get(input, ["identity", "claims"], {}), test.of)
+	_are_met(_claims, test.of)
 }
 
 _passes(test) if {
+	index.uses.arguments
 	test.is == "arguments"
-	_are_met(object.get(input, ["mcp", "arguments"], {}), test.of)
+	_are_met(_arguments, test.of)
 }
 
 _passes(test) if {
+	index.uses.annotations
 	test.is == "annotations"
-	_are_met(object.get(input, ["tool", "annotations"], {}), test.of)
+	_are_met(_annotations, test.of)
 }
 
 _passes(test) if {
+	index.uses.principals
 	test.is == "principals"
 	_is_one(input.http.source.principal, test)
 }
 
 _passes(test) if {
+	index.uses.sources
 	test.is == "sources"
 	some network in test.of
 	net.cidr_contains(network, _address)
 }
 
 _passes(test) if {
+	index.uses.time
 	test.is == "time"
 	_is_day(test.of)
 	_is_hour(test.of)
 }
+
+_claims := input.identity.claims if is_object(input.identity.claims)
+
+else := {}
+
+_arguments := input.mcp.arguments if is_object(input.mcp.arguments)
+
+else := {}
+
+_annotations := input.tool.annotations if is_object(input.tool.annotations)
+
+else := {}
 
 _are_met(object, wanted) if {
 	every name, condition in wanted { conditions.met(object, name, condition) }
@@ -198,8 +268,9 @@ _is_about(test) if {
 	_is_one(name, test)
 }
 
-_has_scopes(scopes) if {
-	every scope in scopes { scope in input.identity.scopes }
+_has_scopes(wanted) if {
+	held := {scope | some scope in input.identity.scopes}
+	every scope in wanted { scope in held }
 }
 
 _has_login(login) if {
@@ -210,13 +281,17 @@ _has_login(login) if {
 _is_fresh(login) if not login.max_age
 
 _is_fresh(login) if {
+	index.uses.login
 	is_number(input.identity.claims.auth_time)
 	input.time.unix - input.identity.claims.auth_time <= login.max_age
 }
 
 _is_strong(login) if not login.acr
 
-_is_strong(login) if input.identity.claims.acr in login.acr
+_is_strong(login) if {
+	index.uses.login
+	input.identity.claims.acr in login.acr
+}
 
 # An IPv4 address may come in the form of an IPv6 one.
 _address := address if {

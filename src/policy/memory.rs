@@ -366,6 +366,25 @@ mod tests {
         Policy::compile(&modules, &data, options).unwrap_or_else(|refusals| panic!("{rules}: {}", refusals[0]))
     }
 
+    #[test]
+    fn bundled_policies_are_remembered_unless_data_asks_for_the_time() {
+        let of = |data: serde_json::Value| {
+            let options = Options { handshake: true, shadow: false, time_limit: Duration::from_secs(1) };
+            Policy::compile(&BTreeMap::new(), &data, options)
+                .unwrap_or_else(|refusals| panic!("{data}: {}", refusals[0]))
+        };
+        let roles = serde_json::json!({"analyst": {"tools": ["search", "read_*"]}});
+        let rules = |rule: serde_json::Value| of(serde_json::json!({"rules": [{"allow": rule}]}));
+        let alone = of(serde_json::json!({"roles": roles}));
+        assert_eq!(alone.evaluator(), "decided by the virtual machine");
+        assert!(!alone.reads.arguments && !alone.reads.http);
+        assert!(alone.memory.is_some());
+        assert!(rules(serde_json::json!({"tools": ["x"]})).memory.is_some());
+        assert!(rules(serde_json::json!({"time": {"days": ["mon"]}})).memory.is_none());
+        let timed = serde_json::json!({"roles": roles, "conditions": {"search": {"token": {"max_age": 300}}}});
+        assert!(of(timed).memory.is_none());
+    }
+
     /// All messages of a small world, in an order that looks like none.
     fn history() -> Vec<(usize, String, &'static str, u64)> {
         let mut history = Vec::new();

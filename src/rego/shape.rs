@@ -70,8 +70,13 @@ impl<'d> Shape<'d> {
 
     /// Is it a string of which this holds, whatever it is?
     pub(super) fn is_text(&self, holds: impl Fn(&str) -> bool) -> bool {
+        self.is_each(|value| matches!(value, Value::String(text) if holds(text)))
+    }
+
+    /// Is it a value of the policy or its data, of which this holds, whichever it is?
+    pub(super) fn is_each(&self, holds: impl Fn(&Value) -> bool) -> bool {
         match self {
-            Self::One(values) => values.iter().all(|value| matches!(value, Value::String(text) if holds(text))),
+            Self::One(values) => values.iter().all(|value| holds(value)),
             Self::Any | Self::Of(..) => false,
         }
     }

@@ -28,7 +28,7 @@ const MOST_ARGUMENTS: usize = 8;
 
 /// What one pass over the rules finds out serves the next; each is sound, so the
 /// first that has nothing to say is proof.
-const MOST_PASSES: usize = 12;
+const MOST_PASSES: usize = 20;
 
 /// What stands against a negation.
 const NEGATED: &str = "this may be undefined, and its negation is then true here and undefined to OPA; \
@@ -122,6 +122,10 @@ impl<'d> Pass<'_, 'd> {
             if node.kind == Kind::Object || node.path.len() != node.package.saturating_add(1) {
                 self.object(node.span, "a partial object: two values of one key are no error there");
             }
+            // What no clause gives: nothing, or an empty set.
+            let nothing = Shape::One(Vec::new());
+            let none = if node.kind == Kind::Set { Shape::collection(Kinds::SET, nothing) } else { nothing };
+            self.found.values.entry(index).or_insert(none);
             for (module, rule) in &node.clauses {
                 let names = Names::new(module);
                 Clause { pass: self, names, index }.rule(rule);

@@ -1,5 +1,6 @@
 //! Builtins that cannot fail, given what they are given.
 
+use regorus::Engine;
 use regorus::unstable::{Expr, Ref};
 
 use super::builtins::text;
@@ -13,10 +14,11 @@ const SET: Kinds = Kinds::SET;
 const STRING: Kinds = Kinds::STRING;
 
 /// Builtins that take strings alone, and what they give.
-const OF_STRINGS: [(&str, Kinds); 11] = [
+const OF_STRINGS: [(&str, Kinds); 12] = [
     ("contains", BOOLEAN),
     ("endswith", BOOLEAN),
     ("lower", STRING),
+    ("replace", STRING),
     ("startswith", BOOLEAN),
     ("trim", STRING),
     ("trim_left", STRING),
@@ -78,6 +80,38 @@ pub(super) fn call<'d>(name: &str, params: &[Ref<Expr>], shapes: &[Shape<'d>]) -
             string(2)?;
             Ok(Shape::kind(BOOLEAN))
         }
+        "substring" => {
+            string(0)?;
+            for position in 1..shapes.len() {
+                if !shapes.get(position).is_some_and(|shape| shape.is_each(|value| value.as_u64().is_ok())) {
+                    return Err(format!(
+                        "argument {} is not known to be a whole number from 0",
+                        position.saturating_add(1)
+                    ));
+                }
+            }
+            Ok(Shape::kind(STRING))
+        }
+        "regex.match" => {
+            match shapes.first().is_some_and(|pattern| pattern.is_text(is_regex)) {
+                true => {}
+                false => return Err("argument 1 is not known to be a regular expression".into()),
+            }
+            string(1)?;
+            Ok(Shape::kind(BOOLEAN))
+        }
+        "strings.any_prefix_match" | "strings.any_suffix_match" => {
+            for position in 0..shapes.len() {
+                let is_text = is(position, STRING, "a string").is_ok();
+                if !is_text {
+                    is(position, ARRAY.or(SET), "a string, or an array or a set of strings")?;
+                }
+                if !is_text && !items(position).is(STRING) {
+                    return Err(format!("argument {} is not known to hold strings alone", position.saturating_add(1)));
+                }
+            }
+            Ok(Shape::kind(BOOLEAN))
+        }
         "sprintf" => {
             let (Some(format), Some(Expr::Array { items, .. })) =
                 (params.first().and_then(|format| text(format)), params.get(1).map(AsRef::as_ref))
@@ -101,6 +135,14 @@ pub(super) fn call<'d>(name: &str, params: &[Ref<Expr>], shapes: &[Shape<'d>]) -
             };
             Ok(found.join(shapes.get(2).cloned().unwrap_or(Shape::Any)))
         }
+        "graph.reachable" => {
+            is(0, OBJECT, "an object")?;
+            is(1, ARRAY.or(SET), "an array or a set")?;
+            match items(0).is(ARRAY.or(SET)) {
+                true => Ok(Shape::collection(SET, items(0).items().join(items(1)))),
+                false => Err("argument 1 is not known to hold arrays or sets alone".into()),
+            }
+        }
         "object.keys" => {
             is(0, OBJECT, "an object")?;
             Ok(Shape::collection(SET, shapes.first().map_or(Shape::Any, Shape::keys)))
@@ -121,6 +163,14 @@ pub(super) fn call<'d>(name: &str, params: &[Ref<Expr>], shapes: &[Shape<'d>]) -
 /// A glob in which nothing has to be closed.
 fn is_plain_glob(pattern: &str) -> bool {
     pattern.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:/@ *".contains(&byte))
+}
+
+/// What the engine takes for a regular expression, it takes for one at every call.
+fn is_regex(pattern: &str) -> bool {
+    let mut engine = Engine::new();
+    engine.set_strict_builtin_errors(true);
+    engine.set_input(pattern.into());
+    engine.eval_query("regex.match(input, \"\")".to_owned(), false).is_ok()
 }
 
 fn items<'d>(shapes: &[Shape<'d>], position: usize) -> Shape<'d> {

@@ -9,6 +9,22 @@ tools := names.table(data.conditions)
 
 labels := names.lists(data.labels)
 
+# METADATA
+# description: The keys that some entry has. What none has is not looked at.
+uses := {key: true |
+	some entry in _entries
+	is_object(entry)
+	some part in [entry, object.get(entry, "unless", {})]
+	is_object(part)
+	some key, _ in part
+}
+
+is_used if tools
+
+is_used if data.label_conditions
+
+is_used if data.labels
+
 # Windows of time as minutes of the day; one over midnight is two.
 windows[hours] contains window if {
 	some hours in _all_hours

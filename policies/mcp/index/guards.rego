@@ -37,6 +37,8 @@ malformed contains "guards" if {
 	not is_object(data.guards)
 }
 
+is_malformed if count(malformed) > 0
+
 _is_sound("private_hosts") if {
 	is_array(data.guards.private_hosts)
 	every name in data.guards.private_hosts { is_string(name) }

@@ -24,6 +24,11 @@ grants := names.lists(_roles)
 # Each role with all that it inherits, by whatever way.
 closure := {name: graph.reachable(_parents, [name]) | some name, _ in _roles}
 
+# The same, of roles that count everywhere, and of those that do not.
+anywhere := {name: roles | some name, all in closure; roles := {role | some role in all; not places[role]}}
+
+somewhere := {name: roles | some name, all in closure; roles := {role | some role in all; places[role]}} if count(places) > 0
+
 _parents := {name: [parent | some parent in role.inherits] | some name, role in _roles}
 
 # What the grants of a role demand of arguments, by name of the tool.

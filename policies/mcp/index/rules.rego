@@ -75,6 +75,32 @@ patterns := {text: _glob(text) |
 	contains(text, "*")
 }
 
+# Where the last character stands of a text that is no longer than it has to be.
+last := {least: below |
+	walk(data.rules, [_, condition])
+	is_object(condition)
+	least := condition.size.min
+	is_number(least)
+	least > 0
+	below := least - 1
+}
+
+# METADATA
+# description: The keys that some rule has. What none has is not looked at.
+uses := {key: true | some match in _matches; some key, _ in match}
+
+_matches contains match if {
+	some rule in data.rules
+	some effect in ["allow", "deny"]
+	match := rule[effect]
+}
+
+_matches contains unless if {
+	some rule in data.rules
+	some effect in ["allow", "deny"]
+	unless := rule[effect].unless
+}
+
 # METADATA
 # description: Does a rule ask for a login?
 asks_login if {

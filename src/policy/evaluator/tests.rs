@@ -203,6 +203,12 @@ fn what_is_outside_of_the_subset_differs() {
          "g if startswith(input.mcp.arguments.number, \"a\")\nallow if not g"),
         ("an argument of a builtin that is none", "`glob.match` may fail",
          "g if glob.match(data.bad, null, input.mcp.name)\nallow if not g"),
+        ("a regular expression that is none", "`regex.match` may fail",
+         "g if regex.match(data.bad, input.mcp.name)\nallow if not g"),
+        ("the beginning of something else", "`strings.any_prefix_match` may fail",
+         "g if strings.any_prefix_match(input.mcp.arguments.number, [\"a\"])\nallow if not g"),
+        ("a part from before the start", "`substring` may fail",
+         "g if substring(input.mcp.name, input.time.unix - 1, 1) == \"a\"\nallow if not g"),
         ("arithmetic with something else", "not known to be a number",
          "g if input.mcp.arguments.list + 1 > 0\nallow if not g"),
         ("a division by zero", "a division, which may be one by zero",
@@ -247,6 +253,35 @@ fn what_is_outside_of_the_subset_differs() {
         }
     }
     assert!(alike.is_empty(), "nothing differs: {alike:#?}");
+}
+
+/// Builtins that are proven not to fail by data, with what OPA says, too.
+#[test]
+fn what_data_proves_is_decided_by_the_machine() {
+    let rows = [
+        ("regex.match(`^(?s:a.*|b)$`, input.mcp.name)", ["a", "ab", "b", "a\n"], ["c", "bb", "", "ca"]),
+        ("regex.match(data.patterns[_], input.mcp.name)", ["x", "xy", "y", "yx"], ["a", "ax", "", "-"]),
+        ("strings.any_prefix_match(input.mcp.name, data.texts)", ["x", "xy", "é", "éa"], ["a", "ax", "", "e"]),
+        ("strings.any_suffix_match(input.mcp.name, data.texts)", ["x", "yx", "é", "aé"], ["a", "xa", "", "e"]),
+        ("substring(input.mcp.name, data.start, 1) == \"é\"", ["aé", "éé", "😀é", "aéa"], ["é", "aaé", "", "a"]),
+        ("\"x\" in graph.reachable(data.graph, [input.mcp.name])", ["x", "y", "z", "w"], ["a", "b", "", "c"]),
+        ("replace(input.mcp.name, \"a\", \"x\") == \"x.x\"", ["a.a", "x.a", "a.x", "x.x"], ["a", "ax", "", "aa"]),
+    ];
+    let graph = json!({"x": [], "y": ["x"], "z": ["y"], "w": ["z", "w"], "a": ["b"], "b": ["a"]});
+    let data = json!({"patterns": ["^x", "^y"], "texts": ["x", "é"], "start": 1, "graph": graph});
+    for (condition, holds, fails) in rows {
+        let rest = "deny contains \"no\" if false\nscopes contains \"no\" if false";
+        let policy = format!("package mcp.authz\ndefault allow := false\nallow if {condition}\n{rest}\n");
+        let mut both = Both::load(&policy, &data).unwrap_or_else(|| panic!("{condition}: refused at load"));
+        both.verdict.clone().unwrap_or_else(|refusal| panic!("{condition}: {refusal}"));
+        for (names, expected) in [(holds, true), (fails, false)] {
+            for name in names {
+                let [interpreted, run] = both.ask(&json!({"mcp": {"name": name}}).into());
+                assert_eq!(interpreted, run, "{condition}: {name:?}");
+                assert_eq!(run[0], Ok(Value::from(expected)), "{condition}: {name:?}");
+            }
+        }
+    }
 }
 
 #[test]

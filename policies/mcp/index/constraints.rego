@@ -1,0 +1,69 @@
+# METADATA
+# title: What data can demand of arguments
+# description: |
+#   Reads data alone, so it is evaluated once, when data is loaded. What no data demands
+#   costs a call nothing. See mcp.arguments.
+package mcp.index.constraints
+
+import data.mcp.witness
+
+condition if {
+	some role in data.roles
+	role.limits
+}
+
+condition if {
+	some entry in data.conditions
+	entry.arguments
+}
+
+condition if {
+	some entry in data.label_conditions
+	entry.arguments
+}
+
+avoid if {
+	some label in data.labels
+	label.arguments
+}
+
+relation if data.relation_rules
+
+url if data.guards.urls
+
+path if data.guards.paths
+
+any if condition
+
+any if avoid
+
+any if relation
+
+any if url
+
+any if path
+
+_conditions contains wanted if {
+	some role in data.roles
+	is_object(role.limits)
+	some by_argument in role.limits
+	is_object(by_argument)
+	some wanted in by_argument
+}
+
+_conditions contains wanted if {
+	some entries in _entries
+	some entry in entries
+	is_object(entry.arguments)
+	some wanted in entry.arguments
+}
+
+_entries contains data.conditions if is_object(data.conditions)
+
+_entries contains data.label_conditions if is_object(data.label_conditions)
+
+# METADATA
+# description: For each condition on an argument, values among which one meets it.
+witnesses := {wanted: witness.values(wanted) | some wanted in _conditions}
+
+texts := {wanted: witness.texts(wanted) | some wanted in _conditions}
