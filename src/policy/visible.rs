@@ -145,7 +145,7 @@ mod tests {
             ("allow := true\n\nvisible if input.mcp.method == \"prompts/get\"", "---"),
             // What would be asked for hides nothing.
             ("allow := true\n\nscopes contains \"s\"\n\nstep_up := {\"max_age\": 1}", "+++"),
-            ("allow if not abs(input.mcp.name) == 1", "!!!"),
+            ("allow if {\n input.mcp.name\n not abs(input.mcp.name) == 1\n}", "!!!"),
             ("allow if input.time.unix == 0", "+++"),
         ] {
             let policy = policy(rules);
