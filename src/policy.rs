@@ -2,10 +2,9 @@
 //!
 //! Policy is Rego, in package `mcp.authz`: version 1 of the contract that
 //! README describes. Modules are analysed and compiled when the configuration
-//! is loaded; a call is decided by regorus's interpreter, which takes an error
-//! of a builtin for an error (its faster virtual machine takes it for
-//! undefined, and what is undefined may be negated). Rules are evaluated in the
-//! order of the answer, and only those that a module defines.
+//! is loaded; what no question changes is evaluated then, once. A call is decided
+//! by one of regorus's evaluators (`policy/evaluator.rs`). Rules are evaluated in the order
+//! of the answer, and only those that a module defines.
 //!
 //! No value, a value of the wrong type, an error, a limit: each is a denial
 //! with a code of its own.

@@ -91,7 +91,8 @@ fn gone(edits: &Edits, request: &Request, protected: bool) {
     for (name, _) in &request.head {
         let is_ours = name.len() > 11 && name.replace('_', "-").starts_with("x-mcp-gate-");
         let is_credential = protected && name == "authorization";
-        let is_changed = edits.remove.iter().any(|removed| removed == name) || edits.set.iter().any(|(set, _)| set == name);
+        let is_changed =
+            edits.remove.iter().any(|removed| removed == name) || edits.set.iter().any(|(set, _)| set == name);
         assert!(is_changed || !(is_ours || is_credential), "`{name}` goes on");
     }
 }

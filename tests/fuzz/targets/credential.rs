@@ -197,7 +197,8 @@ fn documents(fixture: &Issuer, metadata: &[u8], set: &[u8]) {
                     let header =
                         |name| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
                     let authority = header(":authority").unwrap_or_default();
-                    let place = (outbound.endpoint.cluster.as_str(), authority.strip_suffix(":443").unwrap_or(authority));
+                    let place =
+                        (outbound.endpoint.cluster.as_str(), authority.strip_suffix(":443").unwrap_or(authority));
                     let is_allowed = [("as", "as.example.com"), ("keys", "keys.example.com")].contains(&place);
                     assert!(is_allowed && header(":scheme") == Some("https"), "it asks {place:?}");
                     assert!(headers.iter().all(|(_, value)| value.bytes().all(|byte| (0x20..0x7f).contains(&byte))));
