@@ -178,7 +178,10 @@ fn little_is_shared() -> Result<(), String> {
     let config = yaml("envoy/filter.yaml");
     equal("vm_id", &json!("mcp-gate"), config.pointer("/resources/0/typed_config/config/vm_config/vm_id"))?;
     let calls = |text: &str| -> Vec<String> {
-        let calls = ["get", "set"].map(|verb| format!("hostcalls::{verb}_shared_data("));
+        let mut calls = ["get", "set"].map(|verb| format!("hostcalls::{verb}_shared_data(")).to_vec();
+        // What writes for all of them, where it is called.
+        calls.push(" write_shared(".to_owned());
+        calls.push("(write_shared(".to_owned());
         let calls = calls.iter().flat_map(|call| text.split(call.as_str()).skip(1));
         calls.filter_map(|call| Some(call.split([',', ')']).next()?.to_owned())).collect()
     };
@@ -195,6 +198,8 @@ fn little_is_shared() -> Result<(), String> {
         "filter.rs &shard",
         "filter.rs NAME",
         "filter.rs NAME",
+        "filter.rs name",
+        "filter.rs name: &str",
         "filter/fetcher.rs &source.documents_key(",
         "filter/fetcher.rs &source.lease_key(",
         "filter/fetcher.rs key",
