@@ -217,7 +217,7 @@ fn revoked() -> Result<(), String> {
     const CALLS: usize = 20;
     let issuer = |more: &Value| {
         let jwks = json!({"inline": {"keys": ["es256"]}});
-        let mut issuer = json!({"name": "demo", "issuer": "https://as.example.com", "jwks": jwks, "token_type": "any"});
+        let mut issuer = json!({"name": "demo", "issuer": "https://as.example.com", "jwks": jwks, "token_type": "any", "requires_client": false});
         merge(&mut issuer, more);
         let mut given = policy(true).0;
         merge(&mut given, &json!({"issuers": [issuer]}));
