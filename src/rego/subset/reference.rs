@@ -1,0 +1,98 @@
+//! Where a reference leads, and what stands there.
+
+use std::collections::BTreeMap;
+
+use regorus::Value;
+use regorus::unstable::Expr;
+
+use super::{Clause, Env};
+use crate::rego::input;
+use crate::rego::names::Document;
+use crate::rego::shape::Shape;
+use crate::rego::syntax::{Step, base, steps, written};
+
+impl<'d> Clause<'_, '_, 'd> {
+    pub(super) fn reference(&mut self, expr: &'d Expr, env: &mut Env<'d>) -> Shape<'d> {
+        let steps = steps(expr);
+        // What stands in brackets is looked at, too.
+        let mut looked_up = BTreeMap::new();
+        for (position, step) in steps.iter().enumerate() {
+            if let Step::Computed(index) = step
+                && !matches!(index, Expr::Var { span, .. } if span.text() == "_")
+            {
+                looked_up.insert(position, self.expr(index, env));
+            }
+        }
+        let proven = written(expr).and_then(|text| env.proven.iter().rev().find(|(known, _)| *known == text).cloned());
+        let shape = self.root(expr, &steps, &looked_up, env);
+        proven.map_or(shape.clone(), |(_, kinds)| shape.narrow(kinds))
+    }
+
+    fn root(
+        &mut self,
+        expr: &'d Expr,
+        steps: &[Step<'d>],
+        looked_up: &BTreeMap<usize, Shape<'d>>,
+        env: &mut Env<'d>,
+    ) -> Shape<'d> {
+        let base = base(expr);
+        let Expr::Var { span, .. } = base else {
+            let shape = self.expr(base, env);
+            return follow(shape, steps, looked_up, 0);
+        };
+        let name = span.text();
+        if let Some(shape) = env.variables.get(name) {
+            return follow(shape.clone(), steps, looked_up, 0);
+        }
+        let static_steps: Vec<String> = steps.iter().map_while(|step| step.name()).map(str::to_owned).collect();
+        match self.names.document(self.pass.world.program, name) {
+            Some(Document::Input(path)) => {
+                env.loaded.input = true;
+                let taken = static_steps.len();
+                let whole: Vec<String> = path.into_iter().chain(static_steps).collect();
+                if whole.is_empty() {
+                    self.object(span, "`input` as a whole");
+                }
+                // Below an object of the caller's anything may stand.
+                follow(input::shape(&whole), steps, looked_up, taken)
+            }
+            Some(Document::Data(path)) => {
+                let before = path.len();
+                let whole: Vec<String> = path.into_iter().chain(static_steps).collect();
+                let rule = (1..=whole.len()).find_map(|length| {
+                    let mut found = self.pass.world.program.under(whole.get(..length)?);
+                    let index = found.next()?;
+                    let node = self.pass.world.program.nodes.get(index)?;
+                    (node.path.len() == length).then_some((index, length))
+                });
+                if let Some((index, length)) = rule {
+                    self.pass.queue.push(index);
+                    return follow(self.value_of(index), steps, looked_up, length.saturating_sub(before));
+                }
+                env.loaded.data = true;
+                if whole.is_empty() || self.pass.world.program.under(&whole).next().is_some() {
+                    self.object(span, "a package as a whole");
+                    return Shape::Any;
+                }
+                let stands =
+                    whole.iter().fold(Shape::One(vec![self.pass.world.data]), |shape, name| shape.member(name));
+                follow(stands, steps, looked_up, whole.len().saturating_sub(before))
+            }
+            None => {
+                self.object(span, format!("`{name}` before it has a value; write what gives it one first"));
+                Shape::Any
+            }
+        }
+    }
+}
+
+/// Where the steps after the first `taken` ones lead.
+fn follow<'d>(shape: Shape<'d>, steps: &[Step<'d>], looked_up: &BTreeMap<usize, Shape<'d>>, taken: usize) -> Shape<'d> {
+    steps.iter().enumerate().skip(taken).fold(shape, |shape, (position, step)| match step {
+        Step::Name(name) => shape.member(name),
+        Step::Computed(_) => match looked_up.get(&position).and_then(Shape::only) {
+            Some(Value::String(name)) => shape.member(name),
+            _ => shape.items(),
+        },
+    })
+}
