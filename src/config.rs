@@ -5,6 +5,7 @@
 //! finding: the path of the field, what was expected, what was found.
 //! The module calls it in `on_configure`, `mcp-gate check` on a file.
 
+mod catalogues;
 mod document;
 mod issuers;
 mod jwks;

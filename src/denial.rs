@@ -145,6 +145,8 @@ pub enum Denial {
     SessionUnbound,
 
     // The policy.
+    /// What is called was never pinned, and has to be.
+    ToolUnpinned,
     /// Policy says no.
     PolicyDenied {
         /// What `deny` held; empty where `allow` was false.
@@ -181,6 +183,8 @@ pub enum Denial {
         /// The most bytes that are kept.
         limit: usize,
     },
+    /// A list with an entry that is not what it was when it was pinned.
+    ListChanged,
 
     // The gate itself.
     /// The host did not do what it was asked to.
@@ -243,6 +247,7 @@ impl Denial {
             Self::MethodUnknown { .. } => "method_unknown",
             Self::SessionUnknown(_) => "session_unknown",
             Self::SessionUnbound => "session_unbound",
+            Self::ToolUnpinned => "tool_unpinned",
             Self::PolicyDenied { .. } => "policy_denied",
             Self::PolicyUndefined => "policy_undefined",
             Self::PolicyType(_) => "policy_type",
@@ -252,6 +257,7 @@ impl Denial {
             Self::StepUpRequired { .. } => "step_up_required",
             Self::ListUnreadable(_) => "list_unreadable",
             Self::ListTooLarge { .. } => "list_too_large",
+            Self::ListChanged => "list_changed",
             Self::HostFailed => "host_failed",
             Self::NotConfigured => "not_configured",
             Self::Incomplete => "incomplete",
@@ -301,6 +307,7 @@ impl Denial {
             | Self::StepUpRequired { .. } => 401,
             Self::HostRefused
             | Self::OriginRefused
+            | Self::ToolUnpinned
             | Self::PolicyDenied { .. }
             | Self::PolicyUndefined
             | Self::PolicyType(_)
@@ -312,7 +319,7 @@ impl Denial {
             Self::BodyTooLarge { .. } => 413,
             Self::MediaTypeRefused => 415,
             Self::HeadersTooLarge { .. } | Self::CredentialTooLarge => 431,
-            Self::SessionUnbound | Self::ListUnreadable(_) | Self::ListTooLarge { .. } => 502,
+            Self::SessionUnbound | Self::ListUnreadable(_) | Self::ListTooLarge { .. } | Self::ListChanged => 502,
             Self::KeysUnavailable
             | Self::IntrospectionFailed(_)
             | Self::MetadataUnavailable
@@ -340,8 +347,9 @@ impl Denial {
             Self::HeaderMismatch(_) => Some(-32020),
             Self::VersionUnsupported { .. } => Some(-32022),
             Self::SessionUnknown(_) => Some(-32001),
-            Self::ListUnreadable(_) | Self::ListTooLarge { .. } => Some(-32603),
-            Self::PolicyDenied { .. }
+            Self::ListUnreadable(_) | Self::ListTooLarge { .. } | Self::ListChanged => Some(-32603),
+            Self::ToolUnpinned
+            | Self::PolicyDenied { .. }
             | Self::PolicyUndefined
             | Self::PolicyType(_)
             | Self::PolicyError(_)
@@ -409,6 +417,7 @@ impl Denial {
             | Self::MethodUnknown { .. }
             | Self::SessionUnknown(_)
             | Self::SessionUnbound
+            | Self::ToolUnpinned
             | Self::PolicyDenied { .. }
             | Self::PolicyUndefined
             | Self::PolicyType(_)
@@ -418,6 +427,7 @@ impl Denial {
             | Self::StepUpRequired { .. }
             | Self::ListUnreadable(_)
             | Self::ListTooLarge { .. }
+            | Self::ListChanged
             | Self::HostFailed
             | Self::NotConfigured
             | Self::Incomplete => None,
@@ -433,7 +443,8 @@ impl Denial {
     pub fn is_policy(&self) -> bool {
         matches!(
             self,
-            Self::PolicyDenied { .. }
+            Self::ToolUnpinned
+                | Self::PolicyDenied { .. }
                 | Self::PolicyUndefined
                 | Self::PolicyType(_)
                 | Self::PolicyError(_)
@@ -490,6 +501,10 @@ impl Denial {
             Self::ListTooLarge { limit } => {
                 format!("the list of the server cannot be shown: expected at most {limit} bytes")
             }
+            Self::ListChanged => {
+                "the list of the server cannot be shown: an entry is not what it was when it was approved".into()
+            }
+            Self::ToolUnpinned => "expected a tool, prompt or resource that was approved for this endpoint".into(),
             Self::PolicyDenied { .. }
             | Self::PolicyUndefined
             | Self::PolicyType(_)

@@ -524,7 +524,8 @@ impl Exchange {
         if let Err(denial) = session.check() {
             return self.refuse(denial, call.id, Some(resource));
         }
-        let question = Question { resource: resource.url(), identity, call: &call, head, peer, now };
+        let catalogue = resource.catalogue.as_ref();
+        let question = Question { resource: resource.url(), catalogue, identity, call: &call, head, peer, now };
         match gate.policy.decide(question) {
             Err(denial) => self.refuse(denial, call.id, Some(resource)),
             Ok(permit) => {

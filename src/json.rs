@@ -12,6 +12,7 @@
 //! `Reader`, which sees every value once, while it is read. Its recursion ends at
 //! the depth limit. Nothing else in this crate parses bytes from outside as JSON.
 
+mod canonical;
 mod names;
 mod number;
 #[cfg(test)]

@@ -10,14 +10,15 @@ mod filter;
 
 pub mod config;
 pub mod gate;
-pub mod sse;
 pub mod listing;
+pub mod sse;
 pub mod resource;
 pub mod token;
 pub mod replay;
 pub mod source;
 pub mod keys;
 pub mod session;
+pub mod catalogue;
 pub mod mcp;
 pub mod outbound;
 pub mod json;

@@ -8,12 +8,15 @@
 //! A filtered list is one caller's. In the modern era a client may be told that it is
 //! everybody's (`cacheScope`, 2026-07-28, Caching), so it is told otherwise.
 
+mod gathered;
+
 use std::ops::Range;
 
 use crate::json::{Json, Limits, Object, is_lookalike};
 use crate::mcp::Listed;
 use crate::policy::Sight;
 use crate::record::Tally;
+pub use gathered::{Found, Gathered, gather};
 
 /// The most values that an answer with a list may have.
 pub const MOST_NODES: u32 = 100_000;
@@ -48,13 +51,23 @@ pub fn is_suspect(text: &[u8]) -> bool {
     })
 }
 
-/// Filters the lists of one message, or of a batch of them. `judge` says what becomes of
-/// each of the entries of one list, which it knows by their names.
-pub fn filter(text: &[u8], mut judge: impl FnMut(Listed, &[&str]) -> Vec<Sight>) -> Result<Filtered, Unreadable> {
+/// An entry of a list: what it is called by, and all of it.
+pub type Entry<'m, 'a> = (&'m str, &'m Json<'a>);
+
+/// Reads an answer that may have lists.
+fn read(text: &[u8]) -> Result<Json<'_>, Unreadable> {
     // What is in the entries is the server's business, but for what they are called by.
     let limits = Limits { nodes: MOST_NODES, string: text.len(), alike: true, exact: false, ..Limits::default() };
-    let json =
-        Json::read(text, limits).map_err(|_| Unreadable("expected one JSON text that all readers read alike"))?;
+    Json::read(text, limits).map_err(|_| Unreadable("expected one JSON text that all readers read alike"))
+}
+
+/// Filters the lists of one message, or of a batch of them. `judge` says what becomes of
+/// each of the entries of one list.
+pub fn filter(
+    text: &[u8],
+    mut judge: impl FnMut(Listed, &[Entry<'_, '_>]) -> Vec<Sight>,
+) -> Result<Filtered, Unreadable> {
+    let json = read(text)?;
     let (mut edits, mut tally) = (Vec::new(), Tally::default());
     let mut look = |message: &Json<'_>, path: Vec<usize>| -> Result<(), Unreadable> {
         let Some((at, result)) = result(message)? else { return Ok(()) };
@@ -112,20 +125,22 @@ fn check(object: &Object<'_>, known: &[&str]) -> Result<(), Unreadable> {
 fn sights(
     listed: Listed,
     entries: &[Json<'_>],
-    judge: &mut impl FnMut(Listed, &[&str]) -> Vec<Sight>,
+    judge: &mut impl FnMut(Listed, &[Entry<'_, '_>]) -> Vec<Sight>,
 ) -> Result<Vec<Sight>, Unreadable> {
-    let key = listed.key();
-    let mut names = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let entry = entry.as_object();
-        entry.map_or(Ok(()), |entry| check(entry, &[key]))?;
-        names.push(entry.and_then(|entry| entry.get(key)).and_then(Json::as_str));
-    }
-    let named: Vec<&str> = names.iter().copied().flatten().collect();
+    let names = entries.iter().map(|entry| name(listed, entry)).collect::<Result<Vec<_>, _>>()?;
+    let named: Vec<Entry<'_, '_>> =
+        names.iter().zip(entries).filter_map(|(name, entry)| Some(((*name)?, entry))).collect();
     let mut judged = judge(listed, &named).into_iter();
     // One that was not judged is hidden, too.
     let sight = |name: &Option<&str>| name.and_then(|_| judged.next()).unwrap_or(Sight::Hidden);
     Ok(names.iter().map(sight).collect())
+}
+
+/// What an entry is called by, if by anything.
+fn name<'m>(listed: Listed, entry: &'m Json<'_>) -> Result<Option<&'m str>, Unreadable> {
+    let Some(entry) = entry.as_object() else { return Ok(None) };
+    check(entry, &[listed.key()])?;
+    Ok(entry.get(listed.key()).and_then(Json::as_str))
 }
 
 fn count(sights: &[Sight]) -> Tally {
@@ -134,6 +149,7 @@ fn count(sights: &[Sight]) -> Tally {
         listed: count(|_| true),
         hidden: count(|sight| **sight != Sight::Visible),
         failed: count(|sight| **sight == Sight::Failed),
+        changed: count(|sight| **sight == Sight::Changed),
         shadow: false,
     }
 }
@@ -263,13 +279,13 @@ mod tests {
     use super::*;
 
     /// What begins with `x` is hidden, what begins with `?` could not be decided.
-    fn judge(_: Listed, names: &[&str]) -> Vec<Sight> {
-        let sight = |name: &&str| match name.as_bytes() {
+    fn judge(_: Listed, entries: &[Entry<'_, '_>]) -> Vec<Sight> {
+        let sight = |(name, _): &Entry<'_, '_>| match name.as_bytes() {
             [b'x', ..] => Sight::Hidden,
             [b'?', ..] => Sight::Failed,
             _ => Sight::Visible,
         };
-        names.iter().map(sight).collect()
+        entries.iter().map(sight).collect()
     }
 
     fn filtered(text: &str) -> (Option<String>, (u32, u32, u32)) {

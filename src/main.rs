@@ -3,10 +3,12 @@
 //! `check` holds a configuration against the very code that the module runs in
 //! `on_configure`, so that a ConfigMap is known to be good before it is pushed.
 //! `rego` prints the Rego that `policy.rules` stands for.
+//! `pin` writes down what a server lists, as it is approved.
 //! `key` makes an API key, of which the configuration gets the digest alone.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -15,6 +17,8 @@ use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Encoder as _};
 use jwt_simple::reexports::rand;
 use mcp_gate::config::{self, Finding, Surroundings};
 use mcp_gate::gate::Hold;
+use mcp_gate::listing::{self, Found};
+use mcp_gate::mcp::Listed;
 use mcp_gate::token::api_key;
 use serde_json::Value;
 
@@ -38,6 +42,15 @@ enum Command {
         /// As for `check`.
         config: PathBuf,
     },
+    /// Print what a server's lists hold, as a catalogue for the configuration.
+    Pin {
+        /// Its answers to `tools/list` and the other lists, one after another, every page: JSON, or
+        /// streams of events. `-` is the standard input.
+        answers: PathBuf,
+        /// The `url` of the resource that the server is behind.
+        #[arg(long)]
+        resource: Option<String>,
+    },
     /// Make an API key, and print it once, with its digest and the YAML for it.
     Key {
         /// Whom it stands for.
@@ -49,6 +62,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Check { config } => report(&config, check(&config)),
         Command::Rego { config } => report(&config, rego(&config)),
+        Command::Pin { answers, resource } => report(&answers, pin(&answers, resource.as_deref())),
         Command::Key { subject } => {
             println!("{}", key(&subject));
             ExitCode::SUCCESS
@@ -129,6 +143,35 @@ fn check(file: &Path) -> Result<String, Vec<Finding>> {
         summary.push(format!("not checked: `{name}` is no variable here; Envoy must hand it to the module"));
     }
     if findings.is_empty() { Ok(summary.join("\n")) } else { Err(findings) }
+}
+
+/// The catalogue of what stands in a file of answers.
+fn pin(file: &Path, resource: Option<&str>) -> Result<String, Vec<Finding>> {
+    let problem = |path: &str, problem: String| vec![Finding { path: path.into(), problem }];
+    let mut text = Vec::new();
+    let read = match file.as_os_str() == "-" {
+        true => std::io::stdin().read_to_end(&mut text).map(drop),
+        false => std::fs::read(file).map(|found| text = found),
+    };
+    read.map_err(|error| problem("file", format!("expected a readable file: {error}")))?;
+    let mut catalogue = serde_json::Map::new();
+    for (listed, entries) in listing::gather(&text).map_err(|found| problem("answers", found))? {
+        let pin = |(name, Found { sha256, annotations }): (String, Found)| {
+            let mut pin = serde_json::json!({"sha256": sha256});
+            if let (Some(pin), Some(annotations)) = (pin.as_object_mut(), annotations) {
+                pin.insert("annotations".into(), annotations);
+            }
+            (name, pin)
+        };
+        let field = if listed == Listed::Template { "templates" } else { listed.member() };
+        catalogue.insert(field.into(), Value::Object(entries.into_iter().map(pin).collect()));
+    }
+    let mut found = serde_json::json!({"catalogue": catalogue});
+    if let (Some(found), Some(url)) = (found.as_object_mut(), resource) {
+        found.insert("url".into(), url.into());
+    }
+    let yaml = yaml_serde::to_string(&serde_json::json!({"resources": [found]}));
+    yaml.map(|yaml| yaml.trim_end().to_owned()).map_err(|error| problem("answers", error.to_string()))
 }
 
 /// The plugin configurations in a file.

@@ -25,6 +25,7 @@ use std::time::{Duration, SystemTime};
 
 use regorus::Value;
 
+use crate::catalogue::Catalogue;
 use crate::denial::Denial;
 use crate::http::Head;
 use crate::json::{Names, Object, shown};
@@ -125,6 +126,7 @@ struct Reads {
     augmentation: bool,
     responses: bool,
     client: bool,
+    tool: bool,
 }
 
 /// What is known of the other end of the connection.
@@ -143,6 +145,8 @@ pub struct Peer {
 pub struct Question<'a> {
     /// The canonical URL of the protected resource.
     pub resource: &'a str,
+    /// What was approved of its server.
+    pub catalogue: Option<&'a Catalogue>,
     /// Who asks.
     pub identity: &'a Rc<Identity>,
     /// What is asked.
@@ -202,6 +206,7 @@ impl Policy {
                 augmentation: left.reads(&["mcp", "augmentation"]),
                 responses: left.reads(&["mcp", "input_responses"]),
                 client: left.reads(&["mcp", "client"]),
+                tool: left.reads(&["tool"]),
             },
             options,
             revision,
@@ -238,7 +243,8 @@ impl Policy {
             let name = name.chars().take(64).collect();
             return Err(Denial::HeaderRefused { expected: "UTF-8 in every", name });
         }
-        let permit = match self.answer(question) {
+        let approved = question.catalogue.map_or(Ok(()), |catalogue| catalogue.check(question.call));
+        let permit = match approved.and_then(|()| self.answer(question)) {
             Ok(()) => Permit { shadow: None },
             Err(denial) if self.options.shadow => Permit { shadow: Some(denial) },
             Err(denial) => return Err(denial),
@@ -355,6 +361,11 @@ impl Policy {
         input.insert(names.identity.clone(), question.identity.input.clone());
         input.insert(names.mcp.clone(), mcp.into());
         input.insert(names.time.clone(), time.into());
+        // Never what a server says of its tool now.
+        let annotations = question.catalogue.filter(|_| self.reads.tool).and_then(|known| known.annotations(call));
+        if let Some(annotations) = annotations {
+            input.insert("tool".into(), object([("annotations", annotations.clone())]));
+        }
         if self.reads.http {
             input.insert(names.http.clone(), self.http(question));
         }

@@ -32,6 +32,8 @@ pub struct Record {
     pub shadow: Option<&'static str>,
     /// What was in the lists of the answer.
     pub lists: Option<Tally>,
+    /// The names of those entries that are not what they were when they were pinned.
+    pub changed: Vec<String>,
 }
 
 /// The entries of lists that a server answered with, and what became of them.
@@ -43,6 +45,8 @@ pub struct Tally {
     pub hidden: u32,
     /// Those among the hidden of which the rules could not say.
     pub failed: u32,
+    /// Those that are not what they were when they were pinned.
+    pub changed: u32,
     /// Was nothing hidden, and only counted?
     pub shadow: bool,
 }
@@ -53,6 +57,7 @@ impl Tally {
         self.listed = self.listed.saturating_add(other.listed);
         self.hidden = self.hidden.saturating_add(other.hidden);
         self.failed = self.failed.saturating_add(other.failed);
+        self.changed = self.changed.saturating_add(other.changed);
         self.shadow |= other.shadow;
     }
 }
@@ -71,8 +76,8 @@ pub enum Verdict {
 /// The longest value that a caller can put into a record, in bytes.
 const LONGEST: usize = 256;
 
-/// The most reasons that a record holds.
-const MOST_REASONS: usize = 16;
+/// The most reasons, and the most names, that a record holds.
+const MOST: usize = 16;
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -106,11 +111,21 @@ struct Line<'a> {
     shadow_hidden: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     list_errors: Option<u32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    changed: Vec<&'a str>,
     revision: &'a str,
     duration_us: u64,
 }
 
 impl Record {
+    /// Adds an entry that is not what it was, once: a stream may hold it again and again.
+    pub fn add_changed(&mut self, name: &str) {
+        let name = cut(name);
+        if self.changed.len() < MOST && !self.changed.iter().any(|known| known == name) {
+            self.changed.push(name.to_owned());
+        }
+    }
+
     /// The record as one line of JSON, without a line end.
     ///
     /// `code` is that of the denial, or `permitted` or `served`; `revision` that
@@ -143,12 +158,13 @@ impl Record {
             },
             code,
             shadow: self.shadow,
-            reasons: self.reasons.iter().take(MOST_REASONS).map(|reason| cut(reason)).collect(),
+            reasons: self.reasons.iter().take(MOST).map(|reason| cut(reason)).collect(),
             detail: self.detail.as_deref().map(cut),
             listed: self.lists.map(|lists| lists.listed),
             hidden: hidden(false),
             shadow_hidden: hidden(true),
             list_errors: self.lists.map(|lists| lists.failed).filter(|failed| *failed > 0),
+            changed: self.changed.iter().map(String::as_str).collect(),
             revision,
             duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
         };

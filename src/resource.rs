@@ -8,6 +8,7 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
+use crate::catalogue::Catalogue;
 use crate::denial::Denial;
 use crate::http::Head;
 use crate::keys::Algorithm;
@@ -48,6 +49,8 @@ pub struct Resource {
     pub dpop: Dpop,
     /// The protocol that it speaks.
     pub dialect: Dialect,
+    /// What was approved of the server behind it.
+    pub catalogue: Option<Catalogue>,
     /// Verified tokens.
     pub tokens: Tokens,
 }

@@ -71,6 +71,8 @@ fn fields_agree() -> Result<(), String> {
     whole["api_keys"] = json!([{"name": "", "digests": [], "subject": ""}]);
     whole["resources"][0]["versions"] = json!({});
     whole["resources"][0]["extensions"] = json!({});
+    let pins = json!({"NAME": {"sha256": ""}});
+    whole["resources"][0]["catalogue"] = json!({"tools": pins, "prompts": pins});
     let url = json!({"name": "u", "issuer": "https://u.example.com", "jwks": {"url": {"cluster": "c", "url": "https://u.example.com/"}}});
     let discover = json!({"name": "d", "issuer": "https://d.example.com", "jwks": {"discover": {"cluster": "c"}}});
     whole["issuers"].as_array_mut().ok_or("no issuers")?.extend([url, discover]);
@@ -84,6 +86,9 @@ fn fields_agree() -> Result<(), String> {
         ("/resources/0/dpop", "resources[].dpop."),
         ("/resources/0/versions", "resources[].versions."),
         ("/resources/0/extensions", "resources[].extensions."),
+        ("/resources/0/catalogue", "resources[].catalogue."),
+        ("/resources/0/catalogue/tools/NAME", "resources[].catalogue.tools.NAME."),
+        ("/resources/0/catalogue/prompts/NAME", "resources[].catalogue.prompts.NAME."),
         ("/issuers/0", "issuers[]."),
         ("/issuers/0/jwks", "issuers[].jwks."),
         ("/issuers/0/jwks/inline", "issuers[].jwks.inline."),

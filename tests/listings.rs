@@ -48,8 +48,8 @@ pub(crate) struct Scenario {
     pub(crate) counts: Option<(u32, u32)>,
 }
 
-const EVENTS: (&str, &str) = ("content-type", "text/event-stream");
-const JSON: (&str, &str) = ("content-type", "application/json; charset=utf-8");
+pub(crate) const EVENTS: (&str, &str) = ("content-type", "text/event-stream");
+pub(crate) const JSON: (&str, &str) = ("content-type", "application/json; charset=utf-8");
 
 fn tools(names: &[&str]) -> String {
     let tools: Vec<String> = names
@@ -59,7 +59,7 @@ fn tools(names: &[&str]) -> String {
     tools.join(",")
 }
 
-fn message(result: &str) -> String {
+pub(crate) fn message(result: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{{result}}}}}"#)
 }
 

@@ -73,13 +73,13 @@ fn given(shadow: bool) -> Value {
     })
 }
 
-fn gate(given: &Value) -> Result<Rc<Gate>, String> {
+pub(crate) fn gate(given: &Value) -> Result<Rc<Gate>, String> {
     let configuration = Keys::shared().configuration(given, AUTHORITY);
     config::load_document(configuration, &surroundings()).map(Rc::new).map_err(|findings| format!("{findings:?}"))
 }
 
 /// A request that is let go.
-fn permitted(gate: &Rc<Gate>, request: &Request) -> Result<Exchange, String> {
+pub(crate) fn permitted(gate: &Rc<Gate>, request: &Request) -> Result<Exchange, String> {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW);
     let mut exchange = Exchange::new(Some(Rc::clone(gate)), "d".into());
     let mut step = exchange.handle_head(Head::new(native::head(request)), request.body.is_none(), Peer::default(), now);
@@ -93,7 +93,7 @@ fn permitted(gate: &Rc<Gate>, request: &Request) -> Result<Exchange, String> {
 }
 
 /// An answer that comes in such pieces, as the host hands them over.
-fn answered(exchange: &mut Exchange, scenario: &Scenario, pieces: usize) -> Got {
+pub(crate) fn answered(exchange: &mut Exchange, scenario: &Scenario, pieces: usize) -> Got {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW);
     let status = scenario.status.to_string();
     let length = scenario.body.len().to_string();
@@ -144,7 +144,7 @@ fn answered(exchange: &mut Exchange, scenario: &Scenario, pieces: usize) -> Got 
     got
 }
 
-fn record(exchange: &Exchange) -> Value {
+pub(crate) fn record(exchange: &Exchange) -> Value {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW);
     serde_json::from_str(&exchange.record(now).1).unwrap()
 }
@@ -211,7 +211,7 @@ fn shadowed() -> Result<(), String> {
 
 /// How a server sends a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+pub(crate) enum Way {
     Length,
     Chunks,
     Trailers,
@@ -273,14 +273,20 @@ fn serve(mut connection: TcpStream, script: &Mutex<Option<Script>>) {
     }
 }
 
-struct World {
-    envoy: Envoy,
+pub(crate) struct World {
+    pub(crate) envoy: Envoy,
     script: Arc<Mutex<Option<Script>>>,
-    authority: String,
+    pub(crate) authority: String,
 }
 
 impl World {
     fn start(patch: &Value) -> Result<Self, String> {
+        let mut given = given(false);
+        merge(&mut given, patch);
+        Self::with(&given)
+    }
+
+    pub(crate) fn with(given: &Value) -> Result<Self, String> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let upstream = listener.local_addr().unwrap().port();
         let script: Arc<Mutex<Option<Script>>> = Arc::default();
@@ -294,14 +300,14 @@ impl World {
         });
         let port = free_port();
         let authority = format!("127.0.0.1:{port}");
-        let given: Value = serde_json::from_str(&given(false).to_string().replace(AUTHORITY, &authority)).unwrap();
-        let mut configuration = Keys::shared().configuration(&given, &authority);
-        merge(&mut configuration, patch);
+        let given: Value = serde_json::from_str(&given.to_string().replace(AUTHORITY, &authority)).unwrap();
+        let configuration = Keys::shared().configuration(&given, &authority);
         let setting = Setting { port, upstream, configuration: &configuration, workers: 1, clusters: &[] };
         Ok(Self { envoy: Envoy::start(&setting)?, script, authority })
     }
 
-    fn run(&mut self, scenario: &Scenario, way: Way, run: Run, is_head_held: bool) -> Result<(), String> {
+    /// The record, where it is as it should be.
+    pub(crate) fn run(&mut self, scenario: &Scenario, way: Way, run: Run, is_head_held: bool) -> Result<Value, String> {
         *self.script.lock().unwrap() = Some(Script::new(scenario, way));
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
         let request = scenario.ask.request(&self.authority, scenario.user, now);
@@ -317,10 +323,20 @@ impl World {
         };
         let line = self.envoy.next_line()?;
         let record: Value = serde_json::from_str(&line).map_err(|error| format!("record `{line}`: {error}"))?;
-        scenario.check(&got, &record, is_head_held).map_err(|problem| format!("{way:?}, {run:?}: {problem}"))
+        let checked = scenario.check(&got, &record, is_head_held);
+        checked.map(|()| record).map_err(|problem| format!("{way:?}, {run:?}: {problem}"))
     }
 
-    fn no_trap(&self) -> Result<(), String> {
+    /// The status of what comes to a call, which the server answers with this.
+    pub(crate) fn call(&mut self, scenario: &Scenario, user: &str, tool: &str, now: u64) -> Result<u16, String> {
+        *self.script.lock().unwrap() = Some(Script::new(scenario, Way::Length));
+        let request = call(&self.authority, user, tool, now);
+        let found = client::send(self.envoy.port, Run::H1, &request)?.ok_or("no answer")?.status;
+        self.envoy.next_line()?;
+        Ok(found)
+    }
+
+    pub(crate) fn no_trap(&self) -> Result<(), String> {
         let log = self.envoy.own_log();
         let trapped = log.contains("panicked") || log.contains("Function: proxy_on") || log.contains("critical");
         if trapped { Err(format!("the module trapped:\n{log}")) } else { Ok(()) }
@@ -350,10 +366,7 @@ fn through_envoy() -> Result<(), String> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     for (tool, status) in [("rm", 403), ("read", 200)] {
         let scenario = scenarios().swap_remove(11);
-        *world.script.lock().unwrap() = Some(Script::new(&scenario, Way::Length));
-        let request = call(&world.authority, "bob", tool, now);
-        let found = client::send(world.envoy.port, Run::H1, &request)?.ok_or("no answer")?.status;
-        world.envoy.next_line()?;
+        let found = world.call(&scenario, "bob", tool, now)?;
         if found != status {
             return Err(format!("{tool}: expected {status}, found {found}"));
         }

@@ -38,6 +38,7 @@ mod keys;
 mod listings;
 mod lists;
 mod native;
+mod pins;
 mod process;
 mod proofs;
 mod properties;
@@ -78,6 +79,7 @@ fn main() {
     trials.extend(sessions::trials());
     trials.extend(answers::trials());
     trials.extend(lists::trials());
+    trials.extend(pins::trials());
     trials.extend(frames::trials());
     trials.extend(cors::trials());
     trials.extend(reload::trials());

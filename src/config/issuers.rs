@@ -327,7 +327,7 @@ impl Findings {
 }
 
 /// 64 hexadecimal digits in lower case.
-fn digest(text: &str) -> Option<Digest> {
+pub(super) fn digest(text: &str) -> Option<Digest> {
     let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     if text.len() != 64 || !text.bytes().all(is_hex) {
         return None;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use serde::Deserialize;
 
 use super::Findings;
+use super::catalogues::CatalogueConfig;
 use super::issuers::Machine;
 use crate::http::{Location, METADATA_PATH};
 use crate::json::Limits;
@@ -47,6 +48,7 @@ pub(super) struct ResourceConfig {
     /// By tool: the end of a header's name, and the path of the argument that it repeats.
     #[serde(default)]
     param_headers: BTreeMap<String, BTreeMap<String, String>>,
+    catalogue: Option<CatalogueConfig>,
 }
 
 impl ResourceConfig {
@@ -299,6 +301,7 @@ impl Findings {
             header_limit: headers,
             dpop: Dpop { nonce: config.dpop.nonce, max_age: config.dpop.max_age },
             dialect,
+            catalogue: config.catalogue.map(|catalogue| self.catalogue(path, catalogue)),
             tokens: Tokens::default(),
             acceptance: Acceptance { audience: config.url, issuers: accepted },
         })

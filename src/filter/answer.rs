@@ -92,6 +92,7 @@ impl Stream {
             ("mcp_gate_list_entries_", "listed", lists.listed),
             ("mcp_gate_list_entries_", "hidden", lists.hidden),
             ("mcp_gate_list_entries_", "failed", lists.failed),
+            ("mcp_gate_list_entries_", "changed", lists.changed),
         ] {
             if count > 0 {
                 self.shared.increment_by(family, member, count);

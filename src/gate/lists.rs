@@ -9,12 +9,14 @@ use std::time::SystemTime;
 
 use super::response::Asked;
 use super::{Exchange, Gate, Hold, JSON};
+use crate::catalogue::Standing;
 use crate::denial::Denial;
 use crate::http::{Head, Reply, essence};
-use crate::listing::{self, Filtered};
-use crate::mcp::{Call, Id, Kind, Version, is_list};
+use crate::listing::{self, Entry, Filtered};
+use crate::mcp::{Call, Id, Kind, Listed, Version, is_list};
 use crate::policy::{Peer, Question, Sight};
 use crate::record::Tally;
+use crate::resource::Resource;
 use crate::sse::{self, Event, Fate};
 
 /// What a head says of a body that is not the server's any more.
@@ -114,6 +116,42 @@ impl Asked {
             Err(_) if gate.policy.is_shadow() => Ok(Reading::Nothing),
             reading => reading.map_err(Denial::ListUnreadable),
         }
+    }
+}
+
+impl Asked {
+    /// What becomes of the entries of a list: what is not as it was approved is nobody's to
+    /// see, and of the rest policy says who may.
+    fn judge(
+        &self,
+        gate: &Gate,
+        resource: &Resource,
+        listing: &Listing,
+        listed: Listed,
+        entries: &[Entry<'_, '_>],
+        now: SystemTime,
+    ) -> Vec<Sight> {
+        let catalogue = resource.catalogue.as_ref();
+        let (mut fates, mut calls) = (Vec::with_capacity(entries.len()), Vec::new());
+        for (name, definition) in entries {
+            fates.push(match catalogue.map(|catalogue| catalogue.standing(listed, name, definition)) {
+                Some(Standing::Changed) => Some(Sight::Changed),
+                Some(Standing::Unpinned) => Some(Sight::Hidden),
+                Some(Standing::Approved) | None => {
+                    let call = Call::listed(listed, name, listing.version, &resource.dialect);
+                    let fate = if call.is_some() { None } else { Some(Sight::Hidden) };
+                    calls.extend(call);
+                    fate
+                }
+            });
+        }
+        let Listing { head, peer, .. } = listing;
+        let sights = calls.first().map(|call| {
+            let (resource, identity) = (resource.url(), &self.identity);
+            gate.policy.visible(Question { resource, catalogue, identity, call, head, peer, now }, &calls)
+        });
+        let mut sights = sights.iter().flat_map(|sights| sights.iter().copied());
+        fates.into_iter().map(|fate| fate.or_else(|| sights.next()).unwrap_or(Sight::Hidden)).collect()
     }
 }
 
@@ -260,24 +298,20 @@ impl Exchange {
         let (Some(listing), Some(resource)) = (&asked.listing, gate.resources.get(asked.resource)) else {
             return Err(Denial::ResourceUnknown);
         };
-        let filtered = listing::filter(text, |listed, names| {
-            let calls = names.iter().map(|name| Call::listed(listed, name, listing.version, &resource.dialect));
-            let calls: Vec<Option<Call<'_>>> = calls.collect();
-            let is_callable: Vec<bool> = calls.iter().map(Option::is_some).collect();
-            let calls: Vec<Call<'_>> = calls.into_iter().flatten().collect();
-            let Some(call) = calls.first() else { return Vec::new() };
-            let (head, peer, identity) = (&listing.head, &listing.peer, &asked.identity);
-            let question = Question { resource: resource.url(), identity, call, head, peer, now };
-            let sights = gate.policy.visible(question, &calls);
-            let mut sights = sights.iter().copied();
-            let sight = |is_callable: &bool| is_callable.then(|| sights.next()).flatten().unwrap_or(Sight::Hidden);
-            is_callable.iter().map(sight).collect()
+        let mut changed = Vec::new();
+        let filtered = listing::filter(text, |listed, entries| {
+            let sights = asked.judge(gate, resource, listing, listed, entries, now);
+            let sighted = entries.iter().zip(&sights).filter(|(_, sight)| **sight == Sight::Changed);
+            changed.extend(sighted.map(|((name, _), _)| (*name).to_owned()));
+            sights
         });
         let Filtered { text, mut tally } = filtered.map_err(|unreadable| Denial::ListUnreadable(unreadable.0))?;
         tally.shadow = gate.policy.is_shadow();
         if text.is_some() || tally.listed > 0 {
             self.record.lists.get_or_insert_default().add(tally);
         }
-        Ok(text.filter(|_| !tally.shadow))
+        let is_refused = tally.changed > 0 && resource.catalogue.as_ref().is_some_and(|known| known.refuses_changes);
+        changed.iter().for_each(|name| self.record.add_changed(name));
+        if is_refused { Err(Denial::ListChanged) } else { Ok(text.filter(|_| !tally.shadow)) }
     }
 }

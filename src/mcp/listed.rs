@@ -1,7 +1,7 @@
 //! What lists list, and the calls that their entries stand for.
 
 /// What an entry of a list is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Listed {
     /// A tool, to be called.
     Tool,

@@ -109,12 +109,14 @@ impl Memory {
         if analysis.reads(&["time"]) || analysis.defines("step_up") {
             return None;
         }
-        // An identity is of one resource. Kind and method are what the handshake is known by.
+        // An identity is of one resource, and so is what was pinned under a method and a name.
         let given = |path: &&Vec<String>| {
-            !matches!(path.first().map(String::as_str), Some("identity" | "resource" | "version"))
+            !matches!(path.first().map(String::as_str), Some("identity" | "resource" | "version" | "tool"))
         };
-        let handshake = ["kind", "method"].map(|name| vec!["mcp".to_owned(), name.to_owned()]);
-        let paths: BTreeSet<Vec<String>> = analysis.reads.iter().filter(given).cloned().chain(handshake).collect();
+        // Kind and method are what the handshake is known by.
+        let known_by = ["kind", "method"].into_iter().chain(analysis.reads(&["tool"]).then_some("name"));
+        let known_by = known_by.map(|name| vec!["mcp".to_owned(), name.to_owned()]);
+        let paths: BTreeSet<Vec<String>> = analysis.reads.iter().filter(given).cloned().chain(known_by).collect();
         let fields = paths.iter().map(|path| Field::new(path)).collect();
         let paths = paths.iter().map(|path| path.iter().map(|name| name.as_str().into()).collect()).collect();
         let answers = RefCell::new(Store::new(2048, 1024 * 1024));
@@ -294,8 +296,9 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
+    use crate::catalogue::{Catalogue, Pin};
     use crate::http::Head;
-    use crate::mcp::Call;
+    use crate::mcp::{Call, Listed};
     use crate::policy::{Options, Peer, Policy, Question};
 
     fn encoded(json: &str) -> Vec<u8> {
@@ -415,10 +418,21 @@ mod tests {
             (true, "allow if input.http.headers[sprintf(\"x-%s\", [input.mcp.name])]"),
             (true, "deny contains input.mcp.name if input.mcp.method == \"prompts/get\""),
             (true, "scopes contains input.mcp.arguments.id\nallow if input.mcp.name"),
+            // It reads the tool, and not its name.
+            (true, "allow if input.tool.annotations.readOnlyHint == true"),
+            (true, "allow if { input.tool.annotations; not input.tool.annotations.destructiveHint }"),
+            (true, "deny contains \"no\" if input.tool\nallow := true"),
             (false, "allow if input.time.unix == 1"),
             (false, "step_up := {\"max_age\": 1}\nallow if input.mcp.name"),
         ];
         let identities: Vec<_> = ["alice", "bob", "alice"].map(Identity::unverified).map(Rc::new).into();
+        let pin = |name: &str, annotations: &str| {
+            let annotations = Some(Value::from_json_str(annotations).unwrap());
+            (name.to_owned(), Pin { sha256: [0; 32], annotations })
+        };
+        let pins = [pin("x", r#"{"readOnlyHint":true}"#), pin("y", r#"{"destructiveHint":true}"#)];
+        let pins = BTreeMap::from([(Listed::Tool, BTreeMap::from(pins))]);
+        let catalogue = Catalogue { pins, ..Catalogue::default() };
         for (remembers, rules) in policies {
             let rules =
                 if rules.contains("allow") { rules.to_owned() } else { format!("{rules}\nallow if input.mcp.name") };
@@ -433,6 +447,7 @@ mod tests {
                 let call = Call::read(body.as_bytes(), &head, &crate::mcp::Dialect::default()).unwrap();
                 let question = Question {
                     resource: "r",
+                    catalogue: Some(&catalogue),
                     identity: &identities[identity],
                     call: &call,
                     head: &head,

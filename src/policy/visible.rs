@@ -19,6 +19,8 @@ pub enum Sight {
     Hidden,
     /// The rules failed, so the caller may not.
     Failed,
+    /// It is not what it was when it was pinned, so nobody may.
+    Changed,
 }
 
 impl Policy {
@@ -118,6 +120,7 @@ mod tests {
         let (head, peer) = (Head::default(), Peer::default());
         let question = Question {
             resource: "r",
+            catalogue: None,
             identity,
             call: &calls[0],
             head: &head,
@@ -129,6 +132,7 @@ mod tests {
             Sight::Visible => '+',
             Sight::Hidden => '-',
             Sight::Failed => '!',
+            Sight::Changed => '~',
         };
         sights.iter().map(mark).collect()
     }
