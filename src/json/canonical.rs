@@ -77,14 +77,21 @@ fn number(value: f64) -> String {
         return "0".to_owned();
     }
     let sign = if value < 0.0 { "-" } else { "" };
-    // The shortest digits that read as this double, and where their point is.
-    let shortest = format!("{:e}", value.abs());
+    // The shortest digits that read as this double, of two that do the even ones, which
+    // serde_json finds and `format!` does not; and where their point is.
+    let shortest = serde_json::to_string(&value.abs()).unwrap_or_default();
     let (mantissa, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
-    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
-    let point = exponent.parse::<i32>().unwrap_or_default().saturating_add(1);
-    let count = i32::try_from(digits.len()).unwrap_or(i32::MAX);
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let all = format!("{whole}{fraction}");
+    let digits = all.trim_start_matches('0');
+    let zeros_before = all.len().saturating_sub(digits.len());
+    let digits = digits.trim_end_matches('0');
+    let length = |length: usize| i32::try_from(length).unwrap_or(i32::MAX);
+    let exponent = exponent.parse::<i32>().unwrap_or_default();
+    let point = exponent.saturating_add(length(whole.len())).saturating_sub(length(zeros_before));
+    let count = length(digits.len());
     let zeros = |count: i32| "0".repeat(usize::try_from(count).unwrap_or_default());
-    let cut = |at: i32| digits.split_at_checked(usize::try_from(at).unwrap_or_default()).unwrap_or((&digits, ""));
+    let cut = |at: i32| digits.split_at_checked(usize::try_from(at).unwrap_or_default()).unwrap_or((digits, ""));
     match point {
         _ if (count..=21).contains(&point) => format!("{sign}{digits}{}", zeros(point.saturating_sub(count))),
         1..=21 => {
