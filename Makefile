@@ -106,8 +106,8 @@ check: policy ## Format, lints, docs, licences and advisories
 policy: ## Format, check and test the bundled policies with OPA
 	@$(setup) opa
 	opa fmt --fail --list policies
-	opa check --strict policies
-	opa test --timeout 60s policies
+	opa check --strict --schema policies/input.schema.json policies
+	opa test --timeout 60s --ignore "*.json" policies
 	python3 tests/visible.py
 
 threats: ## Hold the catalogue of threats against the tests

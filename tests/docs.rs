@@ -17,6 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("the_configuration_of_readme_loads", configuration_loads),
         trial("the_table_of_readme_has_every_field_and_no_other", fields_agree),
         trial("the_rules_of_readme_are_the_tested_ones", rules_agree),
+        trial("the_input_of_readme_is_that_of_the_schema", input_agrees),
         trial("the_answers_of_readme_are_those_of_the_code", answers_agree),
         trial("the_code_map_of_architecture_is_src", code_map),
         trial("the_examples_of_readme_for_identity_providers_are_the_tested_ones", examples_agree),
@@ -142,6 +143,36 @@ fn rules_agree() -> Result<(), String> {
         known.extend(names.split('`').skip(1).step_by(2).map(str::to_owned));
     }
     same("keys of rules", &documented, &known)
+}
+
+/// The example under "Policy" has nothing that the schema does not have, and it and its
+/// remarks name all that the schema has.
+fn input_agrees() -> Result<(), String> {
+    fn compare(example: &Value, schema: &Value, text: &str, path: &str) -> Result<(), String> {
+        let empty = serde_json::Map::new();
+        let known = schema["properties"].as_object().unwrap_or(&empty);
+        let is_open = schema["additionalProperties"] != json!(false);
+        for (name, value) in example.as_object().into_iter().flatten() {
+            match known.get(name) {
+                Some(schema) => compare(value, schema, text, &format!("{path}.{name}"))?,
+                None if is_open => {}
+                None => return Err(format!("{path}.{name}: the schema does not have it")),
+            }
+        }
+        let words = || text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        match known.keys().find(|name| *name != "tool" && *name != "annotations" && !words().any(|word| word == *name))
+        {
+            Some(name) => Err(format!("{path}.{name}: expected it under Policy, too")),
+            None => Ok(()),
+        }
+    }
+    let readme = read("README.md");
+    let text = between(&readme, "reserved. `input`:\n\n```jsonc\n", "```")?;
+    let lines = text.lines().map(|line| line.split("  //").next().unwrap_or_default());
+    let json = lines.collect::<Vec<_>>().join("\n");
+    let example: Value = serde_json::from_str(&json).map_err(|error| format!("{error}: {json}"))?;
+    let schema: Value = serde_json::from_str(&read("policies/input.schema.json")).map_err(|error| error.to_string())?;
+    compare(&example, &schema, text, "input")
 }
 
 fn same(what: &str, documented: &BTreeSet<String>, known: &BTreeSet<String>) -> Result<(), String> {

@@ -82,3 +82,54 @@ pub(super) fn shape<'d>(path: &[String]) -> Shape<'d> {
         _ => Shape::Any,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    /// What stands where, and what is always there, as `policies/input.schema.json` says it.
+    fn read<'s>(schema: &'s Value, path: &str, found: &mut BTreeSet<(String, &'s str)>, always: &mut BTreeSet<String>) {
+        let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        for (name, schema) in schema["properties"].as_object().unwrap() {
+            let path = below(name);
+            let is = match (schema["type"].as_str().unwrap(), schema.get("additionalProperties")) {
+                ("object", Some(Value::Bool(false))) => {
+                    read(schema, &path, found, always);
+                    continue;
+                }
+                ("object", None) => "object",
+                ("object", Some(members)) if members["type"] == "string" => "names",
+                ("array", None) if schema["items"]["type"] == "string" => "texts",
+                (kind @ ("string" | "number" | "boolean"), None) => kind,
+                other => panic!("{path}: {other:?}"),
+            };
+            assert!(found.insert((path, is)));
+        }
+        always.extend(schema["required"].as_array().into_iter().flatten().map(|name| below(name.as_str().unwrap())));
+    }
+
+    #[test]
+    fn the_schema_says_the_same() {
+        let schema: Value = serde_json::from_str(include_str!("../../policies/input.schema.json")).unwrap();
+        let (mut found, mut always) = (BTreeSet::new(), BTreeSet::new());
+        assert_eq!(schema["additionalProperties"], false);
+        read(&schema, "", &mut found, &mut always);
+        let known = INPUT.iter().map(|(path, is)| {
+            let is = match is {
+                Text => "string",
+                Texts => "texts",
+                Number => "number",
+                Boolean => "boolean",
+                Object => "object",
+                Names => "names",
+            };
+            ((*path).to_owned(), is)
+        });
+        assert_eq!(known.collect::<BTreeSet<_>>(), found);
+        assert_eq!(ALWAYS.iter().map(|path| (*path).to_owned()).collect::<BTreeSet<_>>(), always);
+    }
+}
