@@ -303,6 +303,14 @@ impl Findings {
             self.tables(&config.data);
             sound &= known == self.0.len();
         }
+        let texts = config.modules.iter().map(|(name, text)| name.len().saturating_add(text.len()));
+        let tables = [Some(&config.data), config.rules.as_ref()];
+        let tables = tables.into_iter().flatten().map(|table| table.to_string().len());
+        let size = texts.chain(tables).fold(0_usize, usize::saturating_add);
+        if size > MOST_POLICY {
+            self.add("policy", format!("expected at most {MOST_POLICY} bytes of modules and data, found {size}"));
+            sound = false;
+        }
         if !sound {
             return None;
         }
@@ -329,6 +337,10 @@ impl Findings {
             .ok()
     }
 }
+
+/// Modules and data, in bytes: what a ConfigMap holds, and as much again for what its YAML
+/// leaves out. Each worker has its own copy, and loads it before it serves the next request.
+const MOST_POLICY: usize = 2 << 20;
 
 /// What the bundled policies read.
 /// A table of another name would be no table at all, and restrict nothing.

@@ -192,6 +192,12 @@ impl Policy {
         let revision = revision(&parsed.files, data);
 
         let (evaluator, left) = Evaluator::new(parsed, data, &analysis, &RULES, options.time_limit)?;
+        let values = evaluator.warm_up()?;
+        let wrong = values.iter().filter_map(|(rule, value)| Some(evaluator.refuse(rule, of_nothing(rule, value)?)));
+        let refusals: Vec<Refusal> = wrong.collect();
+        if !refusals.is_empty() {
+            return Err(refusals);
+        }
         // The indexes of the bundled policies spell words of their own, and find the names of
         // members in data. What another constant package spells may be such a name.
         let is_bundled = |package: &Vec<String>| packages.iter().any(|bundled| bundled == package);
@@ -295,10 +301,7 @@ impl Policy {
         if self.options.handshake && is_handshake(question.call) {
             return Ok(());
         }
-        let needed = strings(&rules.rule("scopes")?, "scopes")?;
-        if !needed.iter().all(|scope| token::is_scope(scope)) {
-            return Err(Denial::PolicyType("scopes"));
-        }
+        let needed = scopes(&rules.rule("scopes")?)?;
         if !needed.iter().all(|scope| question.identity.scopes.contains(scope)) {
             return Err(Denial::ScopeMissing { needed, granted: question.identity.scopes.clone() });
         }
@@ -443,11 +446,18 @@ fn strings(value: &Value, rule: &'static str) -> Result<Vec<String>, Denial> {
     strings.collect::<Option<Vec<_>>>().ok_or(Denial::PolicyType(rule))
 }
 
-/// Holds `step_up` against the identity (RFC 9470 §3).
-fn step_up(value: &Value, identity: &Identity, now: SystemTime) -> Result<(), Denial> {
+/// OAuth scopes that a message needs.
+fn scopes(value: &Value) -> Result<Vec<String>, Denial> {
+    let needed = strings(value, "scopes")?;
+    let is_sound = needed.iter().all(|scope| token::is_scope(scope)) && fits(&needed);
+    if is_sound { Ok(needed) } else { Err(Denial::PolicyType("scopes")) }
+}
+
+/// What `step_up` asks of a login: `acr_values`, and `max_age` in seconds.
+fn login(value: &Value) -> Result<(Vec<String>, Option<u64>), Denial> {
     let wrong = Denial::PolicyType("step_up");
     let members = match value {
-        Value::Undefined => return Ok(()),
+        Value::Undefined => return Ok((Vec::new(), None)),
         Value::Object(members) => members,
         _ => return Err(wrong),
     };
@@ -469,12 +479,50 @@ fn step_up(value: &Value, identity: &Identity, now: SystemTime) -> Result<(), De
             _ => return Err(wrong),
         }
     }
+    if fits(&acr_values) { Ok((acr_values, max_age)) } else { Err(wrong) }
+}
+
+/// What a header can hold that clients read, in bytes.
+const LONGEST_DEMAND: usize = 4096;
+
+/// Is there room for all of it in a challenge?
+fn fits(names: &[String]) -> bool {
+    names.iter().fold(0_usize, |sum, name| sum.saturating_add(name.len()).saturating_add(1)) <= LONGEST_DEMAND
+}
+
+/// Holds `step_up` against the identity (RFC 9470 §3).
+fn step_up(value: &Value, identity: &Identity, now: SystemTime) -> Result<(), Denial> {
+    let (acr_values, max_age) = login(value)?;
     let strong = acr_values.is_empty() || identity.acr.as_ref().is_some_and(|acr| acr_values.contains(acr));
     let fresh = max_age.is_none_or(|max_age| {
         let age = identity.auth_time.map(|login| token::seconds(now).saturating_sub(login));
         age.is_some_and(|age| age <= i64::try_from(max_age).unwrap_or(i64::MAX))
     });
     if strong && fresh { Ok(()) } else { Err(Denial::StepUpRequired { acr_values, max_age }) }
+}
+
+/// What is wrong with a rule that says this of an input that has nothing: nobody asked, so
+/// nothing may be allowed, and what stands there anyway has its type.
+fn of_nothing(rule: &str, value: &Value) -> Option<String> {
+    let is_typed = match rule {
+        "deny" => strings(value, "deny").is_ok(),
+        "scopes" => scopes(value).is_ok(),
+        "step_up" => login(value).is_ok(),
+        _ => matches!(value, Value::Bool(_) | Value::Undefined),
+    };
+    match value {
+        Value::Bool(true) if rule == "allow" => Some(
+            "`allow` is true of an input that has nothing, so whatever is missing lets a message through; ask for what \
+             has to be there, such as `input.identity.subject`, beside every `not`, and alone where all who are known \
+             may"
+                .to_owned(),
+        ),
+        _ if is_typed => None,
+        _ => {
+            let found = value.to_string();
+            Some(format!("`{rule}` must be {}, found {}", rego::shape_of(rule), shown(&found)))
+        }
+    }
 }
 
 /// SHA-256 over names, modules and data, each with its length before it.

@@ -76,8 +76,13 @@ pub enum Verdict {
 /// The longest value that a caller can put into a record, in bytes.
 const LONGEST: usize = 256;
 
-/// The most reasons, and the most names, that a record holds.
+/// The most reasons, and the most names, that are told.
 const MOST: usize = 16;
+
+/// What is told of reasons, to whomever: some of them, cut to a length.
+pub fn told(reasons: &[String]) -> Vec<&str> {
+    reasons.iter().take(MOST).map(|reason| cut(reason)).collect()
+}
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -158,7 +163,7 @@ impl Record {
             },
             code,
             shadow: self.shadow,
-            reasons: self.reasons.iter().take(MOST).map(|reason| cut(reason)).collect(),
+            reasons: told(&self.reasons),
             detail: self.detail.as_deref().map(cut),
             listed: self.lists.map(|lists| lists.listed),
             hidden: hidden(false),

@@ -31,11 +31,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use regorus::Value;
-use regorus::unstable::{Module, Ref, Span};
+use regorus::unstable::{Module, Ref, Rule, Span};
 
 use program::{CONTRACT, PACKAGE, Program};
 pub use subset::{Judgement, judge};
-use syntax::{path, static_path};
+use syntax::{anchor, path, refr, static_path};
 pub use text::check_text;
 use visitor::{Visitor, Visits};
 
@@ -150,6 +150,24 @@ pub fn check_packages(modules: &[Ref<Module>], bundled: &[Vec<&str>]) -> Vec<Ref
         })
     };
     modules.iter().filter_map(refusal).collect()
+}
+
+/// What a rule of the contract has to be.
+pub fn shape_of(rule: &str) -> &'static str {
+    CONTRACT.iter().find(|(name, ..)| *name == rule).map_or("", |(.., shape)| shape)
+}
+
+/// A refusal at the first clause of a rule of package `mcp.authz`.
+pub fn refuse_rule(modules: &[Ref<Module>], rule: &str, reason: String) -> Refusal {
+    let own = modules.iter().filter(|module| static_path(&module.package.refr).0 == path(PACKAGE));
+    let mut clauses = own.flat_map(|module| &module.policy).filter(|clause| {
+        !matches!(clause.as_ref(), Rule::Default { .. })
+            && static_path(refr(clause)).0.first().is_some_and(|name| name == rule)
+    });
+    match clauses.next() {
+        Some(clause) => Refusal::new(anchor(refr(clause)), reason),
+        None => Refusal { file: "policy".to_owned(), line: 1, column: 1, reason },
+    }
 }
 
 /// Judges modules that regorus has parsed, all of them together.

@@ -40,7 +40,7 @@ fn run() -> Result<(), String> {
     let configuration = Keys::shared().configuration(
         &json!({
             "resources": [{"url": format!("http://{authority}/mcp"), "issuers": ["demo"], "credentials": ["bearer", "mtls"]}],
-            "policy": {"modules": {"authz.rego": "package mcp.authz\n\nallow := true\n"}},
+            "policy": {"modules": {"authz.rego": "package mcp.authz\n\nallow if input.identity.subject\n"}},
         }),
         &authority,
     );

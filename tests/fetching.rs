@@ -46,7 +46,7 @@ impl World {
         let authority = format!("127.0.0.1:{port}");
         let given = json!({
             "issuers": [{"name": "demo", "issuer": issuer, "jwks": jwks}],
-            "policy": {"modules": {"authz.rego": "package mcp.authz\n\nallow := true\n"}},
+            "policy": {"modules": {"authz.rego": "package mcp.authz\n\nallow if input.identity.subject\n"}},
         });
         let configuration = Keys::shared().configuration(&given, &authority);
         let clusters = [("keys", ports[0]), ("elsewhere", ports[1])];

@@ -51,7 +51,7 @@ fn fetch(gate: &Gate, shared: &mut HashMap<String, Vec<u8>>, now: SystemTime, an
 fn run() -> Result<(), String> {
     let given = json!({
         "issuers": [{"name": "demo", "issuer": "https://as.example.com", "jwks": url(8000, 300, 600)}],
-        "policy": {"modules": {"authz.rego": "package mcp.authz\n\nallow := true\n"}},
+        "policy": {"modules": {"authz.rego": "package mcp.authz\n\nallow if input.identity.subject\n"}},
     });
     let configuration = Keys::shared().configuration(&given, AUTHORITY);
     let gate = config::load_document(configuration, &Surroundings::offline()).map_err(|found| format!("{found:?}"))?;

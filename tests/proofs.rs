@@ -32,7 +32,7 @@ struct World {
 
 /// A policy that allows, told from others by a member of its data.
 fn given(number: u64) -> Value {
-    let rego = "package mcp.authz\n\nallow := true\n";
+    let rego = "package mcp.authz\n\nallow if input.identity.subject\n";
     json!({"policy": {"modules": {"authz.rego": rego}, "data": {"number": number}}})
 }
 

@@ -128,7 +128,9 @@ fn every_denial_in_every_framing(files: &[File]) -> Result<(), String> {
 
 fn any_bytes() -> Result<(), String> {
     let mut dice = Dice(20_261_123);
-    let gate = gate(&json!({"policy": {"modules": {"authz.rego": "package mcp.authz\n\nallow := true\n"}}}))?;
+    let gate = gate(
+        &json!({"policy": {"modules": {"authz.rego": "package mcp.authz\n\nallow if input.identity.subject\n"}}}),
+    )?;
     // Much of it is a text, so that much that is spoilt is still a message.
     let arguments = json!({"a": ["\u{e9}", 1.5, {"b": null}], "text": "lorem ipsum ".repeat(60)});
     let seeds = [request(&modern("x")), request(&legacy("x", &arguments))];
@@ -165,16 +167,17 @@ fn whatever_fails() -> Result<(), String> {
         "allow := input.mcp.kind",
         "allow if to_number(input.mcp.kind) == 1",
         "allow := true if input.mcp\n\nallow := false if input.mcp",
-        "allow := true\n\ndeny contains count(input.mcp)",
-        "allow := true\n\ndeny := input.mcp.kind",
-        "allow := true\n\nscopes contains count(input.mcp)",
-        "allow := true\n\nscopes contains \"mcp:none\"",
-        "allow := true\n\nstep_up := count(input.mcp)",
+        "allow if input.identity.subject\n\ndeny contains count(input.mcp)",
+        "allow if input.identity.subject\n\ndeny := input.mcp.kind",
+        "allow if input.identity.subject\n\nscopes contains count(input.mcp)",
+        "allow if input.identity.subject\n\nscopes contains \"mcp:none\"",
+        "allow if input.identity.subject\n\nstep_up := count(input.mcp)",
         "allow if {\n\tsome a in data.many\n\tsome b in data.many\n\ta + b < 0\n}",
     ];
     let policy = |rego: &str| json!({"policy": {"handshake": "policy", "time_limit_ms": 20, "data": {"many": (0..2000).collect::<Vec<_>>()}, "modules": {"authz.rego": format!("package mcp.authz\n\n{rego}\n")}}});
     let mut broken: Vec<Value> = policies.iter().map(|rego| policy(rego)).collect();
-    broken.push(json!({"policy": {"modules": {"authz.rego": "package mcp.authz\n\nallow := true\n"}},
+    broken
+        .push(json!({"policy": {"modules": {"authz.rego": "package mcp.authz\n\nallow if input.identity.subject\n"}},
         "issuers": [{"name": "demo", "issuer": "https://as.example.com", "jwks": {"inline": {"keys": []}}}]}));
     let requests = [
         modern("x"),
@@ -185,7 +188,7 @@ fn whatever_fails() -> Result<(), String> {
         json!({"request": {"body": {"jsonrpc": "2.0", "id": 1, "result": {}}}}),
         json!({"request": {"body": {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {}}}}),
     ];
-    let good = gate(&policy("allow := true"))?;
+    let good = gate(&policy("allow if input.identity.subject"))?;
     let none = requests.iter().map(|step| ask(Some(&good), &request(step)));
     if none.collect::<Result<Vec<_>, _>>()?.iter().any(|outcome| !is_forward(outcome)) {
         return Err("with a good policy: expected every request forwarded".into());
@@ -261,7 +264,7 @@ fn nothing_taken_away() -> Result<(), String> {
         }
     }
     // A denial of one rule is not undone by a permit of another.
-    for rego in ["allow := true", "allow := true\n\ndeny contains \"x\" if false"] {
+    for rego in ["allow if input.identity.subject", "allow if input.identity.subject\n\ndeny contains \"x\" if false"] {
         let modules = json!({
             "a.rego": format!("package mcp.authz\n\n{rego}\n"),
             "b.rego": "package mcp.authz\n\ndeny contains \"never\" if input.mcp.name == \"rm\"\n",

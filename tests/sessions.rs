@@ -133,7 +133,7 @@ pub(crate) fn configuration(given: &Value, authority: &str) -> Value {
     let mut patch = json!({
         "issuers": [issuer("demo", "https://as.example.com"), issuer("other", "https://as.example.org")],
         "resources": [resource("mcp"), resource("other")],
-        "policy": {"modules": {"authz.rego": "package mcp.authz\n\nallow := true\n"}},
+        "policy": {"modules": {"authz.rego": "package mcp.authz\n\nallow if input.identity.subject\n"}},
     });
     merge(&mut patch, given);
     Keys::shared().configuration(&patch, authority)

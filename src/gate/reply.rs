@@ -6,7 +6,7 @@ use super::{DECISION_HEADER, Exchange, JSON, State, Step, cors};
 use crate::denial::Denial;
 use crate::http::Reply;
 use crate::mcp::Id;
-use crate::record::Verdict;
+use crate::record::{Verdict, told};
 use crate::resource::Resource;
 use crate::token::seconds;
 
@@ -81,7 +81,7 @@ impl Exchange {
         let mut data = json!({"decision_id": self.decision_id, "code": code});
         match denial {
             Denial::PolicyDenied { reasons: given } if reasons && !given.is_empty() => {
-                insert(&mut data, "reasons", json!(given));
+                insert(&mut data, "reasons", json!(told(given)));
             }
             Denial::VersionUnsupported { requested, supported } => {
                 insert(&mut data, "supported", json!(supported));

@@ -94,23 +94,27 @@ impl Evaluator {
         }
         let machine = judgement.against.map_or_else(|| compile(&mut engine, &rules, time_limit), Err);
         let machine = machine.map(RefCell::new);
-        let evaluator = Self { engine: RefCell::new(engine), machine, rules };
-        evaluator.warm_up()?;
-        Ok((evaluator, left))
+        Ok((Self { engine: RefCell::new(engine), machine, rules }, left))
     }
 
-    /// Evaluates every rule once, so that the first call does not pay for it.
-    fn warm_up(&self) -> Result<(), Vec<Refusal>> {
+    /// What each rule says of an input that has nothing; undefined, too, where it fails.
+    /// The first call does not pay for what the engine makes once.
+    pub(super) fn warm_up(&self) -> Result<Vec<(&'static str, Value)>, Vec<Refusal>> {
         let mut engine = self.engine.borrow_mut();
         // A query that cannot fail makes the engine schedule all modules, and say
         // what it finds: a variable that nothing binds, for example.
         engine.eval_query("true".to_owned(), false).map_err(|error| refused("policy", &error))?;
         engine.set_input(Value::new_object());
-        for rule in &self.rules {
-            // A rule may well fail on an empty input.
-            let _ = engine.eval_rule(format!("data.mcp.authz.{rule}"));
-        }
-        Ok(())
+        let values = self.rules.iter().map(|rule| {
+            let value = engine.eval_rule(format!("data.mcp.authz.{rule}"));
+            (*rule, value.unwrap_or(Value::Undefined))
+        });
+        Ok(values.collect())
+    }
+
+    /// A refusal of a rule, at its place.
+    pub(super) fn refuse(&self, rule: &str, reason: String) -> Refusal {
+        rego::refuse_rule(self.engine.borrow_mut().get_modules(), rule, reason)
     }
 
     /// Why the interpreter decides, if it does.

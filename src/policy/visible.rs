@@ -142,13 +142,13 @@ mod tests {
         let alice = Rc::new(Identity::unverified("alice"));
         for (rules, expected) in [
             ("allow if input.mcp.name in data.tools[input.identity.subject]", "+--"),
-            ("allow := true\n\ndeny contains \"no\" if input.mcp.name == \"a\"", "-++"),
+            ("allow if input.identity.subject\n\ndeny contains \"no\" if input.mcp.name == \"a\"", "-++"),
             ("allow if input.mcp.arguments.x == 1", "---"),
-            ("allow if not input.mcp.arguments", "+++"),
+            ("allow if { input.mcp.name; not input.mcp.arguments }", "+++"),
             ("allow if input.mcp.name == \"a\"\n\nvisible if input.mcp.name != \"a\"", "-++"),
-            ("allow := true\n\nvisible if input.mcp.method == \"prompts/get\"", "---"),
+            ("allow if input.identity.subject\n\nvisible if input.mcp.method == \"prompts/get\"", "---"),
             // What would be asked for hides nothing.
-            ("allow := true\n\nscopes contains \"s\"\n\nstep_up := {\"max_age\": 1}", "+++"),
+            ("allow if input.identity.subject\n\nscopes contains \"s\"\n\nstep_up := {\"max_age\": 1}", "+++"),
             ("allow if {\n input.mcp.name\n not abs(input.mcp.name) == 1\n}", "!!!"),
             ("allow if input.time.unix == 0", "+++"),
         ] {

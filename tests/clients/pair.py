@@ -81,7 +81,7 @@ def write_filter(stack: Pair) -> None:
     }
     resource = value["resources"][0] | more
     value["resources"] = [resource, resource | {"url": lax(stack)}]
-    value["policy"] = {"modules": {"authz.rego": "package mcp.authz\n\nallow := true\n"}}
+    value["policy"] = {"modules": {"authz.rego": "package mcp.authz\n\nallow if input.identity.subject\n"}}
     lay_out.swap(stack.directory / "gate", yaml.safe_dump(document))
 
 

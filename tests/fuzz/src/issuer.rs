@@ -21,7 +21,7 @@ pub const SCOPE: &str = "mcp:read";
 /// What is asked for is what the token says, so that challenges hold its texts.
 const POLICY: &str = "package mcp.authz
 
-allow := true
+allow if input.identity.subject
 
 scopes contains input.identity.claims.need
 
