@@ -40,7 +40,7 @@ pub(crate) fn trials(files: &[File]) -> Vec<Trial> {
     let known = denials.len();
     vec![
         Trial::test("corpus/every_denial_has_a_case", move || lacks("denial", unseen)),
-        Trial::test("corpus/every_field_has_a_case", move || lacks("field", unused)),
+        Trial::test("corpus/REGO-21 every_field_has_a_case", move || lacks("field", unused)),
         Trial::test(
             "corpus/denials_were_found",
             move || if known > 30 { Ok(()) } else { Err(format!("{known}").into()) },

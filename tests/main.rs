@@ -39,6 +39,7 @@ mod listings;
 mod lists;
 mod native;
 mod pins;
+mod policies;
 mod process;
 mod proofs;
 mod properties;
@@ -68,6 +69,7 @@ fn main() {
     trials.extend(shipped::trials());
     trials.extend(json_suite::trials());
     trials.extend(jose::trials());
+    trials.extend(policies::trials(&cases));
     trials.extend(rego::trials());
     trials.extend(rules::trials());
     trials.extend(docs::trials());

@@ -20,7 +20,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test(format!("reload/{name}"), move || run().map_err(Failed::from))
     };
     vec![
-        trial("PW-13 PW-14 configurations come and go under load, and each answer is that of a good one", come_and_go),
+        trial(
+            "PW-13 PW-14 REGO-18 configurations come and go under load, and each answer is that of a good one",
+            come_and_go,
+        ),
         trial("PW-13 without a good configuration nothing is served, and the first good one is", none_at_first),
         trial("JWT-66 a remembered token is refused once a configuration revokes it", revoked),
         trial("PW-10 memory does not grow over 20,000 calls", memory),

@@ -19,9 +19,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CATALOGUE = Path(os.environ.get("MCP_GATE_THREATS") or ROOT.parent / "shared/reference/threats.md")
-IDENTIFIER = r"(?:INV|JSON|HTTP|RPC|SESS|JWT|JWK|PW|MCP)-[0-9]+"
+IDENTIFIER = r"(?:INV|JSON|HTTP|RPC|SESS|JWT|JWK|REGO|PW|MCP)-[0-9]+"
 # The sections whose rows are in tests/threats.json so far.
-SECTIONS = ("0.1", "1", "2", "3", "5")
+SECTIONS = ("0.1", "1", "2", "3", "4", "5")
 # Rows of other sections that are there already.
 ROWS = ("MCP-03", "MCP-04", "MCP-17")
 REASONS = ("waits", "not_applicable")

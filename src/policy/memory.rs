@@ -421,7 +421,7 @@ mod tests {
             // It reads the tool, and not its name.
             (true, "allow if input.tool.annotations.readOnlyHint == true"),
             (true, "allow if { input.tool.annotations; not input.tool.annotations.destructiveHint }"),
-            (true, "deny contains \"no\" if input.tool\nallow := true"),
+            (true, "deny contains \"no\" if input.tool\nallow if input.identity.subject"),
             (false, "allow if input.time.unix == 1"),
             (false, "step_up := {\"max_age\": 1}\nallow if input.mcp.name"),
         ];
