@@ -387,6 +387,7 @@ impl Exchange {
             method: std::str::from_utf8(arrival.head.method()).unwrap_or_default(),
             url: resource.url(),
             token: credential.token,
+            holder: (&identity.issuer, &identity.subject),
             thumbprint: jkt,
             now: seconds(now),
             max_age: resource.dpop.max_age,

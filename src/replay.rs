@@ -18,8 +18,8 @@ pub const SHARDS: usize = 64;
 /// an age of five minutes is 330 a second.
 const MOST: usize = 1560;
 
-/// Entries of a shard that are of one holder, so that no single client closes it for
-/// all others: 83 a second.
+/// Entries of a shard that are of one holder, so that no single caller closes it for
+/// all others, with however many keys: 83 a second.
 const MOST_OF_ONE: usize = MOST / 4;
 
 /// The last second in which the proof could be used, and its key.
@@ -28,20 +28,25 @@ const ENTRY: usize = 4 + 16;
 /// One use of one proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spend {
-    /// Whose proof it is, and a digest of that and `jti`.
+    /// Whose proof it is, and a digest of its key and `jti`.
     pub key: [u8; 16],
     /// The last second in which the proof could be used.
     pub until: i64,
 }
 
-/// Bytes of a key that say whose proof it is. Who is not alone in them has to find a key
-/// that is like his, and shares its bound.
+/// Bytes of a key that say whose proof it is. Who shares them with another shares a bound.
 const HOLDER: usize = 4;
 
 impl Spend {
-    /// Of the proof by a key, which its thumbprint names: so nobody spends another's.
-    pub fn new(thumbprint: &str, jti: &str, until: i64) -> Self {
-        let holder = hmac_sha256::Hash::hash(thumbprint.as_bytes());
+    /// Of the proof by a key, which its thumbprint names: so nobody spends another's. Whose
+    /// it is, say issuer and subject of the token.
+    pub fn new(holder: (&str, &str), thumbprint: &str, jti: &str, until: i64) -> Self {
+        let (issuer, subject) = holder;
+        let mut holder = hmac_sha256::Hash::new();
+        // The digest of the one has one length, so no two pairs are one text.
+        holder.update(hmac_sha256::Hash::hash(issuer.as_bytes()));
+        holder.update(subject);
+        let holder = holder.finalize();
         let mut digest = hmac_sha256::Hash::new();
         // It has one length, so no two pairs are one text.
         digest.update(thumbprint);
@@ -151,7 +156,8 @@ mod tests {
 
     /// Each of another holder.
     fn proof(number: u64, until: i64) -> Spend {
-        Spend::new(&number.to_string(), "1", until)
+        let name = number.to_string();
+        Spend::new(("as", &name), &name, "1", until)
     }
 
     #[test]
@@ -194,7 +200,10 @@ mod tests {
 
     #[test]
     fn one_holder_does_not_fill_a_shard() {
-        let of = |holder: &str, number: usize| Spend::new(holder, &number.to_string(), 1000 + number as i64 / 2);
+        // It has as many keys as it likes.
+        let of = |holder: &str, number: usize| {
+            Spend::new(("as", holder), &format!("key {}", number % 7), &number.to_string(), 1000 + number as i64 / 2)
+        };
         let mut shard = None;
         for number in 0..MOST_OF_ONE {
             shard = Some(spend(shard.as_deref(), &of("one", number), 1000).unwrap());
@@ -213,13 +222,18 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_is_named_by_its_holder_and_its_jti() {
-        let (one, other) = (Spend::new("one", "1", 1), Spend::new("other", "1", 1));
-        assert_eq!(one.holder(), Spend::new("one", "2", 1).holder());
-        assert_ne!(one.holder(), other.holder());
-        let names = [&one.key, &Spend::new("one", "2", 1).key, &other.key].map(|key| key[HOLDER..].to_vec());
-        assert!(names[0] != names[1] && names[0] != names[2] && names[1] != names[2]);
-        assert_eq!(one, Spend::new("one", "1", 1));
+    fn a_proof_is_named_by_its_key_and_its_jti_and_counts_for_its_holder() {
+        let of = |issuer, subject, key, jti| Spend::new((issuer, subject), key, jti, 1);
+        let one = of("as", "alice", "one", "1");
+        for same in [of("as", "alice", "one", "2"), of("as", "alice", "two", "1")] {
+            assert_eq!(one.holder(), same.holder());
+            assert_ne!(one.key, same.key);
+        }
+        for other in [of("as", "bob", "one", "1"), of("asa", "lice", "one", "1")] {
+            assert_ne!(one.holder(), other.holder());
+            assert_eq!(one.key[HOLDER..], other.key[HOLDER..], "the key and `jti` name the proof");
+        }
+        assert_eq!(one, of("as", "alice", "one", "1"));
     }
 
     #[test]

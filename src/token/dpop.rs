@@ -30,6 +30,8 @@ pub struct Expected<'a> {
     pub url: &'a str,
     /// The access token that comes with the proof.
     pub token: Bearer<'a>,
+    /// The token's issuer and subject: all their proofs share one bound.
+    pub holder: (&'a str, &'a str),
     /// The SHA-256 thumbprint of the key that the token is bound to (RFC 7638): its `cnf.jkt`.
     pub thumbprint: &'a str,
     /// Seconds since 1970.
@@ -145,7 +147,7 @@ pub fn verify(proof: &str, expected: &Expected<'_>, crypto: &Crypto) -> Result<S
 
     // Remembered for as long as any configuration takes it, so that none that comes meanwhile
     // takes it again.
-    Ok(Spend::new(&thumbprint, jti, issued.saturating_add(LONGEST_AGE)))
+    Ok(Spend::new(expected.holder, &thumbprint, jti, issued.saturating_add(LONGEST_AGE)))
 }
 
 /// A URL in normal form, without query and fragment (RFC 3986 §6.2.2.1, §6.2.3). No

@@ -13,7 +13,8 @@ const NOW: i64 = 1_800_000_000;
 const URL: &str = "https://mcp.example.com/mcp";
 
 fn expected(thumbprint: &str) -> Expected<'_> {
-    Expected { method: "POST", url: URL, token: bearer(TOKEN), thumbprint, now: NOW, max_age: 300, nonce: None }
+    let (token, holder) = (bearer(TOKEN), ("https://as.example.com", "alice"));
+    Expected { method: "POST", url: URL, token, holder, thumbprint, now: NOW, max_age: 300, nonce: None }
 }
 
 /// The thumbprint of the key that a proof has, if it has one.
