@@ -150,7 +150,7 @@ fn verify(bearer: Bearer<'_>, acceptance: &Acceptance, crypto: &Crypto, time: Sy
         // Not a JWS. If one issuer can be asked, it may know what this is; but an API key, of
         // whatever resource, is told to nobody.
         if bearer.text().starts_with(api_key::PREFIX) {
-            return Err(Denial::TokenKeyUnknown("found an API key that is none of this resource's"));
+            return Err(Denial::TokenKeyUnknown(api_key::OTHERS));
         }
         let asked = acceptance.issuers.iter().find(|issuer| issuer.introspection.is_some());
         return asked.map(|issuer| Verified::Opaque(Rc::clone(issuer))).ok_or(Denial::CredentialMalformed);

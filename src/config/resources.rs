@@ -357,9 +357,11 @@ impl Findings {
                 self.add(&at, format!("expected each name once, found `{name}` again"));
             }
             if let Some((digests, holder)) = machine {
-                digests.iter().for_each(|digest| keys.add(*digest, holder));
+                digests.iter().for_each(|digest| keys.add(*digest, Some(holder)));
             }
         }
+        let others = known.machines.iter().filter(|(name, _)| !config.api_keys.contains(name));
+        others.flat_map(|(_, (digests, _))| digests).for_each(|digest| keys.add(*digest, None));
         let is_own = |name: &str| {
             let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
             name.starts_with("x-") && !name.starts_with("x-mcp-gate-") && name.bytes().all(is_plain)

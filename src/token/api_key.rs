@@ -18,6 +18,9 @@ pub const ISSUER: &str = "urn:mcp-gate:api-key";
 /// leaked secrets know one when they see it.
 pub const PREFIX: &str = "mcpgate_";
 
+/// What the record says of a key of another resource.
+pub(super) const OTHERS: &str = "found an API key that is none of this resource's";
+
 /// Whom a key stands for.
 #[derive(Debug, Clone, Default)]
 pub struct Holder {
@@ -38,9 +41,9 @@ pub struct Holder {
 /// The SHA-256 of a key.
 pub type Digest = [u8; 32];
 
-/// The keys of one resource.
+/// The keys of one resource, and the digests of all others, which stand for nobody here.
 #[derive(Default)]
-pub struct ApiKeys(Vec<(Digest, Rc<Identity>)>);
+pub struct ApiKeys(Vec<(Digest, Option<Rc<Identity>>)>);
 
 impl fmt::Debug for ApiKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,10 +52,10 @@ impl fmt::Debug for ApiKeys {
 }
 
 impl ApiKeys {
-    /// Adds a key for a holder.
-    pub fn add(&mut self, digest: Digest, holder: &Holder) {
+    /// Adds a key for a holder; for none if it is another resource's.
+    pub fn add(&mut self, digest: Digest, holder: Option<&Holder>) {
         let at = self.0.partition_point(|(known, _)| known < &digest);
-        self.0.insert(at, (digest, Rc::new(holder.identity())));
+        self.0.insert(at, (digest, holder.map(|holder| Rc::new(holder.identity()))));
     }
 
     /// Is there none?
@@ -60,7 +63,8 @@ impl ApiKeys {
         self.0.is_empty()
     }
 
-    /// Whom a key stands for; nothing if it is no key of this resource.
+    /// Whom a key stands for; nothing if it is no key at all, and may be a token. A key of
+    /// another resource is refused here, so that it is told to no issuer.
     ///
     /// Looking up the digest takes no time that tells about the key: who cannot
     /// choose the digest learns nothing from how much of it was alike.
@@ -71,6 +75,7 @@ impl ApiKeys {
         let digest = digest(bearer.text());
         let at = self.0.binary_search_by(|(known, _)| known.cmp(&digest)).ok()?;
         let (_, identity) = self.0.get(at)?;
+        let Some(identity) = identity else { return Some(Err(Denial::TokenKeyUnknown(OTHERS))) };
         Some(identity.check(seconds(now)).map(|()| Rc::clone(identity)))
     }
 }
@@ -122,8 +127,9 @@ mod tests {
         let mut keys = ApiKeys::default();
         assert!(keys.verify(Bearer::read("one").unwrap(), SystemTime::UNIX_EPOCH).is_none());
         for (key, expires) in [("one", None), ("two", Some(100)), ("three", None)] {
-            keys.add(digest(key), &Holder { subject: key.into(), expires, ..Holder::default() });
+            keys.add(digest(key), Some(&Holder { subject: key.into(), expires, ..Holder::default() }));
         }
+        keys.add(digest("elsewhere"), None);
         let at = |key: &str, now| {
             let verified = keys.verify(Bearer::read(key).unwrap(), SystemTime::UNIX_EPOCH + Duration::from_secs(now));
             verified.map(|verified| verified.map(|identity| identity.subject.clone()))
@@ -131,6 +137,7 @@ mod tests {
         assert_eq!(at("one", 0), Some(Ok("one".into())));
         assert_eq!(at("three", u32::MAX.into()), Some(Ok("three".into())));
         assert_eq!((at("two", 99), at("two", 100)), (Some(Ok("two".into())), Some(Err(Denial::TokenExpired))));
+        assert_eq!(at("elsewhere", 0), Some(Err(Denial::TokenKeyUnknown(OTHERS))));
         assert_eq!((at("One", 0), at("on", 0), at("one1", 0)), (None, None, None));
     }
 }
