@@ -30,7 +30,7 @@
 //! takes the usual one's place, null takes it away; each character of a value is
 //! one byte, and a value may be a `body_repeat`. `more_headers` is how many others
 //! come with them. `{token}` in a value or in the path is the token, `{proof}` the proof,
-//! and `{jkt}` in a token the thumbprint of `client`, which signs proofs: `"cnf": {"jkt":
+//! and `{jkt}` in a token or an answer the thumbprint of `client`, which signs proofs: `"cnf": {"jkt":
 //! "{jkt}"}` binds a token to it. `{nonce}` in the claim of that name is the `DPoP-Nonce` of
 //! the last answer that had one, `{etag}` in a value the `etag`, `{session}` the session id
 //! of `SESSION` that alice has under `MCP_GATE_SESSION_KEY`. A token that comes with a proof is presented as
@@ -414,7 +414,8 @@ impl Session {
         }
         let answer = step.answer.as_ref().map(|answer| {
             let body = answer.body.as_str().map_or_else(|| answer.body.to_string(), str::to_owned);
-            let body = at_text(&body.replace(AUTHORITY, authority), now);
+            let body = body.replace(AUTHORITY, authority).replace("{jkt}", &keys.thumbprint());
+            let body = at_text(&body, now);
             (answer.status, answer.content_type.clone(), body)
         });
         Request { answer, certificate: step.certificate.clone(), ..self.build(authority) }
