@@ -69,6 +69,7 @@ test: module trap policy ## Run every test, natively and through a real Envoy
 	$(PYTHON) tests/clients/run.py
 	$(PYTHON) tests/clients/run.py --func-e
 	$(PYTHON) tests/clients/repertoire.py
+	$(PYTHON) tests/clients/rights.py
 	$(PYTHON) tests/clients/conformance.py
 	$(PYTHON) tests/clients/flows.py
 	PORT=0 ADMIN_PORT=0 UPSTREAM_PORT=0 ISSUER_PORT=0 $(PYTHON) envoy/demo/tour.py </dev/null >target/tour.log || { cat target/tour.log; exit 1; }
@@ -109,6 +110,7 @@ policy: ## Format, check and test the bundled policies with OPA
 	opa check --strict --schema policies/input.schema.json policies
 	opa test --timeout 60s --ignore "*.json" policies
 	python3 tests/visible.py
+	python3 tests/readme.py opa
 
 threats: ## Hold the catalogue of threats against the tests
 	@$(setup) venv

@@ -17,6 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("the_configuration_of_readme_loads", configuration_loads),
         trial("the_table_of_readme_has_every_field_and_no_other", fields_agree),
         trial("the_rules_of_readme_are_the_tested_ones", rules_agree),
+        trial("the_rego_of_readme_is_the_tested_one", rego_agrees),
         trial("the_input_of_readme_is_that_of_the_schema", input_agrees),
         trial("the_answers_of_readme_are_those_of_the_code", answers_agree),
         trial("the_code_map_of_architecture_is_src", code_map),
@@ -143,6 +144,35 @@ fn rules_agree() -> Result<(), String> {
         known.extend(names.split('`').skip(1).step_by(2).map(str::to_owned));
     }
     same("keys of rules", &documented, &known)
+}
+
+/// "Rego": one page, whose module and data are those of a case. `tests/readme.py` runs its tests.
+fn rego_agrees() -> Result<(), String> {
+    let readme = read("README.md");
+    let section = between(&readme, "\n## Rego\n", "\n## ")?;
+    let lines = section.lines().count();
+    if lines > 100 {
+        return Err(format!("expected one page, of at most 100 lines, found {lines}"));
+    }
+    let blocks = section.split("```rego\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0));
+    let module = blocks.filter(|block| !block.contains("_test")).collect::<Vec<_>>().join("\n");
+    let data: Value = yaml_serde::from_str(between(section, "```yaml\n", "```")?).map_err(|error| error.to_string())?;
+    let case: Value = serde_json::from_str(&read("tests/cases/the-rego-of-readme-decides-what-it-says.json"))
+        .map_err(|error| error.to_string())?;
+    let policy = &case["given"]["policy"];
+    if policy["modules"]["authz.rego"] != module {
+        return Err(format!("expected the module of the case, found\n{module}"));
+    }
+    // The patch of the case takes the tables of envoy/filter.yaml away.
+    let mut given = policy["data"].clone();
+    for path in ["", "/roles"] {
+        let table = given.pointer_mut(path).and_then(Value::as_object_mut).ok_or("expected data with roles")?;
+        table.retain(|_, value| !value.is_null());
+    }
+    if given != data {
+        return Err(format!("expected the data of the case, found {data}"));
+    }
+    Ok(())
 }
 
 /// The example under "Policy" has nothing that the schema does not have, and it and its
