@@ -64,7 +64,8 @@ fn good() -> Result<(), String> {
 }
 
 fn findings() -> Result<(), String> {
-    let text = changed(&[("issuers: [demo]", "issuers: [demon]"), ("allow if rbac.granted", "allow if rbac.granted(")]);
+    let broken = "policy:\n            modules: {authz.rego: \"package mcp.authz\\n\\nallow if input.mcp.name(\"}\n            data:";
+    let text = changed(&[("issuers: [demo]", "issuers: [demon]"), ("policy:\n            data:", broken)]);
     let path = "resources[0].typed_config.config.configuration.value: ";
     expect(
         check("findings", &text),

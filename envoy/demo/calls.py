@@ -1,8 +1,10 @@
-"""A tool call to the gate by a user of the demo: over HTTP, as a curl line, and by the official SDK."""
+"""Tool calls and lists by a user of the demo: over HTTP, as a curl line, and by the official SDK."""
 
 import asyncio
+import contextlib
 import json
 import shlex
+from collections.abc import AsyncIterator
 from typing import Any
 
 import lay_out
@@ -37,19 +39,12 @@ def curl(stack: Stack, user: str, tool: str, arguments: dict[str, Any]) -> str:
 
 def over_sdk(stack: Stack, user: str, tool: str, arguments: dict[str, Any], mode: str) -> tuple[str, str]:
     """The protocol version that the official client settled on, and what its user gets."""
-    import httpx2
-    from mcp import Client, MCPError
-    from mcp.client.streamable_http import streamable_http_client
-
-    token = {name: value for name, value in headers_of(stack, user).items() if name == "authorization"}
+    from mcp import MCPError
 
     async def call() -> tuple[str, str]:
         version = "-"
         try:
-            async with (
-                httpx2.AsyncClient(headers=token, timeout=10, trust_env=False) as http_client,
-                Client(streamable_http_client(stack.url, http_client=http_client), mode=mode) as client,
-            ):
+            async with connected(stack, user, mode) as client:
                 version = client.protocol_version
                 result = await client.call_tool(tool, arguments)
                 return version, ("error result: " if result.is_error else "") + result.content[0].text
@@ -62,3 +57,28 @@ def over_sdk(stack: Stack, user: str, tool: str, arguments: dict[str, Any], mode
             return version, f"MCPError {error.code}: {error.message}"
 
     return asyncio.run(call())
+
+
+def listed(stack: Stack, user: str, mode: str) -> tuple[str, list[str]]:
+    """The protocol version, and the names of the tools that the client's user is shown."""
+
+    async def call() -> tuple[str, list[str]]:
+        async with connected(stack, user, mode) as client:
+            return client.protocol_version, sorted(tool.name for tool in (await client.list_tools()).tools)
+
+    return asyncio.run(call())
+
+
+@contextlib.asynccontextmanager
+async def connected(stack: Stack, user: str, mode: str) -> AsyncIterator[Any]:
+    """The official client, with the user's token."""
+    import httpx2
+    from mcp import Client
+    from mcp.client.streamable_http import streamable_http_client
+
+    token = {name: value for name, value in headers_of(stack, user).items() if name == "authorization"}
+    async with (
+        httpx2.AsyncClient(headers=token, timeout=10, trust_env=False) as http_client,
+        Client(streamable_http_client(stack.url, http_client=http_client), mode=mode) as client,
+    ):
+        yield client

@@ -15,7 +15,7 @@ from typing import Any
 
 import issuer
 import lay_out
-from calls import curl, over_http, over_sdk
+from calls import curl, listed, over_http, over_sdk
 from harness import Failed, ended, tail
 from lay_out import shown
 from screen import blank, heading, paint, say, say_once, shortened, show, show_change
@@ -23,9 +23,24 @@ from stack import Answer, Stack, admin, arrived, rejections, running, send
 
 METADATA = "/.well-known/oauth-protected-resource/mcp"
 
-# What the tour changes in envoy/filter.yaml: each text stands there once. The second does not compile.
+# What the tour changes in envoy/filter.yaml: each text stands there once.
 HIGHER_LIMIT = ("limit: {max: 20}", "limit: {max: 1000}")
-BROKEN = ("allow if rbac.granted", "allow if rbac.granted(")
+DATA = "policy:\n            data:"
+# Rules beside the tables.
+RULES = """policy:
+            rules:
+            - allow: {tools: [read_document], subjects: [carol], arguments: {id: [handbook]}}
+            - deny: {tools: ["search_*"], arguments: {query: {glob: "*budget*"}}, unless: {roles: [editor]}}
+              reason: the budget is not public yet
+            data:"""
+# Rego in place of the bundled `authz.rego`. It does not compile.
+BROKEN = """policy:
+            modules:
+              authz.rego: |
+                package mcp.authz
+
+                allow if data.mcp.rbac.granted(
+            data:"""
 TRUSTED = "issuers: [demo]"
 ISSUERS = "issuers:\n          - name: demo"
 
@@ -133,20 +148,26 @@ def stops(stack: Stack) -> None:
     heading("An allowed call")
     call(stack, "bob", "search_documents", {"query": "espresso", "limit": 5}, "budget: Budget for next year")
 
-    heading("Denied by role: bob is an analyst, and analysts do not delete")
-    call(stack, "bob", "delete_document", {"id": "handbook"}, None)
+    heading("Roles: bob is an analyst, and analysts do not share")
+    call(stack, "bob", "share_document", {"id": "handbook", "with": "carol"}, None)
 
-    heading("Denied because of an argument: analysts search with a limit of at most 20")
+    heading("Arguments: analysts search with a limit of at most 20")
     too_many = {"query": "espresso", "limit": 500}
     call(stack, "bob", "search_documents", too_many, None)
 
-    heading("Only the owner may edit a document: alice owns q3-report, not handbook")
+    heading("Relations: only the owner may edit a document, and alice owns q3-report, not handbook")
     call(stack, "alice", "edit_document", {"id": "q3-report", "text": "Revenue rose."}, "q3-report saved by alice")
     denied = call(stack, "alice", "edit_document", {"id": "handbook", "text": "Lock nothing."}, None)
 
-    heading("Only hr reads payroll, and only on a managed device")
+    heading("Attributes: payroll is read on a managed device only")
     call(stack, "carol", "read_payroll", {"employee": "bob"}, "bob earns 4700 a month")
     call(stack, "carol-byod", "read_payroll", {"employee": "bob"}, None)
+
+    heading("Guards: what cannot be undone takes an operator, whoever owns the document")
+    call(stack, "alice", "delete_document", {"id": "budget"}, None)
+
+    heading("Lists show what may be called")
+    lists(stack)
 
     heading("The audit line of alice's denied edit")
     blank()
@@ -165,8 +186,23 @@ def stops(stack: Stack) -> None:
     process = identity(stack)
     change_policy(stack, too_many)
     break_policy(stack, too_many)
+    write_rules(stack)
     whole_flow(stack)
     expect("the Envoy that served all of it", process, identity(stack))
+
+
+def lists(stack: Stack) -> None:
+    blank()
+    for user, expected in [
+        ("alice", ["edit_document", "list_documents", "read_document", "search_documents", "share_document"]),
+        ("bob", ["list_documents", "read_document", "search_documents"]),
+        ("carol", ["list_documents", "read_payroll"]),
+        ("carol-byod", ["list_documents"]),
+    ]:
+        by_sdk = [listed(stack, user, mode) for mode in ("auto", "legacy")]
+        say(f"{user} sees {', '.join(by_sdk[0][1])}")
+        expect(f"tools that {user} sees", [expected, expected], [tools for _, tools in by_sdk])
+        expect("eras", (lay_out.VERSION, True), (by_sdk[0][0], by_sdk[1][0] < lay_out.VERSION))
 
 
 def change_policy(stack: Stack, too_many: dict[str, Any]) -> None:
@@ -191,7 +227,7 @@ def break_policy(stack: Stack, too_many: dict[str, Any]) -> None:
     refused = rejections(stack)
     log_length = stack.log("envoy").stat().st_size
     try:
-        swap(stack, good, changed(good, BROKEN))
+        swap(stack, good, changed(good, (DATA, BROKEN)))
         stack.wait_for(lambda: rejections(stack) > refused, "Envoy to refuse a policy that does not compile")
         say(f"{shown(stack.log('envoy'))}:")
         logged = reason(stack, log_length)
@@ -205,8 +241,25 @@ def break_policy(stack: Stack, too_many: dict[str, Any]) -> None:
         lay_out.swap(stack.directory / "gate", good)
 
 
+def write_rules(stack: Stack) -> None:
+    heading("Rules beside the tables: carol may read the handbook, and only editors look for the budget")
+    good = stack.filter_yaml.read_text()
+    budget = {"query": "budget", "limit": 5}
+    try:
+        swap(stack, good, changed(good, (DATA, RULES)))
+        seconds = wait_answer(stack, budget, 403)
+        say(f"in force after {seconds:.1f} s; {same_envoy(stack)}")
+        call(stack, "carol", "read_document", {"id": "handbook"}, "Be kind. Write things down.")
+        call(stack, "carol", "read_document", {"id": "q3-report"}, None)
+        call(stack, "bob", "search_documents", budget, None)
+        swap(stack, changed(good, (DATA, RULES)), good)
+        wait_answer(stack, budget, 200)
+    finally:
+        lay_out.swap(stack.directory / "gate", good)
+
+
 def whole_flow(stack: Stack) -> None:
-    heading("A client that knows the URL and nothing else, and an authorization server that the gate is told to trust")
+    heading("Scopes: a client that knows the URL and nothing else, and an authorization server")
     import oauth
 
     stack.wait_for(lambda: issuer.jwks(stack.issuer), "the authorization server", 60)

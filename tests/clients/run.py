@@ -26,7 +26,7 @@ OUT = node.ROOT / "target/clients-run"
 MODERN, LEGACY = "2026-07-28", "2025-11-25"
 TEXT = "Be kind. Write things down."
 # What the caller may call: the server has seven.
-TOOLS = ["list_documents", "read_document"]
+TOOLS = ["list_documents", "read_document", "search_documents"]
 
 # What is run; the client it says it is; the version it must end up with; how its user sees a 403 with a JSON-RPC body
 # (mcp-wire.md, section 1.8, row A).
