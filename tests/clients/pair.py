@@ -1,7 +1,8 @@
-"""The fixture server, with an Envoy with the gate in front of it and alone, for conformance.py and repertoire.py.
+"""A server with an Envoy with the gate in front of it, and alone, for conformance.py, repertoire.py and rights.py.
 
-Envoy's files are those of envoy/, with a policy that allows everything: what differs is then the gate's own doing.
-The server runs twice, so that a thing can be done both ways at once and neither sees what the other does.
+Envoy's files are those of envoy/, with a policy that allows everything unless another is named: what differs is then
+the gate's own doing. The server runs twice, so that a thing can be done both ways at once and neither sees what the
+other does.
 """
 
 import contextlib
@@ -23,7 +24,10 @@ SUBJECT = "tester"
 MUTATION = "type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
 
 
+ALL = {"modules": {"authz.rego": "package mcp.authz\n\nallow if input.identity.subject\n"}}
 Result = TypeVar("Result")
+# The command of a server at a port, and its environment.
+Server = Callable[[int], tuple[list[str], dict[str, str]]]
 
 
 @dataclasses.dataclass
@@ -33,9 +37,9 @@ class Pair(Stack):
     alone: int = 0
 
 
-def token(stack: Pair) -> str:
+def token(stack: Pair, subject: str = SUBJECT) -> str:
     keys = lay_out.keys(stack.directory)
-    return lay_out.token(keys, {"sub": SUBJECT, "scope": "mcp:read", "aud": [stack.url, lax(stack)]})
+    return lay_out.token(keys, {"sub": subject, "scope": "mcp:read", "aud": [stack.url, lax(stack)]})
 
 
 def direct(stack: Pair) -> str:
@@ -54,15 +58,21 @@ def both(one: Callable[[], Result], other: Callable[[], Result]) -> tuple[Result
         return first.result(), second.result()
 
 
+def fixture(port: int) -> tuple[list[str], dict[str, str]]:
+    return node.command("fixture.mjs", str(port)), {}
+
+
 @contextlib.contextmanager
-def running(directory: Path, *, inject: bool) -> Iterator[Pair]:
+def running(
+    directory: Path, *, inject: bool = False, server: Server = fixture, policy: dict[str, Any] = ALL
+) -> Iterator[Pair]:
     """Starts all of it; with `inject`, Envoy itself gives each request a token, for clients that cannot."""
     node.prepare()
     port, admin, upstream, alone = lay_out.free_ports(4)
     with Pair(directory, port, admin, upstream, alone=alone) as stack:
-        stack.start("alone", node.command("fixture.mjs", str(alone)))
-        stack.start("server", node.command("fixture.mjs", str(upstream)))
-        write_filter(stack)
+        stack.start("alone", *server(alone))
+        stack.start("server", *server(upstream))
+        write_filter(stack, policy)
         if inject:
             write_token(stack.envoy_yaml, token(stack))
         stack.start_envoy()
@@ -71,8 +81,8 @@ def running(directory: Path, *, inject: bool) -> Iterator[Pair]:
         yield stack
 
 
-def write_filter(stack: Pair) -> None:
-    """envoy/filter.yaml with a resource for each server, and with a policy that has nothing against anything."""
+def write_filter(stack: Pair, policy: dict[str, Any]) -> None:
+    """envoy/filter.yaml with a resource for each server, and with this policy."""
     document = yaml.safe_load(stack.filter_yaml.read_text())
     value = document["resources"][0]["typed_config"]["config"]["configuration"]["value"]
     more = {
@@ -81,7 +91,7 @@ def write_filter(stack: Pair) -> None:
     }
     resource = value["resources"][0] | more
     value["resources"] = [resource, resource | {"url": lax(stack)}]
-    value["policy"] = {"modules": {"authz.rego": "package mcp.authz\n\nallow if input.identity.subject\n"}}
+    value["policy"] = policy
     lay_out.swap(stack.directory / "gate", yaml.safe_dump(document))
 
 

@@ -123,7 +123,7 @@ def main() -> int:
         steps[name], problems = compare(stack, run, "--show" in sys.argv[1:])
         return problems
 
-    with running(OUT, inject=False) as stack:
+    with running(OUT) as stack:
         named = {f"{run[2]} ({run[1]}, {run[3]})": run for run in runs}
         trials = {name: partial(trial, name, run) for name, run in named.items()}
         failed = go_through(trials, stack.log("envoy"), lambda name: f": {steps.get(name, 0)} steps")
