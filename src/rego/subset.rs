@@ -197,14 +197,16 @@ impl<'d> Clause<'_, '_, 'd> {
             let mut env = env.clone();
             let value = if is_else { own } else { value };
             let given = value.map(|assign| assign.value.as_ref()).or(key.map(AsRef::as_ref));
+            let is_followed = bodies.iter().any(|body| body.is_else);
             let mut then = Needs::new();
-            if let Some(given) = given {
+            // Where an `else` follows, it is the body that has to fail: a value that is undefined
+            // comes too late.
+            if let (Some(given), false) = (given, is_followed) {
                 needs::of_value(given, &mut then);
             }
             if let Some(query) = query {
                 self.query(query, then, &mut env);
             }
-            let is_followed = bodies.iter().any(|body| body.is_else);
             if let (Some(given), true) = (given, is_followed)
                 && !self.is_defined(given, &env)
             {

@@ -217,6 +217,8 @@ fn what_is_outside_of_the_subset_differs() {
          "g if input.mcp.arguments.list & {1} == {1}\nallow if not g"),
         ("an undefined variable", "may be undefined, which is the machine's reason to go on",
          "allow if { x := input.mcp.arguments.missing\n 1 == 1 }"),
+        ("an undefined variable before an `else`", "`x` may be undefined, which is the machine's reason to go on",
+         "h := [x] if x := input.mcp.arguments.missing\nelse := [1]\nallow if h"),
         ("some of something else", "not known to be a collection",
          "h if some x in input.mcp.name\nallow if not h"),
         ("an else after a loop", "a loop before an `else`",
