@@ -79,7 +79,8 @@ impl Generator {
         }
         let roles: Vec<&str> = (0..self.roll(3)).map(|_| self.pick(&WORDS)).collect();
         let mut mcp = json!({"method": self.pick(&["tools/call", "tools/list"])});
-        if self.roll(5) > 0 {
+        // A call names its tool, else it is no question (`rego::input::with_method`).
+        if mcp["method"] == "tools/call" || self.roll(5) > 0 {
             mcp["name"] = self.pick(&WORDS).into();
         }
         if self.roll(8) > 0 {
