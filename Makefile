@@ -116,10 +116,10 @@ threats: ## Hold the catalogue of threats against the tests
 	@$(setup) venv
 	$(rust) $(PYTHON) tests/threats.py
 
-bench: module ## Measure bare Envoy, Envoy's own chain, the gate, and the reader alone
+bench: module ## Measure bare Envoy, Envoy's own chain, the gate, and the reader alone (SIDES=policy)
 	@$(setup) envoy wrk
 	$(rust) cargo bench --locked --bench reader
-	$(PYTHON) tests/bench.py
+	$(PYTHON) tests/bench.py $(if $(SIDES),--sides $(SIDES))
 
 soak: module ## Send a million tokens, good and bad in turn, and see that Envoy's memory stays (CALLS=1000000)
 	@$(setup) envoy wrk

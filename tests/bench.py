@@ -1,7 +1,7 @@
 """Measures what mcp-gate costs: `make bench`, `make soak`.
 
 Sides, each its own Envoy with one worker, given the same tools/call and the
-same kind of token:
+same kind of token (tests/bench/sides.py):
 
     bare             envoy/envoy.yaml without the gate
     envoy_chain      jwt_authn with its token cache, mcp and rbac in its place (tests/bench/chain.yaml)
@@ -14,8 +14,22 @@ same kind of token:
     gate.many        gate.known with 50 issuers, of which the token's own has 100 keys
     *.4k, *.100k     bare and gate.known with a message of that size
 
+Under the bundled policies (tests/bench/policies.py), one token, seen before:
+
+    remembered       the same call again and again
+    decided_anew     an argument that a rule reads is another in every call, so that nothing is remembered; so in all below
+    interpreter      the same beside a condition on the time of day, which leaves the decision to the interpreter
+    grants_N         N exact grants in roles of a hundred
+    tuples_N         N relation tuples, of which two lead to the document
+    globs_N          N globs in a role, a third of which are neither beginnings nor ends
+    list_100_unfiltered  tools/list of a hundred tools, without the gate
+    list_100_shadow  through the gate in shadow mode, which reads no list
+    list_100         through the gate, which shows sixty of them, again and again
+    list_100_anew    the same, each time with another tool, so that nothing is remembered
+    load             a policy of 1 MiB is pushed to a gate that serves (tests/bench/pushes.py)
+
 The gate writes its record through Envoy's access log to a file in target/bench;
-the other two write no log.
+the sides without it write no log.
 
 Load is wrk, a closed loop over few connections, on another core than Envoy,
 as is the static upstream. CPU time is that of the whole Envoy process, by its
@@ -27,8 +41,6 @@ and shows its memory at equal steps.
 """
 
 import argparse
-import contextlib
-import http.client
 import json
 import os
 import platform
@@ -41,80 +53,35 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jwt
-import yaml
-
 ROOT = Path(__file__).resolve().parent.parent
-HERE = ROOT / "tests" / "bench"
-WORK = ROOT / "target" / "bench"
 
-sys.path.insert(0, str(ROOT / "envoy" / "demo"))
+sys.path[:0] = [str(ROOT / "envoy" / "demo"), str(ROOT / "tests" / "bench")]
 import lay_out  # noqa: E402
-from harness import Failed, Processes, ended  # noqa: E402
+import pushes  # noqa: E402
+from harness import Failed, Processes, ended, stop  # noqa: E402
+from sides import BAD, HERE, MIXED, POLICY, SETUPS, START, WORK, Side  # noqa: E402
+from sides import call, cores, get, know, search, setup, spoiled, start, verify  # noqa: E402
 from stack import MODULE  # noqa: E402
 
-SIDES = ["bare", "envoy_chain", "gate.known", "gate.many", "gate.new_rs256", "gate.new_es256"]
-SIDES += ["gate.bad_rs256", "gate.bad_es256", "gate.bad_expired"]
-SIDES += ["bare.4k", "gate.known.4k", "bare.100k", "gate.known.100k"]
-SIZES = {"4k": 4 * 1024, "100k": 100 * 1024}
+# No side that takes turns with the others.
+LOAD = "load"
+SIDES = [*SETUPS, LOAD]
+# Whose decisions are held against each other: the larger, the smaller.
+PAIRS = [("grants_10000", "grants_10"), ("tuples_10000", "tuples_10"), ("globs_200", "globs_10"), ("interpreter", "decided_anew")]
 METRICS = ["cpu_us", "p50_us", "p99_us", "rss_mb"]
 # Above this share of the two cores, other processes visibly change the figures: they take turns and empty the caches.
 DISTURBED = 0.06
-# Seconds for a process to start in: V8 compiles the module first, and the machine may have other things to do.
-START = 240
 # What Envoy's memory may vary by over a soak that leaks nothing, in MB.
 GROWTH = 2
 # The calls of a soak whose first quarter fills what the gate keeps.
 FEWEST = 50_000
-# Good and bad in turn; of a soak alone.
-MIXED = "gate.mixed"
-NEW = {"gate.new_rs256": "RS256", "gate.new_es256": "ES256", MIXED: "ES256"}
-BAD = {"gate.bad_rs256": "RS256", "gate.bad_es256": "ES256", "gate.bad_expired": "ES256"}
 # How many times a soak shows memory.
 STEPS = 20
-
-META = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientCapabilities": {},
-    "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1.0"},
-}
-
-
-def body_of(name: str) -> bytes:
-    """The message of a side, with as many paragraphs as fit into its size."""
-    arguments: dict[str, Any] = {"query": "travel", "limit": 10}
-    params = {"name": "search_documents", "arguments": arguments, "_meta": META}
-    size = SIZES.get(name.rpartition(".")[2], 0)
-    paragraph = {"id": 1001, "score": 0.875, "tags": ["a", "b"], "text": "Lorem ipsum dolor sit amet, " * 8}
-    if size:
-        arguments["context"] = [paragraph] * (size // len(json.dumps(paragraph)))
-    message = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params}
-    return json.dumps(message, separators=(",", ":")).encode()
-
-
-HEADERS = {
-    # The resource's authority, whatever port a side listens on: so one set of tokens does for all.
-    "Host": "127.0.0.1:10000",
-    "User-Agent": "bench/1.0",
-    "Accept": "application/json, text/event-stream",
-    "Content-Type": "application/json",
-    "MCP-Protocol-Version": "2026-07-28",
-    "Mcp-Method": "tools/call",
-    "Mcp-Name": "search_documents",
-}
 
 
 class Upstream(NamedTuple):
     pid: int
     port: int
-
-
-class Side(NamedTuple):
-    name: str
-    pid: int
-    port: int
-    admin: int
-    tokens: Path
 
 
 def say(line: str = "") -> None:
@@ -128,11 +95,11 @@ def options() -> argparse.Namespace:
     parser.add_argument("--connections", type=int, default=4, help="of wrk, one thread (%(default)s)")
     parser.add_argument("--patience", type=int, default=60, help="seconds to repeat disturbed runs (%(default)s)")
     parser.add_argument("--tokens", type=int, default=60000, help="to mint, each algorithm (%(default)s)")
-    parser.add_argument("--sides", default=",".join(SIDES), help="to measure (all)")
+    parser.add_argument("--sides", default=",".join(SIDES), help="to measure (all); `policy` are those of policies")
     parser.add_argument("--module", type=Path, default=MODULE, help="another build of the gate")
     parser.add_argument("--soak", type=int, metavar="CALLS", help="show memory over CALLS, each with a token of its own")
     chosen = parser.parse_args()
-    chosen.sides = chosen.sides.split(",")
+    chosen.sides = [*POLICY, LOAD] if chosen.sides == "policy" else chosen.sides.split(",")
     for name in chosen.sides:
         if name not in SIDES:
             parser.error(f"no side `{name}`: there are {', '.join(SIDES)}")
@@ -147,12 +114,6 @@ def tool(name: str, path: Path | str | None, remedy: str) -> str:
     if not found:
         raise Failed(f"no {name} at {path}: {remedy}" if path else f"no {name}: {remedy}")
     return str(Path(found).resolve())
-
-
-def cores() -> tuple[int, int]:
-    """The core for Envoy and the core for load and upstream."""
-    usable = sorted(os.sched_getaffinity(0))
-    return usable[0], usable[-1]
 
 
 def machine(envoy: str) -> str:
@@ -190,143 +151,14 @@ def rss(pid: int) -> float:
     raise Failed(f"process {pid} has ended; its log is in {WORK}")
 
 
-# Requests
-
-
-def get(port: int, path: str) -> tuple[int, bytes]:
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-
-
-def call(port: int, token: str | None, body: bytes) -> int:
-    """The status of the measured request with this token."""
-    headers = dict(HEADERS)
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
-        connection.request("POST", "/mcp", body, headers)
-        answer = connection.getresponse()
-        answer.read()
-        return answer.status
-
-
-# The sides
-
-
-def mint(keys: dict[str, dict[str, str]], algorithm: str, count: int, age: int = 0) -> Path:
-    """A file of `count` tokens of one user that differ in `jti`, `age` seconds old; kept while new ones are valid."""
-    file = WORK / (f"tokens.{algorithm}.{age}" if age else f"tokens.{algorithm}")
-    sample = lay_out.token(keys, lay_out.USERS["bob"] | {"aud": lay_out.resource(10000)}, algorithm)
-    claims = jwt.decode(sample, options={"verify_signature": False})
-    with contextlib.suppress(OSError, IndexError, jwt.InvalidTokenError):
-        kept = file.read_text().split()
-        key = jwt.PyJWK(lay_out.jwks({algorithm: keys[algorithm]})["keys"][0])
-        old = jwt.decode(kept[0], key, audience=claims["aud"], options={"verify_exp": False})
-        if len(kept) >= count and old["exp"] + age > time.time() + 3600:
-            return file
-    claims |= {"iat": claims["iat"] - age, "exp": claims["exp"] - age}
-    say(f"minting {count} {algorithm} tokens, kept in {lay_out.shown(file)}")
-    header = jwt.get_unverified_header(sample)
-    # Made once: reading an RSA key costs far more than signing with it.
-    key = jwt.PyJWK(keys[algorithm]).key
-    tokens = (jwt.encode(claims | {"jti": f"bench-{number}"}, key, algorithm, header) for number in range(count))
-    lay_out.write(file, "".join(f"{token}\n" for token in tokens), mode=0o600)
-    return file
-
-
-def spoiled(tokens: Path) -> Path:
-    """The same tokens, each with the signature of the one before it."""
-    file = tokens.with_suffix(tokens.suffix + ".bad")
-    if not file.exists() or file.stat().st_mtime < tokens.stat().st_mtime:
-        lines = tokens.read_text().split()
-        signatures = [line.rpartition(".")[2] for line in [lines[-1], *lines]]
-        bad = (f"{line.rpartition('.')[0]}.{signature}\n" for line, signature in zip(lines, signatures))
-        lay_out.write(file, "".join(bad), mode=0o600)
-    return file
-
-
-def many(filter_text: str) -> str:
-    """A filter with 49 more issuers, and 99 more keys for the first."""
-    document = yaml.safe_load(filter_text)
-    value = document["resources"][0]["typed_config"]["config"]["configuration"]["value"]
-    [issuer] = value["issuers"]
-
-    def stranger(number: int) -> dict[str, str]:
-        jwk = lay_out.MAKE_KEY["ES256"]()
-        return {name: text for name, text in jwk.items() if name in lay_out.PUBLIC} | {"kid": f"stranger-{number}"}
-
-    own = issuer["jwks"]["inline"]["keys"]
-    others = [
-        issuer | {"name": f"other-{number}", "issuer": f"https://as-{number}.example.com", "jwks": {"inline": {"keys": [stranger(0)]}}}
-        for number in range(49)
-    ]
-    issuer["jwks"] = {"inline": {"keys": [stranger(number) for number in range(100 - len(own))] + own}}
-    value["issuers"] = [*others, issuer]
-    value["resources"][0]["issuers"] = [each["name"] for each in value["issuers"]]
-    return yaml.safe_dump(document)
-
-
-def render(name: str, keys: dict[str, dict[str, str]], module: Path, port: int, admin: int, upstream: int) -> Path:
-    """Writes the side's Envoy configuration and returns its path."""
-    directory = WORK / name
-    records = WORK / f"{name}.records"
-    records.unlink(missing_ok=True)
-    text = lay_out.envoy_yaml(directory, port, admin, upstream, str(records))
-    if name.startswith("gate."):
-        text_of_filter = lay_out.filter_yaml(keys, 10000, lay_out.shown(module))
-        lay_out.swap(directory / "gate", many(text_of_filter) if name == "gate.many" else text_of_filter)
-    else:
-        # The same file but for the gate and the log that writes its record, so that nothing else differs.
-        envoy = yaml.safe_load(text)
-        [listener] = envoy["static_resources"]["listeners"]
-        manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
-        del manager["access_log"]
-        [gate] = [at for at, each in enumerate(manager["http_filters"]) if "config_discovery" in each]
-        instead = [] if name.startswith("bare") else yaml.safe_load((HERE / "chain.yaml").read_text())
-        manager["http_filters"][gate : gate + 1] = instead
-        text = yaml.safe_dump(envoy)
-    config = WORK / f"{name}.yaml"
-    config.write_text(text)
-    return config
+# Measuring
 
 
 def start_upstream(processes: Processes) -> Upstream:
     [port] = lay_out.free_ports(1)
     process = processes.start("upstream", [sys.executable, str(HERE / "upstream.py"), str(port)], core=cores()[1])
-    processes.wait_for(lambda: call(port, None, body_of("")) == 200, "the static upstream", seconds=START)
+    processes.wait_for(lambda: call(port, None, search())[0] == 200, "the static upstream", seconds=START)
     return Upstream(process.pid, port)
-
-
-def start_side(
-    processes: Processes, name: str, envoy: str, config: Path, port: int, admin: int, tokens: Path
-) -> Side:
-    command = [envoy, "-c", str(config), "--concurrency", "1", "--disable-hot-restart", "--log-level", "warn"]
-    process = processes.start(name, command, core=cores()[0])
-    processes.wait_for(lambda: get(admin, "/ready")[0] == 200, f"the Envoy of `{name}`", seconds=START)
-    return Side(name, process.pid, port, admin, tokens)
-
-
-def verify(side: Side, keys: dict[str, dict[str, str]]) -> None:
-    """Each side must permit the measured request, and refuse what it is there to refuse."""
-    claims = lay_out.USERS["bob"] | {"aud": lay_out.resource(10000)}
-    stranger = lay_out.keys(WORK / "stranger")
-    unlisted = lay_out.USERS["carol"] | {"aud": lay_out.resource(10000)}
-    decides = not side.name.startswith("bare")
-    for what, token, expected in [
-        ("a good request", lay_out.token(keys, claims), 200),
-        ("a good request, RS256", lay_out.token(keys, claims, "RS256"), 200),
-        ("a role without the tool", lay_out.token(keys, unlisted), 403 if decides else 200),
-        ("a token of a stranger's key", lay_out.token(stranger, claims), 401 if decides else 200),
-        ("no token", None, 401 if decides else 200),
-    ]:
-        status = call(side.port, token, body_of(side.name))
-        if status != expected:
-            raise Failed(f"`{side.name}` answered {status} to {what}, expected {expected}; its log is {WORK / side.name}.log")
-
-
-# Measuring
 
 
 def counters(side: Side) -> dict[str, int]:
@@ -427,75 +259,72 @@ def report(results: dict[str, list[dict[str, Any]]]) -> None:
         cells = [cell([each[metric] for each in rounds], digits) for metric, digits in zip(METRICS, (1, 0, 0, 0))]
         rows.append([name, *cells, str(sum(each["completed"] for each in rounds))])
     table(rows)
-    if "bare" not in results:
-        return
 
     # Compared round by round, so that a change of the machine's pace between rounds cancels out.
-    def bare_of(name: str) -> list[dict[str, Any]]:
-        size = name.rpartition(".")[2]
-        return results[f"bare.{size}" if size in SIZES else "bare"]
-
-    def over_bare(name: str, metric: str) -> list[float]:
-        return [one[metric] - bare[metric] for one, bare in zip(results[name], bare_of(name))]
+    def over(name: str, other: str, metric: str) -> list[float]:
+        return [one[metric] - less[metric] for one, less in zip(results[name], results[other])]
 
     rows = [["over bare", "CPU us/request", "x bare", "x what envoy_chain adds", "RSS MB"]]
     for name in results:
-        if name.startswith("bare"):
+        bare = setup(name).over
+        if name == bare or bare not in results:
             continue
-        added = over_bare(name, "cpu_us")
-        ratio = [one["cpu_us"] / bare["cpu_us"] for one, bare in zip(results[name], bare_of(name))]
-        row = [name, cell(added, 1), cell(ratio, 2), "-", cell(over_bare(name, "rss_mb"), 0)]
-        if "envoy_chain" in results:
-            row[3] = cell([one / chain for one, chain in zip(added, over_bare("envoy_chain", "cpu_us"))], 2)
+        added = over(name, bare, "cpu_us")
+        ratio = [one["cpu_us"] / less["cpu_us"] for one, less in zip(results[name], results[bare])]
+        row = [name, cell(added, 1), cell(ratio, 2), "-", cell(over(name, bare, "rss_mb"), 0)]
+        if "envoy_chain" in results and bare == "bare":
+            row[3] = cell([one / chain for one, chain in zip(added, over("envoy_chain", bare, "cpu_us"))], 2)
         rows.append(row)
-    table(rows)
+    if len(rows) > 1:
+        table(rows)
+
+    # A decision is what a call costs beyond one that is remembered.
+    rows = [["decision", "CPU us", "x", "CPU us"]]
+    for name, less in PAIRS:
+        if {name, less, "remembered"} <= results.keys():
+            one, other = (over(each, "remembered", "cpu_us") for each in (name, less))
+            rows.append([name, cell(one, 1), cell([a / b for a, b in zip(one, other)], 2), f"{less} {cell(other, 1)}"])
+    if len(rows) > 1:
+        table(rows)
 
 
 def start_all(processes: Processes, envoy: str, chosen: argparse.Namespace) -> tuple[Upstream, list[Side]]:
     keys = lay_out.keys(WORK)
-    bob = lay_out.USERS["bob"] | {"aud": lay_out.resource(10000)}
-    (WORK / "jwks.json").write_text(json.dumps(lay_out.jwks(keys)))
-    lines = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
-    for name in chosen.sides:
-        body = body_of(name)
-        head = f"POST /mcp HTTP/1.1\r\n{lines}Authorization: Bearer TOKEN\r\nContent-Length: {len(body)}\r\n\r\n"
-        (WORK / f"{name}.request").write_bytes(head.encode() + body)
-    known = WORK / "tokens.known"
-    lay_out.write(known, lay_out.token(keys, bob, "RS256") + "\n", mode=0o600)
+    know(keys)
     upstream = start_upstream(processes)
     sides = []
     for name in chosen.sides:
-        port, admin = lay_out.free_ports(2)
-        tokens = known
-        if name in NEW:
-            tokens = mint(keys, NEW[name], chosen.tokens)
-        if name == "gate.bad_expired":
-            # They live for a day.
-            tokens = mint(keys, BAD[name], chosen.tokens, age=48 * 3600)
-        elif name in BAD:
-            tokens = spoiled(mint(keys, BAD[name], chosen.tokens))
-        config = render(name, keys, chosen.module, port, admin, upstream.port)
-        side = start_side(processes, name, envoy, config, port, admin, tokens)
+        side = start(processes, name, envoy, keys, chosen.module, upstream.port, chosen.tokens)
         verify(side, keys)
         sides.append(side)
     return upstream, sides
 
 
 def bench(processes: Processes, envoy: str, chosen: argparse.Namespace) -> None:
+    pushed = LOAD in chosen.sides
+    chosen.sides = [name for name in chosen.sides if name != LOAD]
     upstream, sides = start_all(processes, envoy, chosen)
-    say(
-        f"tools/call of {len(body_of(''))} bytes where no size is named; wrk, 1 thread, {chosen.connections} connections, closed loop, "
-        f"{chosen.seconds} s a run; Envoy on core {cores()[0]}, wrk and upstream on core {cores()[1]}"
-    )
-    results = measure(sides, upstream, chosen)
-    say()
-    report(results)
-    figures = [
-        figure(f"{name}.{metric}", [each[metric] for each in rounds])
-        for name, rounds in results.items()
-        for metric in METRICS
-    ]
-    if any(name.startswith("gate.") for name in results):
+    figures = []
+    if sides:
+        say(
+            f"tools/call of {len(search())} bytes where no size is named; wrk, 1 thread, {chosen.connections} connections, closed loop, "
+            f"{chosen.seconds} s a run; Envoy on core {cores()[0]}, wrk and upstream on core {cores()[1]}"
+        )
+        results = measure(sides, upstream, chosen)
+        say()
+        report(results)
+        figures += [
+            figure(f"{name}.{metric}", [each[metric] for each in rounds])
+            for name, rounds in results.items()
+            for metric in METRICS
+        ]
+    if pushed:
+        for side in sides:
+            stop(processes.started.pop(side.name))
+        measured = pushes.measure(processes, envoy, chosen.module, upstream.port, chosen.rounds)
+        table([["push of 1 MiB", "ms"], *([name, cell(values, 0)] for name, values in measured.items())])
+        figures += [figure(f"{LOAD}.{name}_ms", values) for name, values in measured.items()]
+    if pushed or any(setup(side.name).gate for side in sides):
         size = chosen.module.stat().st_size
         say(f"module: {size / 1e6:.2f} MB")
         figures.append(figure("module.bytes", [size]))
@@ -538,7 +367,7 @@ def main() -> int:
     tool("wrk", "wrk", "run `python3 tests/setup.py wrk`")
     found = os.environ.get("ENVOY") or ROOT / "target/tools/bin/envoy"
     envoy = tool("Envoy", found, "run `python3 tests/setup.py envoy`, or set ENVOY")
-    if any(name.startswith("gate.") for name in chosen.sides) and not chosen.module.exists():
+    if any(name == LOAD or setup(name).gate for name in chosen.sides) and not chosen.module.exists():
         raise Failed(f"no module at {chosen.module}: run `make build`")
     WORK.mkdir(parents=True, exist_ok=True)
     say(machine(envoy))

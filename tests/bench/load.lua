@@ -1,7 +1,8 @@
 -- wrk's script, one for all sides, so that each costs wrk the same.
 -- Arguments: REQUEST SKIP LIMIT TOKENS...
 -- REQUEST is a file holding the request as bytes with TOKEN where the bearer
--- token goes. Each TOKENS file holds one token per line: a file of one line
+-- token goes, and behind it perhaps ########## where ten digits go, never the same
+-- ones for a day. Each TOKENS file holds one token per line: a file of one line
 -- gives that token every time, another each of its lines once, from line
 -- SKIP + 1 and at most LIMIT of them. Several files take turns. At the end of
 -- any file the load stops. `used` are the lines taken from each such file.
@@ -40,6 +41,12 @@ function init(args)
   file:close()
   local from, to = bytes:find("TOKEN", 1, true)
   before, after = bytes:sub(1, from - 1), bytes:sub(to + 1)
+  from, to = after:find("##########", 1, true)
+  if from then
+    after, rest = after:sub(1, from - 1), after:sub(to + 1)
+  end
+  -- Fewer requests are sent in a second than there are numbers for it.
+  number = os.time() % 86400 * 100000
   -- A global, because done() reads it from another Lua state.
   used = 0
   sources = {}
@@ -57,6 +64,10 @@ function request()
     return last
   end
   last = before .. token .. after
+  if rest then
+    number = number + 1
+    last = last .. string.format("%010d", number) .. rest
+  end
   return last
 end
 
