@@ -38,7 +38,7 @@ use names::{HeaderNames, SECRET, member_names};
 pub use visible::Sight;
 
 /// The modules of `policies/`, compiled into the binary.
-pub const BUNDLED: [(&str, &str); 24] = [
+pub const BUNDLED: [(&str, &str); 23] = [
     ("mcp/authz.rego", include_str!("../policies/mcp/authz.rego")),
     ("mcp/rbac.rego", include_str!("../policies/mcp/rbac.rego")),
     ("mcp/rebac.rego", include_str!("../policies/mcp/rebac.rego")),
@@ -47,7 +47,7 @@ pub const BUNDLED: [(&str, &str); 24] = [
     ("mcp/scopes.rego", include_str!("../policies/mcp/scopes.rego")),
     ("mcp/guards.rego", include_str!("../policies/mcp/guards.rego")),
     ("mcp/arguments.rego", include_str!("../policies/mcp/arguments.rego")),
-    ("mcp/condition.rego", include_str!("../policies/mcp/condition.rego")),
+    ("mcp/conditions.rego", include_str!("../policies/mcp/conditions.rego")),
     ("mcp/witness.rego", include_str!("../policies/mcp/witness.rego")),
     ("mcp/names.rego", include_str!("../policies/mcp/names.rego")),
     ("mcp/paths.rego", include_str!("../policies/mcp/paths.rego")),
@@ -55,13 +55,12 @@ pub const BUNDLED: [(&str, &str); 24] = [
     ("mcp/urls.rego", include_str!("../policies/mcp/urls.rego")),
     ("mcp/index/conditions.rego", include_str!("../policies/mcp/index/conditions.rego")),
     ("mcp/index/constraints.rego", include_str!("../policies/mcp/index/constraints.rego")),
-    ("mcp/index/globs.rego", include_str!("../policies/mcp/index/globs.rego")),
     ("mcp/index/guards.rego", include_str!("../policies/mcp/index/guards.rego")),
     ("mcp/index/relations.rego", include_str!("../policies/mcp/index/relations.rego")),
     ("mcp/index/roles.rego", include_str!("../policies/mcp/index/roles.rego")),
     ("mcp/index/scopes.rego", include_str!("../policies/mcp/index/scopes.rego")),
+    ("mcp/index/values.rego", include_str!("../policies/mcp/index/values.rego")),
     ("mcp/rules.rego", include_str!("../policies/mcp/rules.rego")),
-    ("mcp/conditions.rego", include_str!("../policies/mcp/conditions.rego")),
     ("mcp/index/rules.rego", include_str!("../policies/mcp/index/rules.rego")),
 ];
 

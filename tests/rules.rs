@@ -83,20 +83,12 @@ fn engine(modules: &[(&str, &str)], data: &Value) -> Result<Engine, String> {
 
 /// The bundled modules, what needs no input evaluated before, as the gate does it.
 fn bundled(data: &Value) -> Result<Engine, String> {
-    const CONSTANT: [&str; 11] =
-        ["allow", "deny", "shown", "hidden", "named", "globs", "general", "patterns", "last", "uses", "asks_login"];
     let of = |wanted: &[&str]| BUNDLED.into_iter().filter(|(name, _)| wanted.contains(name)).collect::<Vec<_>>();
-    let mut index = engine(&of(&["mcp/index/rules.rego"]), data)?;
-    let mut members = regorus::Value::new_object();
-    for name in CONSTANT {
-        let value = index.eval_rule(format!("data.mcp.index.rules.{name}")).map_err(|error| error.to_string())?;
-        if value != regorus::Value::Undefined {
-            members.as_object_mut().expect("an object").insert(name.into(), value);
-        }
-    }
+    let mut index = engine(&of(&["mcp/index/rules.rego", "mcp/index/values.rego"]), data)?;
+    let found = index.eval_query("data.mcp.index".to_owned(), false).map_err(|error| error.to_string())?;
+    let mut at = found.result[0].expressions[0].value.clone();
     let mut engine = engine(&of(&["mcp/rules.rego", "mcp/conditions.rego"]), data)?;
-    let mut at = members;
-    for name in ["rules", "index", "mcp"] {
+    for name in ["index", "mcp"] {
         let mut outer = regorus::Value::new_object();
         outer.as_object_mut().expect("an object").insert(name.into(), at);
         at = outer;

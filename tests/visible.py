@@ -17,15 +17,15 @@ POLICIES = Path(__file__).parent.parent / "policies" / "mcp"
 ABSENT = object()
 A = [ABSENT, None, True, 0, 2, 3, 7, "", "q", "q3", "3", "x", "z", "qx", "xx", [], ["q"], ["q", "q"], [2], [2, 2],
      ["x", "x"], {}, {"m": "q"}, {"m": 2}, "https://example.com/", "http://10.0.0.1/", "/srv/a", "/srv", "/etc"]
-B = [ABSENT, "q", 7, []]
+B = [ABSENT, "q", 7, [], ["q"]]
 CONDITIONS = [
     "q", 7, None, ["q", "x"], [2, "z"], {"in": ["q3", "x", 2]}, {"equals": "q3"}, {"prefix": "q"}, {"glob": "*3"},
     {"prefix": "/srv"}, {"glob": "q*"}, {"min": 2}, {"max": 3}, {"min": 3, "max": 2}, {"min": 2, "max": 7},
     {"absent": True}, {"size": {"min": 2}}, {"size": {"max": 1}}, {"size": {"min": 2}, "prefix": "q"},
-    {"each": ["q", 2]}, {"each": {"min": 2}, "size": {"min": 2}}, {"members": {"m": ["q", 2]}},
+    {"each": ["q", 2]}, {"each": {"min": 2}, "size": {"min": 2}}, {"any": ["q", 2]}, {"any": 2, "each": {"min": 1}}, {"members": {"m": ["q", 2]}},
     {"members": {"m": {"absent": True}}}, {}, {"nothing": 1},
 ]  # fmt: skip
-OF_B = ["q", ["q", "x"], {"min": 2}, {"absent": True}, {"each": ["q"]}, {}]
+OF_B = ["q", ["q", "x"], {"min": 2}, {"absent": True}, {"each": ["q"]}, {"any": "q"}, {}]
 
 
 def by_argument(at: random.Random) -> dict:

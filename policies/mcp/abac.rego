@@ -17,7 +17,7 @@
 #
 #   All keys of an entry must hold, and all entries that apply; mcp.attributes says
 #   what they are. Beside them an entry may have `arguments`, each with a condition
-#   (mcp.condition), `login: {max_age: 900, acr: [gold]}`, which is asked for rather
+#   (mcp.conditions), `login: {max_age: 900, acr: [gold]}`, which is asked for rather
 #   than denied, `unless`, with other conditions under which the entry does not apply,
 #   and `grants: true`: who meets the conditions needs no role. Who does
 #   not meet those of a label keeps to arguments without it.

@@ -14,7 +14,7 @@
 #   among the values that the constraints themselves name.
 package mcp.arguments
 
-import data.mcp.condition
+import data.mcp.conditions
 import data.mcp.paths
 import data.mcp.rebac
 import data.mcp.urls
@@ -42,7 +42,7 @@ _may_be_absent(constraint) if constraint.kind in {"avoid", "url", "path"}
 _meets(constraint, value) if {
 	data.mcp.index.constraints.condition
 	constraint.kind == "condition"
-	condition.holds(constraint.wanted, value)
+	conditions.meets(value, constraint.wanted)
 }
 
 _meets(constraint, value) if {
@@ -75,7 +75,7 @@ _meets(constraint, value) if {
 #   one value may be read as one that does.
 avoids(wanted, value) if {
 	type_name(value) in {"boolean", "null", "number", "string"}
-	not condition.holds(wanted, value)
+	not conditions.meets(value, wanted)
 }
 
 # METADATA

@@ -4,7 +4,7 @@
 #   The keys of an entry of conditions, and what each wants:
 #
 #       subjects, clients, issuers, tenants, roles, groups: [one, of, these]
-#       claims: {name: CONDITION}     # of mcp.condition; or a path with dots
+#       claims: {name: CONDITION}     # of mcp.conditions; or a path with dots
 #       actor: CONDITION              # on who acts for the subject
 #       amr: [one, of, these]         # how the login was done
 #       token: {max_age: 300}         # seconds since it was issued
@@ -16,7 +16,7 @@
 #   A key of another name, or a list that is none, holds for nobody.
 package mcp.attributes
 
-import data.mcp.condition
+import data.mcp.conditions
 
 # METADATA
 # description: Does this hold now, for whoever asks?
@@ -35,7 +35,7 @@ hold(key, wanted) if {
 hold(key, wanted) if {
 	data.mcp.index.conditions.uses.actor
 	key == "actor"
-	condition.holds(wanted, input.identity.actor.sub)
+	conditions.meets(input.identity.actor.sub, wanted)
 }
 
 hold(key, wanted) if {
@@ -187,7 +187,7 @@ _is_one(key, wanted) if {
 	input.http.source.principal in wanted
 }
 
-_claim_meets(claim, wanted) if condition.holds(wanted, _claim(claim))
+_claim_meets(claim, wanted) if conditions.meets(_claim(claim), wanted)
 
 _claim_meets(claim, wanted) if {
 	wanted == {"absent": true}

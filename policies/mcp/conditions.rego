@@ -1,23 +1,37 @@
 # METADATA
-# title: Conditions
+# title: Conditions on a value
 # description: |
-#   What a value may be: a scalar (equal to it), a list (one of it), or an object of
-#   `equals`, `in`, `prefix`, `glob`, `min`, `max`, `size`, `absent`, `each`, `any`
-#   and `members`, which all have to hold. A missing value meets `absent` alone.
-#   Conditions stand within conditions twice at most; no function may call itself,
-#   so there is one for each depth.
+#   What a value may be: a scalar (equal to it), a list (one of it), or an object with
+#   any of these, all of which must hold:
+#
+#       equals: 5                  in: [pdf, text]
+#       prefix: /srv/              glob: "*.txt"
+#       min: 1                     max: 20
+#       size: {min: 1, max: 10}    # of a text, a list, an object
+#       each: CONDITION            # of a list: on all of it
+#       any: CONDITION             # on some of it
+#       members: {name: CONDITION} # of an object
+#
+#   A missing value meets `{absent: true}` alone, and nothing else meets that. `each`,
+#   `any` and `members` stand within each other twice at most; no function may call
+#   itself, so there is one for each depth. A condition of any other form meets nothing.
 package mcp.conditions
 
-import data.mcp.index.rules as index
+import data.mcp.index.values as index
 
-met(object, name, condition) if _meets(object[name], condition)
+# METADATA
+# description: Does a member, there or not, meet a condition?
+met(object, name, condition) if meets(object[name], condition)
 
 met(object, name, condition) if _is_missing(object, name, condition)
 
-_meets(value, condition) if _meets_inner(value, condition)
+# METADATA
+# description: Does a value that is there meet a condition?
+meets(value, condition) if _is(value, condition)
 
-_meets(value, condition) if {
+meets(value, condition) if {
 	is_object(condition)
+	count(condition) > 0
 	every key, bound in condition { _holds(key, bound, value) }
 }
 
@@ -38,6 +52,7 @@ _holds(key, bound, value) if {
 
 _holds(key, bound, value) if {
 	key == "members"
+	is_object(bound)
 	is_object(value)
 	every name, condition in bound { _met_inner(value, name, condition) }
 }
@@ -46,10 +61,11 @@ _met_inner(object, name, condition) if _meets_inner(object[name], condition)
 
 _met_inner(object, name, condition) if _is_missing(object, name, condition)
 
-_meets_inner(value, condition) if _meets_plain(value, condition)
+_meets_inner(value, condition) if _is(value, condition)
 
 _meets_inner(value, condition) if {
 	is_object(condition)
+	count(condition) > 0
 	every key, bound in condition { _holds_inner(key, bound, value) }
 }
 
@@ -58,47 +74,50 @@ _holds_inner(key, bound, value) if _holds_plain(key, bound, value)
 _holds_inner(key, bound, value) if {
 	key == "each"
 	is_array(value)
-	every item in value { _meets_plain(item, bound) }
+	every item in value { _meets_innermost(item, bound) }
 }
 
 _holds_inner(key, bound, value) if {
 	key == "any"
 	is_array(value)
 	some item in value
-	_meets_plain(item, bound)
+	_meets_innermost(item, bound)
 }
 
 _holds_inner(key, bound, value) if {
 	key == "members"
+	is_object(bound)
 	is_object(value)
-	every name, condition in bound { _met_plain(value, name, condition) }
+	every name, condition in bound { _met_innermost(value, name, condition) }
 }
 
-_met_plain(object, name, condition) if _meets_plain(object[name], condition)
+_met_innermost(object, name, condition) if _meets_innermost(object[name], condition)
 
-_met_plain(object, name, condition) if _is_missing(object, name, condition)
+_met_innermost(object, name, condition) if _is_missing(object, name, condition)
+
+_meets_innermost(value, condition) if _is(value, condition)
+
+_meets_innermost(value, condition) if {
+	is_object(condition)
+	count(condition) > 0
+	every key, bound in condition { _holds_plain(key, bound, value) }
+}
 
 _is_missing(object, name, condition) if {
-	condition.absent
+	condition == {"absent": true}
 	not _has(object, name)
 }
 
 _has(object, name) if type_name(object[name])
 
-_meets_plain(value, condition) if {
-	not is_object(condition)
-	not is_array(condition)
-	value == condition
-}
-
-_meets_plain(value, condition) if {
+_is(value, condition) if {
 	is_array(condition)
 	value in condition
 }
 
-_meets_plain(value, condition) if {
-	is_object(condition)
-	every key, bound in condition { _holds_plain(key, bound, value) }
+_is(value, condition) if {
+	type_name(condition) in {"boolean", "null", "number", "string"}
+	condition == value
 }
 
 _holds_plain(key, bound, value) if {
@@ -108,6 +127,7 @@ _holds_plain(key, bound, value) if {
 
 _holds_plain(key, bound, value) if {
 	key == "in"
+	is_array(bound)
 	value in bound
 }
 
@@ -120,6 +140,7 @@ _holds_plain(key, bound, value) if {
 
 _holds_plain(key, bound, value) if {
 	key == "glob"
+	is_string(bound)
 	value == bound
 }
 
@@ -146,54 +167,31 @@ _holds_plain(key, bound, value) if {
 _holds_plain(key, bound, value) if {
 	key == "size"
 	is_array(value)
-	_fits(bound, count(value))
+	size := index.sizes[bound]
+	count(value) >= size.min
+	count(value) <= size.max
 }
 
 _holds_plain(key, bound, value) if {
 	key == "size"
 	is_object(value)
-	_fits(bound, count(value))
+	size := index.sizes[bound]
+	count(value) >= size.min
+	count(value) <= size.max
 }
 
-_fits(bound, size) if {
-	is_object(bound)
-	_is_least(bound, size)
-	_is_most(bound, size)
-}
-
-_is_least(bound, _) if not bound.min
-
-_is_least(bound, size) if {
-	is_number(bound.min)
-	size >= bound.min
-}
-
-_is_most(bound, _) if not bound.max
-
-_is_most(bound, size) if {
-	is_number(bound.max)
-	size <= bound.max
-}
-
-# Characters as Unicode has them; `count` takes UTF-16 for it in some engines.
+# Characters as Unicode has them; `count` takes UTF-16 for it in some engines. With one
+# more before them, the last that there has to be has its place always.
 _holds_plain(key, bound, value) if {
 	key == "size"
 	is_string(value)
-	_is_long(value, bound)
-	_is_short(value, bound)
+	size := index.sizes[bound]
+	substring(concat("", [".", value]), size.min, 1) != ""
+	substring(value, size.max, 1) == ""
 }
 
-_is_long(_, bound) if not bound.min
-
-_is_long(_, bound) if bound.min == 0
-
-_is_long(value, bound) if substring(value, index.last[bound.min], 1) != ""
-
-_is_short(_, bound) if not bound.max
-
-_is_short(value, bound) if substring(value, bound.max, 1) == ""
-
-# A pattern that `mcp.index.rules` took apart.
+# METADATA
+# description: Does a text match a pattern of mcp.index.values?
 is_like(value, pattern) if {
 	startswith(value, pattern.start)
 	endswith(value, pattern.end)

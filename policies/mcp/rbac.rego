@@ -22,7 +22,7 @@
 #
 #   Roles are those of `input.identity.roles`, those that `assignments` give to
 #   subjects, groups and clients, and what these inherit. A limit holds for the
-#   grants of its own role; it is a condition of mcp.condition, by the exact name
+#   grants of its own role; it is a condition of mcp.conditions, by the exact name
 #   of the tool, on an argument that must be there. `exclusive`: who holds two of
 #   these roles may use neither. `second`: takes one of these roles, beside another
 #   that grants.

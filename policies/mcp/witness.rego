@@ -1,30 +1,30 @@
 # METADATA
 # title: Values that meet a condition
 # description: |
-#   For lists: some values, among which one meets a condition of mcp.condition if any
+#   For lists: some values, among which one meets a condition of mcp.conditions if any
 #   value does. What several conditions on one argument have in common is looked for
 #   among the values of all. Not looked for: a size beyond 1000, a text that has to
 #   match a glob and to be longer than it.
 package mcp.witness
 
-import data.mcp.condition
+import data.mcp.conditions
 
-values(wanted) := (_plain(wanted) | _lists(wanted, _values_inside(_each(wanted)))) | _objects(wanted)
+values(wanted) := (_plain(wanted) | _lists(wanted, {value | some item in _items(wanted); some value in _values_inside(item)})) | _objects(wanted)
 
 _objects(wanted) := {{name: value |
 	some name, member in wanted.members
-	value := min({found | some found in _values_inside(member); condition.holds(member, found)})
+	value := min({found | some found in _values_inside(member); conditions.meets(found, member)})
 }} if {
 	is_object(wanted)
 }
 
 else := set()
 
-_values_inside(wanted) := (_plain(wanted) | _lists(wanted, _plain(_each(wanted)))) | _objects_inside(wanted)
+_values_inside(wanted) := (_plain(wanted) | _lists(wanted, {value | some item in _items(wanted); some value in _plain(item)})) | _objects_inside(wanted)
 
 _objects_inside(wanted) := {{name: value |
 	some name, member in wanted.members
-	value := min({found | some found in _plain(member); condition.holds(member, found)})
+	value := min({found | some found in _plain(member); conditions.meets(found, member)})
 }} if {
 	is_object(wanted)
 }
@@ -66,16 +66,23 @@ _stems(wanted) := {concat("", [prefix, replace(glob, "*", "")]) |
 	is_string(glob)
 }
 
-# Lists of one item, again and again.
-_lists(wanted, items) := {[item | some _ in array.slice(_numbers, 0, _size(wanted))] | some item in items} if {
+# Lists of one item, again and again; `any` takes one at least.
+_lists(wanted, items) := {[item | some _ in array.slice(_numbers, 0, length)] |
+	some item in items
+	some length in {_size(wanted), max([_size(wanted), 1])}
+} if {
 	is_object(wanted)
 }
 
 else := set()
 
-_each(wanted) := object.get(wanted, "each", "x") if is_object(wanted)
+# What items have to meet.
+_items(wanted) := [wanted[key] | some key in ["each", "any"]] if {
+	is_object(wanted)
+	object.keys(wanted) & {"any", "each"} != set()
+}
 
-else := "x"
+else := ["x"]
 
 _size(wanted) := floor(wanted.size.min) if is_number(wanted.size.min)
 

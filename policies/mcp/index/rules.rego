@@ -6,6 +6,8 @@
 #   of it is known when the policy is loaded.
 package mcp.index.rules
 
+import data.mcp.index.values
+
 # By their numbers in `data.rules`.
 allow := {at: _rule(match, match, _asks(match), false) |
 	some at, rule in data.rules
@@ -47,7 +49,7 @@ globs := {length: starting |
 _starting[start] contains glob if {
 	some text, rules in _globs
 	start := split(text, "*")[0]
-	glob := object.union(patterns[text], {"rules": rules})
+	glob := object.union(values.patterns[text], {"rules": rules})
 }
 
 _globs[text] contains at if {
@@ -66,23 +68,6 @@ general := {at |
 	not match.tools
 	not match.prompts
 	not match.resources
-}
-
-# Every text with a star, wherever it stands.
-patterns := {text: _glob(text) |
-	walk(data.rules, [_, text])
-	is_string(text)
-	contains(text, "*")
-}
-
-# Where the last character stands of a text that is no longer than it has to be.
-last := {least: below |
-	walk(data.rules, [_, condition])
-	is_object(condition)
-	least := condition.size.min
-	is_number(least)
-	least > 0
-	below := least - 1
 }
 
 # METADATA
@@ -201,18 +186,7 @@ _names(match, denies) := [object.union(_texts(texts), {"is": "names", "kind": ki
 
 _texts(texts) := {
 	"exact": {text | some text in texts; not contains(text, "*")},
-	"globs": [_glob(text) | some text in texts; contains(text, "*")],
-}
-
-# With one star: how it starts and ends. With more, a regular expression.
-_glob(text) := {"start": parts[0], "end": parts[1], "least": count(parts[0]) + count(parts[1])} if {
-	parts := split(text, "*")
-	count(parts) == 2
-}
-
-_glob(text) := {"regex": concat("", ["(?s)^", concat(".*", parts), "$"])} if {
-	parts := [regex.replace(part, `[\\.+?()|\[\]{}^$]`, `\$0`) | some part in split(text, "*")]
-	count(parts) > 2
+	"globs": [values.patterns[text] | some text in texts; contains(text, "*")],
 }
 
 # In characters as Unicode has them, as `substring` counts.
