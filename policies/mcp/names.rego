@@ -30,33 +30,45 @@ entries(index, name) := array.concat(
 
 # METADATA
 # description: Lists of names by owner and kind, as an index for `covers`.
-lists(names_by_owner) := {
-	"exact": {owner: by_kind |
+lists(names_by_owner) := index if {
+	globs := {owner: by_kind |
 		some owner, lists_by_kind in names_by_owner
-		by_kind := {kind: {text | some text in texts} | some kind, texts in _by_kind(lists_by_kind, "exact")}
-	},
-	"beginnings": {owner: _by_kind(lists_by_kind, "beginning") | some owner, lists_by_kind in names_by_owner},
-	"ends": {owner: _by_kind(lists_by_kind, "end") | some owner, lists_by_kind in names_by_owner},
-	"patterns": {owner: by_kind |
-		some owner, lists_by_kind in names_by_owner
-		by_kind := {kind: patterns(globs) | some kind, globs in _by_kind(lists_by_kind, "other")}
-	},
+		by_kind := {kind: names |
+			some kind in _kinds
+			names := [name | some name in _list(lists_by_kind, kind); contains(name, "*")]
+			count(names) > 0
+		}
+	}
+	index := {
+		"exact": {owner: by_kind |
+			some owner, lists_by_kind in names_by_owner
+			by_kind := {kind: names |
+				some kind in _kinds
+				names := {name | some name in _list(lists_by_kind, kind); not contains(name, "*")}
+				count(names) > 0
+			}
+		},
+		"beginnings": {owner: _by_kind(globs_by_kind, "beginning") | some owner, globs_by_kind in globs},
+		"ends": {owner: _by_kind(globs_by_kind, "end") | some owner, globs_by_kind in globs},
+		"patterns": {owner: by_kind |
+			some owner, globs_by_kind in globs
+			by_kind := {kind: patterns(names) | some kind, names in _by_kind(globs_by_kind, "other")}
+		},
+	}
 }
 
 # What has to be compared of the globs of one form; no kind without any.
-_by_kind(lists_by_kind, form) := {kind: texts |
-	some kind in _kinds
+_by_kind(globs_by_kind, form) := {kind: texts |
+	some kind, globs in globs_by_kind
 	texts := [text |
-		some name in _list(lists_by_kind, kind)
-		[form_of_name, text] := _form(split(name, "*"))
-		form_of_name == form
+		some glob in globs
+		[form_of_glob, text] := _form(split(glob, "*"))
+		form_of_glob == form
 	]
 	count(texts) > 0
 }
 
-_form(parts) := ["exact", parts[0]] if count(parts) == 1
-
-else := ["beginning", parts[0]] if {
+_form(parts) := ["beginning", parts[0]] if {
 	count(parts) == 2
 	parts[1] == ""
 }

@@ -7,11 +7,20 @@ package mcp.index.relations
 
 import data.mcp.names
 
-_tuples := [parts |
+# Each as its object, `document#owner`, and its subject.
+_tuples := [[object, concat("#", [type, relation]), subject] |
 	some tuple in data.relations
 	is_string(tuple)
-	some parts in regex.find_all_string_submatch_n(`^([^#@:]+):([^#]+)#([^#@:]+)@([^#@:]+:.+)$`, tuple, 1)
+	some [_, object, type, relation, subject] in regex.find_all_string_submatch_n(`^(([^#@:]+):[^#]+)#([^#@:]+)@([^#@:]+:.+)$`, tuple, 1)
 ]
+
+# Of sets such as `group:eng#member`. A user's name may hold a `#`.
+_of_sets := [tuple | some tuple in _tuples; contains(tuple[2], "#"); not startswith(tuple[2], "user:")]
+
+_of_one := array.concat(
+	[tuple | some tuple in _tuples; not contains(tuple[2], "#")],
+	[tuple | some tuple in _tuples; contains(tuple[2], "#"); startswith(tuple[2], "user:")],
+)
 
 # A type whose relations are not lists adds nothing to what the tuples say.
 _types := {type: relations |
@@ -40,46 +49,41 @@ _implied := {part: relations |
 	} | {split(part, "#")[1]}
 }
 
+_marks := {hop: {concat("", ["#", relation]) | some relation in _relations(hop)} | some hop in _hops}
+
+_hops := {hop | some [_, hop, _] in _tuples}
+
+_relations(hop) := object.get(_implied, hop, {split(hop, "#")[1]})
+
 # Which relations `document#parent` hands on, and from which relation of the parent.
-_hands contains {"hop": sprintf("%s#%s", [type, via]), "near": relation, "far": far} if {
+_hands[hop] contains {"near": concat("", ["#", relation]), "far": concat("", ["#", far])} if {
 	some type, relations in _types
 	some near, parts in relations
 	some part in parts
 	[far, via] = split(part, " of ")
-	some relation in _relations(type, near)
+	hop := concat("#", [type, via])
+	some relation in _relations(concat("#", [type, near]))
 }
-
-_relations(type, relation) := object.get(_implied, sprintf("%s#%s", [type, relation]), {relation})
 
 # Who is named in person: pairs of a node and `user:alice`.
 direct contains [node, subject] if {
-	some [_, type, id, relation, subject] in _tuples
-	not _is_set(subject)
-	some implied in _relations(type, relation)
-	node := sprintf("%s:%s#%s", [type, id, implied])
+	some [object, hop, subject] in _of_one
+	some mark in _marks[hop]
+	node := concat("", [object, mark])
 }
 
 # Nodes whose members are members: groups, and what parents hand on.
 _edges[node] contains subject if {
-	some [_, type, id, relation, subject] in _tuples
-	_is_set(subject)
-	some implied in _relations(type, relation)
-	node := sprintf("%s:%s#%s", [type, id, implied])
+	some [object, hop, subject] in _of_sets
+	some mark in _marks[hop]
+	node := concat("", [object, mark])
 }
 
 _edges[node] contains far if {
-	some [_, type, id, relation, subject] in _tuples
-	not _is_set(subject)
-	some hand in _hands
-	hand.hop == sprintf("%s#%s", [type, relation])
-	node := sprintf("%s:%s#%s", [type, id, hand.near])
-	far := sprintf("%s#%s", [subject, hand.far])
-}
-
-# A user's name may hold a `#`.
-_is_set(subject) if {
-	contains(subject, "#")
-	not startswith(subject, "user:")
+	some [object, hop, subject] in _of_one
+	some hand in _hands[hop]
+	node := concat("", [object, hand.near])
+	far := concat("", [subject, hand.far])
 }
 
 # From a node to those whose members it has, and back, for lists. Every node has a key.

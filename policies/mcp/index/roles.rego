@@ -16,7 +16,7 @@ _roles := {name: role |
 
 _has_lists(object_of_lists, keys) if {
 	is_object(object_of_lists)
-	every key in keys { is_array(object.get(object_of_lists, key, [])) }
+	every list in object.filter(object_of_lists, keys) { is_array(list) }
 }
 
 grants := names.lists(_roles)
@@ -50,11 +50,11 @@ places := {name: place |
 assigned[principal] contains {"roles": roles, "place": place} if {
 	some assignment in data.assignments
 	_has_lists(assignment, {"subjects", "groups", "clients", "roles", "at", "tenants", "issuers"})
+	roles := {role | some given in assignment.roles; some role in closure[given]}
+	place := object.filter(assignment, ["at", "tenants", "issuers"])
 	some kind, list in {"subject": "subjects", "group": "groups", "client": "clients"}
 	some name in assignment[list]
 	principal := sprintf("%s:%s", [kind, name])
-	roles := {role | some given in assignment.roles; some role in closure[given]}
-	place := object.filter(assignment, ["at", "tenants", "issuers"])
 }
 
 # Sets of roles of which one identity may use one.

@@ -49,6 +49,34 @@ fn a_constant_package_that_fails_is_refused_at_load() {
     assert_eq!((refusals[0].file.as_str(), refusals[0].line), ("index.rego", 2), "{refusals:?}");
 }
 
+#[test]
+fn a_constant_package_that_takes_too_long_is_refused_at_load() {
+    let index = "package lib.index\n\
+        tools := {\"alice\": {name | some name in data.grants; some other in data.grants; name != other}}\n";
+    let files = [("authz.rego", AUTHZ), ("index.rego", index)];
+    let mut modules = Modules::parse(files.to_vec()).unwrap();
+    let analysis = rego::analyse(modules.engine.get_modules()).unwrap();
+    modules.engine.add_data(json!({"grants": (0..1000).collect::<Vec<_>>()}).into()).unwrap();
+    let refusals = fold(modules.engine, &files, &analysis, Duration::from_millis(5)).err().unwrap();
+    let refusal = refusals[0].to_string();
+    assert!(refusal.starts_with("lib.index:1:1: expected to be evaluated within 5 ms"), "{refusal}");
+}
+
+#[test]
+fn what_takes_the_machine_too_many_instructions_the_interpreter_decides() {
+    let policy = "package mcp.authz\ndefault allow := false\n\
+        allow if {\n some number in data.numbers\n number == input.mcp.arguments.number\n}\n";
+    let evaluator = evaluator(&[("authz.rego", policy)], &json!({"numbers": (0..100).collect::<Vec<_>>()})).unwrap();
+    let machine = evaluator.machine.as_ref().unwrap();
+    for most in [MOST_INSTRUCTIONS, 50] {
+        machine.borrow_mut().set_max_instructions(most);
+        let ask = |number: u32| allow(&evaluator, json!({"mcp": {"arguments": {"number": number}}}));
+        assert_eq!([ask(99), ask(100)], [Value::from(true), Value::from(false)], "{most}");
+        let ends = machine.borrow_mut().execute_entry_point_by_index(0).is_ok();
+        assert_eq!(ends, most == MOST_INSTRUCTIONS);
+    }
+}
+
 const RULES: [&str; 3] = ["allow", "deny", "scopes"];
 
 /// A policy, by both evaluators; whether the machine may decide it.
