@@ -21,7 +21,7 @@ use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
 use serde::Deserialize as _;
 
-use super::object;
+use super::input::object;
 use crate::denial::Denial;
 use crate::rego::{self, Analysis, Refusal};
 
