@@ -5,6 +5,7 @@
 //! finding: the path of the field, what was expected, what was found.
 //! The module calls it in `on_configure`, `mcp-gate check` on a file.
 
+mod candidate;
 mod catalogues;
 mod document;
 mod issuers;
@@ -18,7 +19,9 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
+pub use crate::gate::Finding;
 use crate::gate::{Elsewhere, Gate, Hold};
 use crate::keys::Crypto;
 use crate::policy::{Options, Policy};
@@ -51,21 +54,6 @@ impl Surroundings<'_> {
 impl fmt::Debug for Surroundings<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Surroundings").field("crypto", &self.crypto).finish_non_exhaustive()
-    }
-}
-
-/// What is wrong with a configuration, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// The path of the field, such as `issuers[0].algorithms`.
-    pub path: String,
-    /// What was expected, what was found.
-    pub problem: String,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path, self.problem)
     }
 }
 
@@ -146,6 +134,8 @@ struct PolicyConfig {
     mode: ModeConfig,
     #[serde(default = "default_time_limit")]
     time_limit_ms: u64,
+    /// As it is: what is wrong with it must not be wrong with the rest; see `candidate.rs`.
+    candidate: Option<serde_json::Value>,
 }
 
 fn no_data() -> serde_json::Value {
@@ -184,13 +174,7 @@ pub fn load(configuration: &[u8], surroundings: &Surroundings<'_>) -> Result<Gat
 
 /// As [`load`], from a document that was read already.
 pub fn load_document(document: serde_json::Value, surroundings: &Surroundings<'_>) -> Result<Gate, Vec<Finding>> {
-    let config: Config = serde_path_to_error::deserialize(document).map_err(|error| {
-        let path = match error.path().to_string() {
-            path if path == "." => "configuration".to_owned(),
-            path => path,
-        };
-        vec![Finding { path, problem: error.into_inner().to_string() }]
-    })?;
+    let mut config: Config = shaped(document, "configuration", "")?;
     let mut findings = Findings(Vec::new());
     let unnamed = config.unnamed();
     let issuers = findings.issuers(config.issuers, surroundings);
@@ -199,11 +183,13 @@ pub fn load_document(document: serde_json::Value, surroundings: &Surroundings<'_
     let resources = findings.resources(config.resources, &Known { issuers, machines });
     findings.0.extend(unnamed);
     let secrets = findings.session_secrets(config.session_keys.as_deref(), surroundings);
+    let candidate = config.policy.candidate.take().map(|candidate| candidate::load(candidate, &methods)).transpose();
     let policy = findings.policy(config.policy, &methods);
     match policy {
         Some(policy) if findings.0.is_empty() => Ok(Gate {
             resources,
             policy,
+            candidate,
             hold: match config.hold {
                 HoldConfig::Head => Hold::Head,
                 HoldConfig::Body => Hold::Body,
@@ -216,8 +202,23 @@ pub fn load_document(document: serde_json::Value, surroundings: &Surroundings<'_
             nonces: NonceKeys::new(&secrets),
             sessions: SessionKeys::new(&secrets),
         }),
-        _ => Err(findings.0),
+        _ => {
+            findings.0.extend(candidate.err().unwrap_or_default());
+            Err(findings.0)
+        }
     }
+}
+
+/// What is written, if it has the fields that are known, and each of its type. `whole` and
+/// `within` are how the paths of findings begin: for all of it, and for a part.
+fn shaped<T: DeserializeOwned>(document: serde_json::Value, whole: &str, within: &str) -> Result<T, Vec<Finding>> {
+    serde_path_to_error::deserialize(document).map_err(|error| {
+        let path = match error.path().to_string() {
+            path if path == "." => whole.to_owned(),
+            path => format!("{within}{path}"),
+        };
+        vec![Finding { path, problem: error.into_inner().to_string() }]
+    })
 }
 
 /// The Rego that `policy.rules` of a configuration stands for, as a module of its own.
@@ -266,10 +267,7 @@ impl Findings {
             self.rules(rules, methods);
             // They are asked by the bundled policy; another has to ask them itself.
             if !config.modules.is_empty() && !config.modules.values().any(|text| text.contains("data.mcp.rules")) {
-                self.add(
-                    "policy.rules",
-                    "expected a module of `policy.modules` to import `data.mcp.rules`, found none",
-                );
+                self.add("policy.rules", "expected one of its `modules` to import `data.mcp.rules`, found none");
             }
             sound = known == self.0.len();
         }
@@ -284,7 +282,10 @@ impl Findings {
                 sound = false;
             }
             serde_json::Value::Object(data) if data.contains_key("rules") => {
-                self.add("policy.data.rules", "expected another name; rules without Rego stand in `policy.rules`");
+                self.add(
+                    "policy.data.rules",
+                    "expected another name; rules without Rego stand beside `data`, in `rules`",
+                );
                 sound = false;
             }
             serde_json::Value::Object(_) => {}

@@ -24,11 +24,11 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType, MetricType, Status};
 
 use crate::config::{self, Surroundings};
-use crate::gate::{Exchange, Gate, Step};
+use crate::gate::{Comparison, Exchange, Gate, Step};
 use crate::http::{Edits, Head, Reply};
 use crate::keys::{Algorithm, Crypto};
 use crate::outbound::{self, Answer, Outbound};
-use crate::policy::Peer;
+use crate::policy::{Agreement, Peer};
 use crate::record::Verdict;
 use crate::replay::{self, Replay, Spend};
 use crate::token::seconds;
@@ -104,6 +104,7 @@ impl RootContext for Root {
         match config::load(&configuration, &surroundings) {
             Ok(gate) => {
                 info!("mcp-gate: policy {} in force, {}", gate.policy.revision(), gate.policy.evaluator());
+                report_candidate(&gate);
                 let has_timer = self.fetcher.install(&gate);
                 self.gate = Some(Rc::new(gate));
                 has_timer
@@ -127,7 +128,7 @@ impl RootContext for Root {
     fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
         let shared = Rc::clone(&self.shared);
         let exchange = Exchange::new(self.gate.clone(), shared.decision_id());
-        let wants_peer = self.gate.as_ref().is_some_and(|gate| gate.policy.wants_peer());
+        let wants_peer = self.gate.as_ref().is_some_and(|gate| gate.wants_peer());
         let wants_certificate = self.gate.as_ref().is_some_and(|gate| gate.wants_certificate());
         Some(Box::new(Stream {
             context_id,
@@ -302,7 +303,9 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        self.handle_answer_head(end_of_stream)
+        let action = self.handle_answer_head(end_of_stream);
+        self.compare();
+        action
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
@@ -319,6 +322,8 @@ impl HttpContext for Stream {
         if self.exchange.verdict().is_none() {
             self.report();
         }
+        // There was no answer, or none that this filter saw.
+        self.compare();
         if let Some(ends) = self.listed.take() {
             let was_listed = self.shared.streams.borrow_mut().remove(&(ends, self.context_id));
             // Ended here: by a piece that came too late, or by the tick, which took it off the list.
@@ -396,6 +401,17 @@ impl Stream {
         self.shared.count(code);
     }
 
+    /// Asks the candidate. The request has gone on by now, or was denied.
+    fn compare(&mut self) {
+        let Some(Comparison { agreement, taken }) = self.exchange.compare(now) else { return };
+        self.shared.increment("mcp_gate_candidate_", agreement.name());
+        let taken = u32::try_from(taken.as_micros()).unwrap_or(u32::MAX);
+        self.shared.increment_by("mcp_gate_candidate_", "microseconds", taken);
+        if matches!(agreement, Agreement::Disagreed | Agreement::Failed) {
+            self.leave_record();
+        }
+    }
+
     /// Leaves the record, in the place of what it said before; the time that the gate
     /// took is that of the decision.
     fn leave_record(&self) -> &'static str {
@@ -460,8 +476,28 @@ fn report_crypto(crypto: &Crypto) {
         algorithms => algorithms.iter().map(|algorithm| algorithm.name()).collect::<Vec<_>>().join(", "),
     };
     info!("mcp-gate: signatures: the host verifies {}; the module {}", names(&host), names(&module));
-    if let Ok(gauge) = hostcalls::define_metric(MetricType::Gauge, "mcp_gate_crypto_host") {
-        let _ = hostcalls::record_metric(gauge, host.len() as u64);
+    set_gauge("mcp_gate_crypto_host", host.len() as u64);
+}
+
+/// Says which candidate is asked beside the policy, or why none is.
+fn report_candidate(gate: &Gate) {
+    match &gate.candidate {
+        Ok(None) => {}
+        Ok(Some(candidate)) => {
+            info!("mcp-gate: candidate {} beside it, {}", candidate.revision(), candidate.evaluator());
+        }
+        Err(findings) => {
+            for finding in findings {
+                error!("mcp-gate: candidate left out: {finding}");
+            }
+        }
+    }
+    set_gauge("mcp_gate_candidate_left_out", u64::from(gate.candidate.is_err()));
+}
+
+fn set_gauge(name: &str, value: u64) {
+    if let Ok(gauge) = hostcalls::define_metric(MetricType::Gauge, name) {
+        let _ = hostcalls::record_metric(gauge, value);
     }
 }
 

@@ -8,6 +8,7 @@
 //! from a [`Permit`] alone.
 
 mod arrival;
+mod candidate;
 mod cors;
 mod elsewhere;
 mod head;
@@ -19,6 +20,7 @@ mod session;
 mod tests;
 
 use std::borrow::Cow;
+use std::fmt;
 use std::rc::Rc;
 use std::time::SystemTime;
 
@@ -27,7 +29,7 @@ use crate::http::{Edits, Head, MOST_HEADERS, Reply};
 use crate::keys::Crypto;
 use crate::mcp::{Call, Kind, Refused};
 use crate::outbound::Outbound;
-use crate::policy::{Peer, Permit, Policy, Question};
+use crate::policy::{Candidate, Peer, Permit, Policy, Question};
 use crate::record::{Record, Verdict};
 use crate::replay::Spend;
 use crate::resource::Resource;
@@ -35,6 +37,8 @@ use crate::session::SessionKeys;
 use crate::token::nonce::NonceKeys;
 use crate::token::{Identity, Issuer};
 use arrival::Arrival;
+pub use candidate::Comparison;
+use candidate::Decided;
 use head::{check_media_type, claimed, has_token, is_form, is_modern, is_session, visible};
 pub use lists::Piece;
 use lists::{Listing, Reading};
@@ -67,6 +71,21 @@ pub enum Elsewhere {
     Pass,
 }
 
+/// What is wrong with a configuration, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The path of the field, such as `issuers[0].algorithms`.
+    pub path: String,
+    /// What was expected, what was found.
+    pub problem: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.problem)
+    }
+}
+
 /// A configuration, validated and compiled. Immutable.
 #[derive(Debug)]
 pub struct Gate {
@@ -74,6 +93,8 @@ pub struct Gate {
     pub resources: Vec<Resource>,
     /// The policy.
     pub policy: Policy,
+    /// A policy that is tried beside it, or what is wrong with that one.
+    pub candidate: Result<Option<Candidate>, Vec<Finding>>,
     /// How requests are held.
     pub hold: Hold,
     /// What becomes of requests to no protected resource.
@@ -92,6 +113,16 @@ impl Gate {
     fn resource(&self, head: &Head, is_here: impl Fn(&Resource) -> bool) -> Option<(usize, &Resource)> {
         let mut here = self.resources.iter().enumerate().filter(|(_, known)| is_here(known));
         here.clone().find(|(_, known)| known.has_host(head)).or_else(|| here.next())
+    }
+
+    /// The candidate, if there is a good one.
+    fn candidate(&self) -> Option<&Candidate> {
+        self.candidate.as_ref().ok()?.as_ref()
+    }
+
+    /// Must the host say where the connection comes from?
+    pub fn wants_peer(&self) -> bool {
+        self.policy.wants_peer() || self.candidate().is_some_and(Candidate::wants_peer)
     }
 
     /// Must the host say whose certificate the connection has?
@@ -156,6 +187,8 @@ pub struct Exchange {
     reading: Reading,
     /// How often a part of it was refused.
     refusals: u32,
+    /// What policy has decided, until the candidate is asked.
+    decided: Option<Box<Decided>>,
 }
 
 #[derive(Debug)]
@@ -194,6 +227,7 @@ impl Exchange {
             ends: None,
             reading: Reading::Nothing,
             refusals: 0,
+            decided: None,
         }
     }
 
@@ -323,7 +357,7 @@ impl Exchange {
             b"DELETE" => bodiless(Kind::Terminate),
             _ => Err(Denial::JsonInvalid("found no body".into())),
         };
-        self.decide(gate, held, call.map_err(Refused::from), now)
+        self.decide(gate, held, call.map_err(Refused::from), b"", now)
     }
 
     /// How much of the body there is so far, in bytes. Says no as soon as it is
@@ -359,11 +393,18 @@ impl Exchange {
             return self.refuse(denial, None, Some(resource));
         }
         let call = Call::read(body, &held.arrival.head, &resource.dialect);
-        self.decide(&gate, *held, call, now)
+        self.decide(&gate, *held, call, body, now)
     }
 
     /// The end of every request to a protected resource: policy, then the answer.
-    fn decide(&mut self, gate: &Gate, held: Held, call: Result<Call<'_>, Refused>, now: SystemTime) -> Step {
+    fn decide(
+        &mut self,
+        gate: &Gate,
+        held: Held,
+        call: Result<Call<'_>, Refused>,
+        body: &[u8],
+        now: SystemTime,
+    ) -> Step {
         let Held { arrival: Arrival { resource: index, head, peer, .. }, identity, session } = &held;
         let Some(resource) = gate.resources.get(*index) else {
             return self.refuse(Denial::ResourceUnknown, None, None);
@@ -382,7 +423,11 @@ impl Exchange {
         }
         let catalogue = resource.catalogue.as_ref();
         let question = Question { resource: resource.url(), catalogue, identity, call: &call, head, peer, now };
-        match gate.policy.decide(question) {
+        let decision = gate.policy.decide(question);
+        if gate.candidate().is_some() {
+            self.decided = Some(Box::new(Decided::new(&held, call.kind, body, &decision, now)));
+        }
+        match decision {
             Err(denial) => self.refuse(denial, call.id, Some(resource)),
             Ok(permit) => {
                 let is_changed = gate.hold == Hold::Body && head.method() == b"POST";

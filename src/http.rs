@@ -14,7 +14,7 @@ pub use location::{Location, METADATA_PATH};
 pub const MOST_HEADERS: usize = 96;
 
 /// The head of a request: pseudo-headers and headers, in their order.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Head {
     headers: Vec<(String, Vec<u8>)>,
 }

@@ -120,12 +120,7 @@ fn check(file: &Path) -> Result<String, Vec<Finding>> {
     };
     let surroundings = Surroundings { environment: &environment, ..Surroundings::offline() };
     for Plugin { place, around, configuration } in read(file)? {
-        let rules = rules(&configuration).map_or(0, Vec::len);
-        let rules = match rules {
-            0 => String::new(),
-            1 => "1 rule, ".into(),
-            more => format!("{more} rules, "),
-        };
+        let [rules, tried] = ["/policy/rules", "/policy/candidate/rules"].map(|at| count(&configuration, at));
         match config::load_document(configuration, &surroundings) {
             Ok(gate) => {
                 let names: Vec<String> = variables.borrow().keys().cloned().collect();
@@ -133,16 +128,36 @@ fn check(file: &Path) -> Result<String, Vec<Finding>> {
                 let resources: Vec<_> = gate.resources.iter().map(|resource| resource.url()).collect();
                 summary.push(format!("ok: {rules}policy {} for {}", gate.policy.revision(), resources.join(", ")));
                 summary.push(format!("ok: {}", gate.policy.evaluator()));
+                match gate.candidate {
+                    Ok(None) => {}
+                    Ok(Some(candidate)) => {
+                        let (revision, evaluator) = (candidate.revision(), candidate.evaluator());
+                        summary.push(format!("ok: candidate: {tried}policy {revision}, {evaluator}"));
+                    }
+                    Err(found) => findings.extend(at(&place, found)),
+                }
             }
-            Err(found) => findings.extend(
-                found.into_iter().map(|finding| Finding { path: format!("{place}{}", finding.path), ..finding }),
-            ),
+            Err(found) => findings.extend(at(&place, found)),
         }
     }
     for (name, _) in variables.borrow().iter().filter(|(_, is_here)| !**is_here) {
         summary.push(format!("not checked: `{name}` is no variable here; Envoy must hand it to the module"));
     }
     if findings.is_empty() { Ok(summary.join("\n")) } else { Err(findings) }
+}
+
+/// Findings of a configuration that stands here.
+fn at(place: &str, findings: Vec<Finding>) -> impl Iterator<Item = Finding> {
+    findings.into_iter().map(move |Finding { path, problem }| Finding { path: format!("{place}{path}"), problem })
+}
+
+/// How many rules there are, as it is said.
+fn count(configuration: &Value, at: &str) -> String {
+    match configuration.pointer(at).and_then(Value::as_array).map_or(0, Vec::len) {
+        0 => String::new(),
+        1 => "1 rule, ".into(),
+        more => format!("{more} rules, "),
+    }
 }
 
 /// The catalogue of what stands in a file of answers.
@@ -192,8 +207,7 @@ fn rego(file: &Path) -> Result<String, Vec<Finding>> {
         read(file)?.into_iter().filter(|plugin| rules(&plugin.configuration).is_some()).collect();
     match (found.pop(), found.len()) {
         (Some(Plugin { place, configuration, .. }), 0) => {
-            let at = |finding: Finding| Finding { path: format!("{place}{}", finding.path), ..finding };
-            config::rego(&configuration).map_err(|findings| findings.into_iter().map(at).collect())
+            config::rego(&configuration).map_err(|findings| at(&place, findings).collect())
         }
         (_, more) => {
             let problem =

@@ -9,10 +9,13 @@
 //! No value, a value of the wrong type, an error, a limit: each is a denial
 //! with a code of its own.
 //!
+//! A candidate (`policy/candidate.rs`) is asked like it, and never makes a [`Permit`].
+//!
 //! A question that was answered is not asked again: the answer is remembered
 //! under the identity and exactly the values of the input paths that some rule
 //! can read. A policy that reads the time is asked each time.
 
+mod candidate;
 mod evaluator;
 mod input;
 mod memory;
@@ -33,6 +36,7 @@ use crate::json::{Names, shown};
 use crate::mcp::{Call, Kind, is_known_method, is_list};
 use crate::rego::{self, Refusal};
 use crate::token::{self, Identity};
+pub use candidate::{Agreement, Candidate};
 use evaluator::{Evaluator, Modules};
 use input::{InputNames, Reads};
 use memory::Memory;
@@ -222,24 +226,39 @@ impl Policy {
 
     /// Decides one call.
     pub fn decide(&self, question: Question<'_>) -> Result<Permit, Denial> {
-        // What is no text has no value in the input; a rule would take it for absent.
-        let mut headers = question.head.iter().filter(|(name, _)| self.header_names.reads(name));
-        if let Some((name, _)) = headers.find(|(_, value)| std::str::from_utf8(value).is_err()) {
-            let name = name.chars().take(64).collect();
-            return Err(Denial::HeaderRefused { expected: "UTF-8 in every", name });
-        }
-        let approved = question.catalogue.map_or(Ok(()), |catalogue| catalogue.check(question.call));
-        let permit = match approved.and_then(|()| self.answer(question)) {
+        self.check_head(question.head)?;
+        let permit = match self.weigh(question) {
             Ok(()) => Permit { shadow: None },
             Err(denial) if self.options.shadow => Permit { shadow: Some(denial) },
             Err(denial) => return Err(denial),
         };
-        // To a rule about `path`, an argument `Path` is not there; to some servers it
-        // is the same. Who is denied anyway learns nothing of the rules' words.
-        let call = question.call;
+        // Who is denied anyway learns nothing of the rules' words.
+        self.check_members(question.call).map(|()| permit)
+    }
+
+    /// What is no text has no value in the input; a rule would take it for absent.
+    fn check_head(&self, head: &Head) -> Result<(), Denial> {
+        let mut headers = head.iter().filter(|(name, _)| self.header_names.reads(name));
+        match headers.find(|(_, value)| std::str::from_utf8(value).is_err()) {
+            None => Ok(()),
+            Some((name, _)) => {
+                Err(Denial::HeaderRefused { expected: "UTF-8 in every", name: name.chars().take(64).collect() })
+            }
+        }
+    }
+
+    /// What was never pinned, and then what the rules say.
+    fn weigh(&self, question: Question<'_>) -> Answer {
+        question.catalogue.map_or(Ok(()), |catalogue| catalogue.check(question.call))?;
+        self.answer(question)
+    }
+
+    /// To a rule about `path`, an argument `Path` is not there; to some servers it
+    /// is the same.
+    fn check_members(&self, call: &Call<'_>) -> Result<(), Denial> {
         let parts = [call.arguments(), call.augmentation(), call.input_responses()];
         match parts.into_iter().flatten().find_map(|part| self.members.mistaken(part)) {
-            None => Ok(permit),
+            None => Ok(()),
             Some(name) => Err(Denial::MemberLookalike(format!(
                 "found `{}`, which looks like a name that the policy asks for; spell it exactly",
                 shown(name)
@@ -292,7 +311,6 @@ impl Policy {
             _ => Err(Denial::PolicyType("allow")),
         }
     }
-
 }
 
 /// What the contract's `handshake: allow` is about.
@@ -414,4 +432,3 @@ fn revision(files: &[(&str, &str)], data: &serde_json::Value) -> String {
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
-

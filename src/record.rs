@@ -9,6 +9,8 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
+use crate::denial::Denial;
+
 /// What is known of a request so far. Absent fields are left out of the line.
 #[derive(Debug, Default, Clone)]
 pub struct Record {
@@ -30,10 +32,21 @@ pub struct Record {
     pub detail: Option<String>,
     /// The denial that shadow mode let pass.
     pub shadow: Option<&'static str>,
+    /// What a candidate would have said instead.
+    pub candidate: Option<Opinion>,
     /// What was in the lists of the answer.
     pub lists: Option<Tally>,
     /// The names of those entries that are not what they were when they were pinned.
     pub changed: Vec<String>,
+}
+
+/// What a policy says that is not in force.
+#[derive(Debug, Clone)]
+pub struct Opinion {
+    /// What it would decide.
+    pub said: Result<(), Denial>,
+    /// Which policy that is.
+    pub revision: String,
 }
 
 /// The entries of lists that a server answered with, and what became of them.
@@ -109,6 +122,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    candidate: Option<Said<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     listed: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hidden: Option<u32>,
@@ -120,6 +135,29 @@ struct Line<'a> {
     changed: Vec<&'a str>,
     revision: &'a str,
     duration_us: u64,
+}
+
+/// The part of the line that is about a candidate.
+#[derive(Serialize)]
+struct Said<'a> {
+    code: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    revision: &'a str,
+}
+
+impl<'a> From<&'a Opinion> for Said<'a> {
+    fn from(Opinion { said, revision }: &'a Opinion) -> Self {
+        let denial = said.as_ref().err();
+        let reasons = match denial {
+            Some(Denial::PolicyDenied { reasons }) => told(reasons),
+            _ => Vec::new(),
+        };
+        let detail = denial.and_then(Denial::detail).map(|detail| cut(&detail).to_owned());
+        Self { code: denial.map_or("permitted", Denial::code), reasons, detail, revision }
+    }
 }
 
 impl Record {
@@ -165,6 +203,7 @@ impl Record {
             shadow: self.shadow,
             reasons: told(&self.reasons),
             detail: self.detail.as_deref().map(cut),
+            candidate: self.candidate.as_ref().map(Said::from),
             listed: self.lists.map(|lists| lists.listed),
             hidden: hidden(false),
             shadow_hidden: hidden(true),

@@ -15,6 +15,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_variable_is_one_that_envoy_hands_over", variable),
         trial("a_configmap_is_read", configmap),
         trial("rules_are_counted_and_shown_as_rego", rules),
+        trial("a_candidate_is_checked_like_a_policy", candidate),
         trial("what_is_no_file_and_no_yaml_is_said", unreadable),
     ]
 }
@@ -138,6 +139,16 @@ fn rules() -> Result<(), String> {
     expect(rego, true, &texts)?;
     let missing = "file: expected one configuration with `policy.rules`, found 0";
     expect(ask("rego", "no-rules", &filter), false, &[missing])
+}
+
+fn candidate() -> Result<(), String> {
+    let with =
+        |rules: &str| changed(&[("policy:\n", &format!("policy:\n            candidate: {{rules: {rules}}}\n"))]);
+    let good = check("candidate", &with("[{allow: {tools: [echo]}}]"));
+    expect(good, true, &["ok: policy ", "ok: candidate: 1 rule, policy ", ", decided by the virtual machine"])?;
+    let path = "resources[0].typed_config.config.configuration.value: ";
+    let finding = format!("{path}policy.candidate.rules[0].allow.tool: unknown field `tool`");
+    expect(check("bad-candidate", &with("[{allow: {tool: [echo]}}]")), false, &[&finding, "1 finding;"])
 }
 
 fn unreadable() -> Result<(), String> {

@@ -46,8 +46,20 @@ fn example() -> Result<Value, String> {
     yaml_serde::from_str(between(section, "```yaml\n", "```")?).map_err(|error| error.to_string())
 }
 
+/// That one, and with the policies under "Candidate".
 fn configuration_loads() -> Result<(), String> {
-    config::load_document(example()?, &surroundings()).map(drop).map_err(|findings| format!("{findings:?}"))
+    let readme = read("README.md");
+    let tried = between(between(&readme, "\n## Candidate\n", "\n## ")?, "```yaml\n", "```")?;
+    let mut tried: Value = yaml_serde::from_str(tried).map_err(|error| error.to_string())?;
+    let (whole, mut both) = (example()?, example()?);
+    both["policy"] = tried["policy"].take();
+    for (document, has_candidate) in [(whole, false), (both, true)] {
+        let gate = config::load_document(document, &surroundings()).map_err(|findings| format!("{findings:?}"))?;
+        if gate.candidate.map_err(|findings| format!("{findings:?}"))?.is_some() != has_candidate {
+            return Err(format!("expected a candidate: {has_candidate}"));
+        }
+    }
+    Ok(())
 }
 
 /// The names in backticks of each first cell of a section's table.
@@ -73,6 +85,7 @@ fn fields_agree() -> Result<(), String> {
     whole["api_keys"] = json!([{"name": "", "digests": [], "subject": ""}]);
     whole["resources"][0]["versions"] = json!({});
     whole["resources"][0]["extensions"] = json!({});
+    whole["policy"]["candidate"] = json!({});
     let pins = json!({"NAME": {"sha256": ""}});
     whole["resources"][0]["catalogue"] = json!({"tools": pins, "prompts": pins});
     let url = json!({"name": "u", "issuer": "https://u.example.com", "jwks": {"url": {"cluster": "c", "url": "https://u.example.com/"}}});
@@ -101,6 +114,7 @@ fn fields_agree() -> Result<(), String> {
         ("/issuers/1/jwks/url", "issuers[].jwks.url."),
         ("/issuers/2/jwks/discover", "issuers[].jwks.discover."),
         ("/policy", "policy."),
+        ("/policy/candidate", "policy.candidate."),
     ];
     let mut known = BTreeSet::new();
     for (pointer, prefix) in objects {
@@ -109,7 +123,9 @@ fn fields_agree() -> Result<(), String> {
         let findings = config::load_document(document, &surroundings())
             .err()
             .ok_or_else(|| format!("{pointer}: an unknown field was taken"))?;
-        let problem = &findings[0].problem;
+        // A candidate is read apart from the rest.
+        let mut problems = findings.iter().map(|finding| &finding.problem);
+        let problem = problems.find(|problem| problem.contains("no_such_field")).ok_or(pointer)?;
         let (_, names) = problem.split_once(", expected ").ok_or_else(|| format!("{pointer}: {problem}"))?;
         known.extend(names.split('`').skip(1).step_by(2).map(|name| format!("{prefix}{name}")));
     }

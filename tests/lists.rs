@@ -58,7 +58,7 @@ visible if allow
 ";
 
 /// A policy with three users of different rights, and lists of at most 2000 bytes.
-fn given(shadow: bool) -> Value {
+pub(crate) fn given(shadow: bool) -> Value {
     json!({
         "resources": [{"url": format!("http://{AUTHORITY}/mcp"), "issuers": ["demo"], "limits": {"list": 2000}}],
         "session_keys": [{"env": "MCP_GATE_SESSION_KEY"}],

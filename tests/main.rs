@@ -16,6 +16,7 @@
 )]
 
 mod answers;
+mod candidate;
 mod case;
 mod certificates;
 mod check;
@@ -72,6 +73,7 @@ fn main() {
     trials.extend(policies::trials(&cases));
     trials.extend(rego::trials());
     trials.extend(rules::trials());
+    trials.extend(candidate::trials());
     trials.extend(docs::trials());
     trials.extend(issuers::trials());
     trials.extend(command::trials());

@@ -152,6 +152,7 @@ pub(crate) fn exchange(
             None => {}
         }
     }
+    let _ = exchange.compare(|| now);
     let (code, line) = exchange.record(now);
     let record: Value = serde_json::from_str(&line).map_err(|error| format!("record `{line}`: {error}"))?;
     if record["code"] != code || line.contains('\n') {

@@ -34,10 +34,10 @@ pub(crate) fn trials(files: &[File]) -> Vec<Trial> {
 }
 
 /// xorshift64*
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+    pub(crate) fn roll(&mut self, sides: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -45,7 +45,7 @@ impl Dice {
     }
 
     /// The same bytes, but for a few.
-    fn spoil(&mut self, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn spoil(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut bytes = bytes.to_vec();
         for _ in 0..=self.roll(6) / 4 {
             let at = self.roll(bytes.len() + 1);
@@ -62,13 +62,13 @@ impl Dice {
     }
 }
 
-fn gate(given: &Value) -> Result<Rc<Gate>, String> {
+pub(crate) fn gate(given: &Value) -> Result<Rc<Gate>, String> {
     let configuration = Keys::shared().configuration(given, AUTHORITY);
     config::load_document(configuration, &surroundings()).map(Rc::new).map_err(|findings| format!("{findings:?}"))
 }
 
 /// A request as a case says it.
-fn request(step: &Value) -> Request {
+pub(crate) fn request(step: &Value) -> Request {
     let mut step = step.clone();
     merge(&mut step, &json!({"expect": {"unanswered": {}}}));
     Session::default().request(&serde_json::from_value(step).unwrap(), Keys::shared(), AUTHORITY, NOW)
@@ -88,7 +88,7 @@ fn is_forward(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Forward { .. })
 }
 
-fn modern(name: &str) -> Value {
+pub(crate) fn modern(name: &str) -> Value {
     let meta = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {},
@@ -99,7 +99,7 @@ fn modern(name: &str) -> Value {
     }})
 }
 
-fn legacy(name: &str, arguments: &Value) -> Value {
+pub(crate) fn legacy(name: &str, arguments: &Value) -> Value {
     let params = json!({"name": name, "arguments": arguments});
     json!({"request": {"body": {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}}})
 }

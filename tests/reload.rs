@@ -36,14 +36,14 @@ fn policy(allow: bool) -> (Value, u16) {
     (json!({"policy": {"modules": {"authz.rego": rego}}}), if allow { 200 } else { 403 })
 }
 
-struct World {
-    envoy: Envoy,
+pub(crate) struct World {
+    pub(crate) envoy: Envoy,
     authority: String,
     _upstream: Upstream,
 }
 
 impl World {
-    fn launch(given: &Value, workers: usize) -> Result<Self, String> {
+    pub(crate) fn launch(given: &Value, workers: usize) -> Result<Self, String> {
         let (port, upstream) = (free_port(), Upstream::start_quiet());
         let authority = format!("127.0.0.1:{port}");
         let configuration = Keys::shared().configuration(given, &authority);
@@ -52,13 +52,13 @@ impl World {
         Ok(Self { envoy: Envoy::launch(&setting)?, authority, _upstream: upstream })
     }
 
-    fn configure(&mut self, given: &Value) {
+    pub(crate) fn configure(&mut self, given: &Value) {
         let configuration = Keys::shared().configuration(given, &self.authority);
         self.envoy.configure(&configuration);
     }
 
     /// A request of someone with a token, for a tool.
-    fn call(&self, tool: &str) -> Request {
+    pub(crate) fn call(&self, tool: &str) -> Request {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool}});
         self.request(json!({"request": {"body": body}, "expect": {"unanswered": {}}}))
     }
