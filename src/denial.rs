@@ -439,8 +439,9 @@ impl Denial {
         matches!(self, Self::ProofMissing | Self::ProofInvalid(_) | Self::ProofReplayed | Self::NonceRequired)
     }
 
-    /// Can policy's shadow mode turn it into a permit?
-    pub fn is_policy(&self) -> bool {
+    /// Is it a plain no of policy's? Its shape is the operator's choice: a client that
+    /// is asked for a scope or a login acts on that answer, and knows no other.
+    pub fn is_plain(&self) -> bool {
         matches!(
             self,
             Self::ToolUnpinned
@@ -449,9 +450,12 @@ impl Denial {
                 | Self::PolicyType(_)
                 | Self::PolicyError(_)
                 | Self::PolicyTimeout
-                | Self::ScopeMissing { .. }
-                | Self::StepUpRequired { .. }
         )
+    }
+
+    /// Can policy's shadow mode turn it into a permit?
+    pub fn is_policy(&self) -> bool {
+        self.is_plain() || matches!(self, Self::ScopeMissing { .. } | Self::StepUpRequired { .. })
     }
 
     /// One sentence for the caller: what was expected and what to do. It holds

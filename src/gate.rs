@@ -428,7 +428,7 @@ impl Exchange {
             self.decided = Some(Box::new(Decided::new(&held, call.kind, body, &decision, now)));
         }
         match decision {
-            Err(denial) => self.refuse(denial, call.id, Some(resource)),
+            Err(denial) => self.refuse_call(denial, &call, resource),
             Ok(permit) => {
                 let is_changed = gate.hold == Hold::Body && head.method() == b"POST";
                 let edits = if is_changed { Edits::default() } else { self.introduce(resource, &held) };

@@ -37,8 +37,8 @@ pub struct Resource {
     pub hosts: Vec<String>,
     /// The origins from which a browser may call it.
     pub origins: Vec<String>,
-    /// Are a policy's reasons told to the caller?
-    pub reasons: bool,
+    /// How policy's denials look to the caller.
+    pub denials: Denials,
     /// The largest body, in bytes.
     pub body_limit: usize,
     /// The largest answer with a list, in bytes.
@@ -53,6 +53,29 @@ pub struct Resource {
     pub catalogue: Option<Catalogue>,
     /// Verified tokens.
     pub tokens: Tokens,
+}
+
+/// How policy's denials look to the caller. To the record all of them look alike.
+#[derive(Debug, Clone, Copy)]
+pub struct Denials {
+    /// What a denied request is answered with.
+    pub shape: DenialShape,
+    /// Are a policy's reasons told?
+    pub reasons: bool,
+}
+
+/// What a request is answered with that policy denies. Clients differ in which answers
+/// reach their user, or the model, and which they take for a broken connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DenialShape {
+    /// A JSON-RPC error with HTTP 403 (MCP Authorization, Error Handling).
+    Http403,
+    /// The same error with HTTP 200.
+    JsonRpc,
+    /// The result of a tool that failed, where a tool is called.
+    ToolResult,
+    /// What a server says of what it does not have.
+    UnknownTool,
 }
 
 /// What a resource asks of proofs (RFC 9449).

@@ -217,8 +217,8 @@ pub(crate) struct Forward {
     pub(crate) absent: Vec<String>,
 }
 
-/// What the client must get. A JSON-RPC error if `rpc` is given, and only then;
-/// `id`, `www-authenticate`, `allow` and `retry-after` if they are given, and only then.
+/// What the client must get. A JSON-RPC error if `rpc` is given, this `message` (`{decision}`
+/// in it is the decision's id) if that is, and only then; likewise `id`, and some headers.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Reply {
@@ -226,6 +226,7 @@ pub(crate) struct Reply {
     pub(crate) code: String,
     pub(crate) rpc: Option<i64>,
     pub(crate) id: Option<Value>,
+    pub(crate) message: Option<Value>,
     #[serde(default)]
     pub(crate) headers: Map<String, Value>,
     /// Members of the body, or of `error.data`.

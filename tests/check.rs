@@ -39,7 +39,7 @@ pub(crate) fn check(step: &Step, sent: &Request, outcome: &Outcome, record: Opti
             // The answer to HEAD is a head.
             let body = (sent.method != "HEAD").then_some(body.as_slice());
             check.reply(expected, *status, headers, body, record);
-            let decision = if expected.status < 400 { "serve" } else { "deny" };
+            let decision = if is_denial(expected) { "deny" } else { "serve" };
             check.record(step, record, decision, &expected.code);
         }
         // Before there was a stream to decide on; its line in the log is empty.
@@ -140,16 +140,18 @@ impl Check {
         self.equal("header `content-type`", &media_type, &one(headers, "content-type"));
         let Some(body) = body else { return };
         let body: Value = serde_json::from_slice(body).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(body)));
-        if expected.status < 400 {
+        if !is_denial(expected) {
             return self.members("body", &expected.body, Some(&body));
         }
         self.equal("header `cache-control`", &Value::from("no-store"), &one(headers, "cache-control"));
-        let decision = one(headers, "x-mcp-gate-decision");
-        self.equal(
-            "`decision_id` of the record",
-            &decision,
-            &record.map_or(Value::Null, |record| record["decision_id"].clone()),
-        );
+        let decision = record.map_or(Value::Null, |record| record["decision_id"].clone());
+        if !expected.headers.contains_key("x-mcp-gate-decision") {
+            self.equal("header `x-mcp-gate-decision`", &decision, &one(headers, "x-mcp-gate-decision"));
+        }
+        if let Some(message) = &expected.message {
+            let text = message.to_string().replace("{decision}", decision.as_str().unwrap_or("{decision}"));
+            return self.equal("message", &serde_json::from_str(&text).unwrap_or_default(), &body);
+        }
 
         // A bad credential has one answer; its cause is for the record.
         let credential = status == 401 && expected.code != "step_up_required";
@@ -205,6 +207,11 @@ impl Check {
         }
         self.members("record", &expected, record);
     }
+}
+
+/// Or is it something that was asked for?
+fn is_denial(expected: &Reply) -> bool {
+    expected.status >= 400 || expected.rpc.is_some() || expected.message.is_some()
 }
 
 /// Is the body larger than the buffer of `envoy.yaml`?

@@ -12,7 +12,7 @@ use crate::http::{Location, METADATA_PATH};
 use crate::json::Limits;
 use crate::keys::Algorithm;
 use crate::mcp::{Dialect, ParamHeaders, VERSIONS, Versions, is_known_method, is_param_name};
-use crate::resource::{Credentials, Dpop, Metadata, Resource};
+use crate::resource::{Credentials, DenialShape, Denials, Dpop, Metadata, Resource};
 use crate::token::api_key::ApiKeys;
 use crate::token::dpop::LONGEST_AGE;
 use crate::token::{self, Acceptance, Issuer, Tokens};
@@ -123,7 +123,21 @@ impl Default for DpopConfig {
 #[serde(deny_unknown_fields, expecting = "an object")]
 struct DenialsConfig {
     #[serde(default)]
+    shape: ShapeConfig,
+    #[serde(default)]
     reasons: bool,
+}
+
+/// What a request is answered with that policy denies.
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ShapeConfig {
+    #[default]
+    #[serde(rename = "http_403")]
+    Http403,
+    JsonRpc,
+    ToolResult,
+    UnknownTool,
 }
 
 /// Bounds on one message.
@@ -295,7 +309,7 @@ impl Findings {
             hosts: config.hosts.unwrap_or_else(|| url.hosts()),
             scopes: config.scopes,
             origins: config.origins,
-            reasons: config.denials.reasons,
+            denials: self.denials(path, config.denials),
             body_limit: body,
             list_limit: list,
             header_limit: headers,
@@ -305,6 +319,21 @@ impl Findings {
             tokens: Tokens::default(),
             acceptance: Acceptance { audience: config.url, issuers: accepted },
         })
+    }
+
+    /// How denials look. What is hidden has no reasons.
+    fn denials(&mut self, path: &str, config: DenialsConfig) -> Denials {
+        let shape = match config.shape {
+            ShapeConfig::Http403 => DenialShape::Http403,
+            ShapeConfig::JsonRpc => DenialShape::JsonRpc,
+            ShapeConfig::ToolResult => DenialShape::ToolResult,
+            ShapeConfig::UnknownTool => DenialShape::UnknownTool,
+        };
+        if config.reasons && shape == DenialShape::UnknownTool {
+            let problem = "expected `false` with the shape `unknown_tool`, which tells of no denial; found `true`";
+            self.add(format!("{path}.denials.reasons"), problem);
+        }
+        Denials { shape, reasons: config.reasons }
     }
 
     /// The value of a name that must be known.
