@@ -416,8 +416,7 @@ impl Session {
         let answer = step.answer.as_ref().map(|answer| {
             let body = answer.body.as_str().map_or_else(|| answer.body.to_string(), str::to_owned);
             let body = body.replace(AUTHORITY, authority).replace("{jkt}", &keys.thumbprint());
-            let body = at_text(&body, now);
-            (answer.status, answer.content_type.clone(), body)
+            (answer.status, answer.content_type.clone(), at_text(&body, now))
         });
         Request { answer, certificate: step.certificate.clone(), ..self.build(authority) }
     }

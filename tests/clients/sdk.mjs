@@ -36,18 +36,10 @@ found.read = await read();
 found.resource = (await client.readResource({ uri: 'doc://handbook' })).contents[0].text;
 found.prompt = (await client.getPrompt({ name: 'summarize_document', arguments: { id: 'handbook' } })).messages[0].content.text;
 try {
-  await client.callTool({ name: 'read_payroll', arguments: { employee: 'carol' } });
-  found.denied = null;
+  found.denied = { result: await client.callTool({ name: 'read_payroll', arguments: { employee: 'carol' } }) };
 } catch (error) {
-  // The body of the answer is in the error's data or in its message, depending on the client.
-  const text = error.data?.text ?? error.message;
-  const body = JSON.parse(text.slice(text.indexOf('{'), text.lastIndexOf('}') + 1) || 'null');
-  found.denied = {
-    class: error.constructor.name,
-    status: error.status ?? error.data?.status ?? error.code,
-    code: body?.error?.code,
-    data: body?.error?.data,
-  };
+  const { constructor, status, code, message, data } = error;
+  found.denied = { error: { class: constructor.name, status, code, message, data } };
 }
 found.after = await read();
 if (found.version < '2026') await transport.terminateSession();

@@ -2,7 +2,7 @@
 
     TOKEN=... sdk.py URL auto|legacy
 
-run.py says what to expect; the same is done by sdk.mjs with the TypeScript clients.
+run.py says what to expect; sdk.mjs does the same with the TypeScript clients, and so do those in go and rust.
 """
 
 import asyncio
@@ -30,10 +30,11 @@ async def main(url: str, mode: str) -> dict:
         prompt = await client.get_prompt("summarize_document", {"id": "handbook"})
         found["prompt"] = prompt.messages[0].content.text
         try:
-            await client.call_tool("read_payroll", {"employee": "carol"})
-            found["denied"] = None
+            result = await client.call_tool("read_payroll", {"employee": "carol"})
+            found["denied"] = {"result": result.model_dump(mode="json", by_alias=True, exclude_none=True)}
         except MCPError as error:
-            found["denied"] = {"class": "MCPError", "code": error.code, "data": error.data}
+            said = {"class": "MCPError", "code": error.code, "message": error.message, "data": error.data}
+            found["denied"] = {"error": said}
         found["after"] = await read(client)
         return found
 

@@ -62,7 +62,8 @@ def rust_client() -> None:
     """the client of the official Rust MCP SDK, built from source"""
     wasm_target()
     folder = ROOT / "tests" / "clients" / "rust"
-    files = [(folder / name).read_text() for name in ("Cargo.toml", "Cargo.lock", "src/main.rs")]
+    sources = sorted(folder.glob("src/*.rs"))
+    files = [file.read_text() for file in (folder / "Cargo.toml", folder / "Cargo.lock", *sources)]
     with step("rust-client", [read("rust-toolchain.toml"), rust_env(), *files]) as made:
         if made is None:
             return

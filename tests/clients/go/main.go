@@ -1,8 +1,9 @@
 // The repertoire of the official Go client: one line of JSON with what each step gave its user.
 //
-//	TOKEN=... go-client URL auto|legacy
+//	TOKEN=... go-client URL auto|legacy [documents]
 //
-// The same is done by client.mjs with the TypeScript clients; repertoire.py compares.
+// The same is done by client.mjs with the TypeScript clients; repertoire.py compares. With `documents` it does, for
+// run.py, what sdk.py does with the demo server.
 package main
 
 import (
@@ -109,13 +110,19 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	repertoire(ctx, client, session)
-	step("end the session", func() (any, error) { return "ended", session.Close() })
-	json.NewEncoder(os.Stdout).Encode(map[string]any{
+	found := map[string]any{
 		"client":  "go-sdk " + sdkVersion(),
 		"version": session.InitializeResult().ProtocolVersion,
-		"steps":   steps,
-	})
+	}
+	if len(os.Args) > 3 {
+		documents(ctx, session, found)
+		must(0, session.Close())
+	} else {
+		repertoire(ctx, client, session)
+		step("end the session", func() (any, error) { return "ended", session.Close() })
+		found["steps"] = steps
+	}
+	json.NewEncoder(os.Stdout).Encode(found)
 }
 
 func sdkVersion() string {

@@ -2,14 +2,17 @@
 //! step gave its user.
 //!
 //! ```text
-//! TOKEN=... mcp-gate-client URL auto|legacy
+//! TOKEN=... mcp-gate-client URL auto|legacy [documents]
 //! ```
 //!
 //! The same is done by client.mjs with the TypeScript clients; repertoire.py
-//! compares. Parameters are written as the JSON that they become.
+//! compares. Parameters are written as the JSON that they become. With
+//! `documents` it does, for run.py, what sdk.py does with the demo server.
 
 // What the modern era no longer has is used in the legacy one.
 #![allow(deprecated)]
+
+mod documents;
 
 use std::future::Future;
 use std::sync::{Arc, Mutex};
@@ -332,7 +335,12 @@ async fn main() {
     let service = heard.clone().serve_with_lifecycle(transport, mode).await.unwrap();
     let version = service.peer_info().unwrap().protocol_version.to_string();
     let client = Client { service, heard, modern: version.as_str() >= "2026" };
-    let steps = client.repertoire().await;
+    let mut told = match arguments.get(3) {
+        None => json!({"steps": client.repertoire().await.0}),
+        Some(_) => client.documents().await.unwrap(),
+    };
     client.service.cancel().await.unwrap();
-    println!("{}", json!({"client": "rmcp 3.11.0", "version": version, "steps": steps.0}));
+    told["client"] = "rmcp 3.11.0".into();
+    told["version"] = version.into();
+    println!("{told}");
 }
