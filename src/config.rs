@@ -7,19 +7,20 @@
 
 mod candidate;
 mod catalogues;
+mod digest;
 mod document;
 mod issuers;
 mod jwks;
 mod resources;
 mod rules;
 mod secrets;
+mod value;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 pub use crate::gate::Finding;
 use crate::gate::{Elsewhere, Gate, Hold};
@@ -174,7 +175,7 @@ pub fn load(configuration: &[u8], surroundings: &Surroundings<'_>) -> Result<Gat
 
 /// As [`load`], from a document that was read already.
 pub fn load_document(document: serde_json::Value, surroundings: &Surroundings<'_>) -> Result<Gate, Vec<Finding>> {
-    let mut config: Config = shaped(document, "configuration", "")?;
+    let mut config: Config = value::read(document, "").map_err(|finding| vec![finding])?;
     let mut findings = Findings(Vec::new());
     let unnamed = config.unnamed();
     let issuers = findings.issuers(config.issuers, surroundings);
@@ -207,18 +208,6 @@ pub fn load_document(document: serde_json::Value, surroundings: &Surroundings<'_
             Err(findings.0)
         }
     }
-}
-
-/// What is written, if it has the fields that are known, and each of its type. `whole` and
-/// `within` are how the paths of findings begin: for all of it, and for a part.
-fn shaped<T: DeserializeOwned>(document: serde_json::Value, whole: &str, within: &str) -> Result<T, Vec<Finding>> {
-    serde_path_to_error::deserialize(document).map_err(|error| {
-        let path = match error.path().to_string() {
-            path if path == "." => whole.to_owned(),
-            path => format!("{within}{path}"),
-        };
-        vec![Finding { path, problem: error.into_inner().to_string() }]
-    })
 }
 
 /// The Rego that `policy.rules` of a configuration stands for, as a module of its own.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Finding, Findings, HandshakeConfig, ModeConfig, PolicyConfig, no_data, shaped};
+use super::{Finding, Findings, HandshakeConfig, ModeConfig, PolicyConfig, no_data, value};
 use crate::policy::Candidate;
 
 #[derive(Deserialize)]
@@ -38,7 +38,7 @@ impl From<CandidateConfig> for PolicyConfig {
 
 /// The candidate, or every finding of it.
 pub(super) fn load(document: serde_json::Value, methods: &[String]) -> Result<Candidate, Vec<Finding>> {
-    let config: CandidateConfig = shaped(document, "policy.candidate", "policy.candidate.")?;
+    let config: CandidateConfig = value::read(document, "policy.candidate").map_err(|finding| vec![finding])?;
     let mut findings = Findings(Vec::new());
     match findings.policy(config.into(), methods) {
         Some(policy) if findings.0.is_empty() => Ok(Candidate::new(policy)),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::issuers::digest;
+use super::digest::digest;
 use super::{Findings, magic};
 use crate::catalogue::{Catalogue, Pin};
 use crate::mcp::Listed;
@@ -100,9 +100,9 @@ impl Findings {
     }
 
     fn sha256(&mut self, path: &str, text: &str) -> [u8; 32] {
-        digest(text).unwrap_or_else(|| {
-            let problem = "expected a SHA-256 in 64 hexadecimal digits, as `mcp-gate pin` prints it";
-            self.add(format!("{path}.sha256"), format!("{problem}, found `{text}`"));
+        digest(text).unwrap_or_else(|found| {
+            let expected = "expected a SHA-256 in 64 hexadecimal digits, as `mcp-gate pin` prints it";
+            self.add(format!("{path}.sha256"), format!("{expected}; found {found}"));
             Default::default()
         })
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
+use super::digest::digest;
 use super::jwks::JwksConfig;
 use super::secrets::SecretConfig;
 use super::{Findings, Surroundings};
@@ -292,10 +293,12 @@ impl Findings {
             for (index, text) in config.digests.iter().enumerate() {
                 let path = format!("{path}.digests[{index}]");
                 match digest(text) {
-                    Some(digest) if seen.insert(digest) => digests.push(digest),
-                    Some(_) => self.add(path, "expected each digest once, found it again"),
-                    // What is no digest may be a key.
-                    None => self.add(path, "expected a SHA-256 in 64 hexadecimal digits, as `mcp-gate key` prints it"),
+                    Ok(digest) if seen.insert(digest) => digests.push(digest),
+                    Ok(_) => self.add(path, "expected each digest once, found it again"),
+                    Err(found) => {
+                        let expected = "expected a SHA-256 in 64 hexadecimal digits, as `mcp-gate key` prints it";
+                        self.add(path, format!("{expected}; found {found}"));
+                    }
                 }
             }
             for (index, scope) in config.scopes.iter().enumerate().filter(|(_, scope)| !token::is_scope(scope)) {
@@ -324,17 +327,4 @@ impl Findings {
         }
         machines
     }
-}
-
-/// 64 hexadecimal digits in lower case.
-pub(super) fn digest(text: &str) -> Option<Digest> {
-    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    if text.len() != 64 || !text.bytes().all(is_hex) {
-        return None;
-    }
-    let mut digest = Digest::default();
-    for (byte, at) in digest.iter_mut().zip((0_usize..64).step_by(2)) {
-        *byte = u8::from_str_radix(text.get(at..at.saturating_add(2))?, 16).ok()?;
-    }
-    Some(digest)
 }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::Findings;
+use super::{Findings, value};
 use crate::mcp;
 use crate::token;
 pub(super) use rego::rego;
@@ -176,15 +176,7 @@ impl Findings {
 
     /// Reads a part of a rule by its type.
     fn read<T: DeserializeOwned>(&mut self, path: &str, value: &Value) -> Option<T> {
-        let read = serde_path_to_error::deserialize(value);
-        read.map_err(|error| {
-            let path = match error.path().to_string() {
-                inner if inner == "." => path.to_owned(),
-                inner => format!("{path}.{inner}"),
-            };
-            self.add(path, error.into_inner().to_string());
-        })
-        .ok()
+        value::read(value.clone(), path).map_err(|finding| self.0.push(finding)).ok()
     }
 
     fn matching(&mut self, path: &str, rule: &MatchConfig, methods: &[String]) {

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Findings, Surroundings};
+use super::{Findings, Surroundings, value};
 use crate::secret::Secret;
 
 /// Where a secret is: a variable that Envoy hands to the module.
@@ -28,7 +28,7 @@ impl TryFrom<Value> for SecretConfig {
         const EXPECTED: &str = "expected `{env: NAME}`, the name of a variable of A-Z a-z 0-9 _ that holds the secret";
         let named = match config {
             Value::Object(members) if members.get("env").is_none_or(Value::is_string) => {
-                serde_json::from_value(Value::Object(members)).map_err(|error| error.to_string())
+                value::read(Value::Object(members), "").map_err(|finding| finding.problem)
             }
             _ => Err(EXPECTED.to_owned()),
         };
