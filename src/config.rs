@@ -28,7 +28,7 @@ use crate::keys::Crypto;
 use crate::policy::{Options, Policy};
 use crate::session::SessionKeys;
 use crate::token::nonce::NonceKeys;
-use document::document;
+pub use document::document;
 use issuers::{ApiKeyConfig, IssuerConfig};
 use resources::{Known, ResourceConfig};
 use secrets::SecretConfig;

@@ -80,6 +80,13 @@ pub struct Finding {
     pub problem: String,
 }
 
+impl Finding {
+    /// The same, of something larger.
+    pub fn within(self, place: &str) -> Self {
+        Self { path: format!("{place}{}", self.path), ..self }
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.path, self.problem)

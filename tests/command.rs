@@ -3,6 +3,8 @@
 use std::process::{Command, Output};
 
 use libtest_mimic::{Failed, Trial};
+use serde_json::{Value, json};
+
 
 pub(crate) fn trials() -> Vec<Trial> {
     let trial = |name: &str, check: fn() -> Result<(), String>| {
@@ -17,6 +19,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("rules_are_counted_and_shown_as_rego", rules),
         trial("a_candidate_is_checked_like_a_policy", candidate),
         trial("what_is_no_file_and_no_yaml_is_said", unreadable),
+        trial("a_name_that_stands_twice_is_found", twice),
+        trial("what_envoy_reads_otherwise_is_said", otherwise),
+        trial("what_is_no_configuration_is_named", elsewhere),
+        trial("clusters_are_named_as_not_checked", clusters),
     ]
 }
 
@@ -156,4 +162,90 @@ fn unreadable() -> Result<(), String> {
     let Output { status, stderr, .. } = run("check", "/nonexistent/gate.yaml");
     let output = String::from_utf8_lossy(&stderr).into_owned();
     expect((status.success(), output), false, &["/nonexistent/gate.yaml: file: expected a readable file"])
+}
+
+fn twice() -> Result<(), String> {
+    let more = "          api_keys: []\n          issuers: []\n          resources:\n";
+    let text = changed(&[("          resources:\n", more)]);
+    let path = "resources[0].typed_config.config.configuration.value";
+    let lines: Vec<usize> =
+        (1..).zip(text.lines()).filter(|(_, line)| line.starts_with("          issuers:")).map(|(at, _)| at).collect();
+    let found = format!("{path}.issuers: expected it once, found it on line {} and on line {}", lines[0], lines[1]);
+    expect(check("twice", &text), false, &[&found, "1 finding;"])?;
+    let twice = r#"{"resources": [], "policy": {}, "resources": []}"#;
+    expect(check("twice.json", twice), false, &["expected JSON", "twice"])?;
+    let any = format!(
+        "{{\"resources\": [{{\"typed_config\": {{\"config\": {{\"configuration\": {{\"value\": {}}}}}}}}}]}}",
+        Value::from(twice)
+    );
+    expect(check("twice-in-a-string", &any), false, &["configuration.value: expected JSON in the string", "twice"])
+}
+
+fn otherwise() -> Result<(), String> {
+    let path = "resources[0].typed_config.config.configuration.value: ";
+    let issuer = "          - name: demo\n";
+    for (value, problem) in [
+        ("[007]", "expected a text, found the number 7; put it in quotes"),
+        ("[7]", "expected a text, found the number 7; put it in quotes"),
+        ("[on]", "expected a text, found `true`, which `y`, `yes` and `on` are, too; put it in quotes"),
+    ] {
+        let text = changed(&[(issuer, &format!("{issuer}            audiences: {value}\n"))]);
+        let finding = format!("{path}issuers[0].audiences[0]: {problem}");
+        expect(check("otherwise", &text), false, &[&finding])?;
+    }
+    let text = changed(&[(issuer, &format!("{issuer}            audiences: ['007', \"on\"]\n"))]);
+    expect(check("quoted", &text), true, &["ok: policy "])?;
+    // What is not typed is not refused, but said.
+    let text = changed(&[("            data:\n", "            data:\n              _countries: [de, no, 2.5]\n")]);
+    let odd = |index, text, what| format!("_countries[{index}]: Envoy reads `{text}` on line ").to_owned() + "|" + what;
+    for said in [odd(1, "no", "as `false`; put a text in quotes"), odd(2, "2.5", "as a text; put a text in quotes")] {
+        let parts: Vec<&str> = said.split('|').collect();
+        expect(check("said", &text), true, &parts)?;
+    }
+    Ok(())
+}
+
+fn elsewhere() -> Result<(), String> {
+    let read = |path: &str| std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).expect(path);
+    let kind = "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nspec: {}\n".to_owned();
+    for (name, text, found) in [
+        (
+            "bootstrap",
+            read("envoy/envoy.yaml"),
+            "found a bootstrap of Envoy's; give the file that its `path_config_source`",
+        ),
+        (
+            "part",
+            read("envoy/issuers/keycloak.yaml"),
+            "found `issuers` alone, a part of one; put it beside `resources` and `policy`",
+        ),
+        ("rules", "- allow: {tools: [a]}\n".into(), "found rules, a part, which belongs under `policy`"),
+        ("kind", kind, "found a `WasmPlugin` of Kubernetes"),
+        ("nothing", String::new(), "found nothing"),
+    ] {
+        let expected = "file: expected a plugin's configuration, an ECDS file, or a ConfigMap that holds one; ";
+        expect(check(name, &text), false, &[&format!("{expected}{found}"), "1 finding;"])?;
+    }
+    let inner: String = read("envoy/envoy.yaml").lines().map(|line| format!("    {line}\n")).collect();
+    let filter: String = filter().lines().map(|line| format!("    {line}\n")).collect();
+    let map = format!("kind: ConfigMap\ndata:\n  envoy.yaml: |\n{inner}");
+    expect(check("map-of-others", &map), false, &["data.envoy.yaml: not checked; found a bootstrap"])?;
+    let map = format!("{map}  filter.yaml: |\n{filter}");
+    expect(check("map-of-both", &map), true, &["ok: policy ", "note: data.envoy.yaml: not checked; found a bootstrap"])
+}
+
+fn clusters() -> Result<(), String> {
+    let resource = json!({"url": "https://mcp.example.com/mcp", "issuers": ["a", "b"]});
+    let discover = json!({"cluster": "one", "origins": {"https://keys.example.com": "two"}});
+    let url = json!({"cluster": "three", "url": "https://b.example.com/keys"});
+    let text = json!({
+        "resources": [resource],
+        "issuers": [
+            {"name": "a", "issuer": "https://a.example.com", "jwks": {"discover": discover}},
+            {"name": "b", "issuer": "https://b.example.com", "jwks": {"url": url}},
+        ],
+        "policy": {},
+    });
+    let said = "not checked: Envoy must have the clusters `one`, `three`, `two`";
+    expect(check("clusters", &text.to_string()), true, &["ok: policy ", said])
 }

@@ -6,7 +6,7 @@ use crate::json::{Json, Limits};
 
 /// A configuration as JSON. An object begins with `{`; a `Struct` on the wire
 /// with the tag of its first member, which is a line feed.
-pub(super) fn document(configuration: &[u8]) -> Result<serde_json::Value, String> {
+pub fn document(configuration: &[u8]) -> Result<serde_json::Value, String> {
     if configuration.first() == Some(&b'{') {
         // An operator's own data may hold `alice` and `Alice`.
         let limits = Limits { nodes: 1_000_000, alike: true, ..Limits::default() };
