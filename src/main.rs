@@ -10,6 +10,8 @@
 mod check;
 #[path = "main/file.rs"]
 mod file;
+#[path = "main/key.rs"]
+mod key;
 #[path = "main/pin.rs"]
 mod pin;
 #[path = "main/yaml.rs"]
@@ -20,10 +22,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use file::{Plugin, rules};
-use jwt_simple::reexports::rand;
 use mcp_gate::config::{self, Finding};
-use mcp_gate::token::api_key;
-use serde_json::Value;
 
 /// A policy gate for the Model Context Protocol.
 #[derive(Parser)]
@@ -54,10 +53,13 @@ enum Command {
         #[arg(long)]
         resource: Option<String>,
     },
-    /// Make an API key, and print it once, with its digest and the YAML for it.
+    /// Make an API key, and print it once, with the YAML that has its digest.
     Key {
-        /// Whom it stands for.
-        subject: String,
+        /// What resources call it.
+        name: String,
+        /// Whom it stands for; NAME where nothing is said.
+        #[arg(long)]
+        subject: Option<String>,
     },
 }
 
@@ -66,27 +68,11 @@ fn main() -> ExitCode {
         Command::Check { config } => report(&config.to_string_lossy(), check::check(&config)),
         Command::Rego { config } => report(&config.to_string_lossy(), rego(&config)),
         Command::Pin { answers, resource } => report(&answers, pin::pin(&answers, resource.as_deref())),
-        Command::Key { subject } => {
-            println!("{}", key(&subject));
+        Command::Key { name, subject } => {
+            println!("{}", key::key(&name, subject.as_deref()));
             ExitCode::SUCCESS
         }
     }
-}
-
-/// A key of 256 bits by chance, which is kept nowhere.
-fn key(subject: &str) -> String {
-    let secret: [u8; 32] = rand::random();
-    let digits = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let key = format!("{}{}", api_key::PREFIX, digits(&secret));
-    let digest = digits(&api_key::digest(&key));
-    // JSON is YAML, and quotes whatever needs quotes.
-    let subject = Value::from(subject);
-    format!(
-        "key: {key}\n\n# Hand the key to its holder alone, as `Authorization: Bearer`; it is shown only now.\n\
-         # The digest is no secret. A second one under `digests` lets a key be replaced without a gap.\n\
-         api_keys:\n- name: {subject}\n  subject: {subject}\n  digests: [{digest}]\n\
-         resources:\n- api_keys: [{subject}]"
-    )
 }
 
 fn report(source: &str, outcome: Result<String, Vec<Finding>>) -> ExitCode {

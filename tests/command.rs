@@ -5,6 +5,10 @@ use std::process::{Command, Output};
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
+use crate::case::AUTHORITY;
+use crate::listings::call;
+use crate::lists::{gate, permitted};
+use crate::native::NOW;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let trial = |name: &str, check: fn() -> Result<(), String>| {
@@ -23,6 +27,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("what_envoy_reads_otherwise_is_said", otherwise),
         trial("what_is_no_configuration_is_named", elsewhere),
         trial("clusters_are_named_as_not_checked", clusters),
+        trial("a_key_is_good_as_it_is_printed", key),
     ]
 }
 
@@ -248,4 +253,35 @@ fn clusters() -> Result<(), String> {
     });
     let said = "not checked: Envoy must have the clusters `one`, `three`, `two`";
     expect(check("clusters", &text.to_string()), true, &["ok: policy ", said])
+}
+
+/// What is printed stands in a configuration, and the key is let in.
+fn key() -> Result<(), String> {
+    for arguments in [&["ci"][..], &["on", "--subject", "007"], &["a \"b\": c", "--subject", "#"]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_mcp-gate")).arg("key").args(arguments).output();
+        let printed = String::from_utf8_lossy(&output.map_err(|error| error.to_string())?.stdout).into_owned();
+        let mut documents = Vec::new();
+        for document in printed.split("---\n") {
+            documents.push(yaml_serde::from_str::<Value>(document).map_err(|error| format!("{error}: {printed}"))?);
+        }
+        let [holder, given] = documents.as_slice() else { return Err(format!("expected two documents: {printed}")) };
+        let subject = *arguments.last().expect("a subject");
+        let resource = json!({"url": format!("http://{AUTHORITY}/mcp"), "issuers": ["demo"],
+            "api_keys": given["resources"][0]["api_keys"]});
+        let gate = gate(&json!({
+            "resources": [resource],
+            "api_keys": given["api_keys"],
+            "policy": {"modules": null, "data": null, "rules": [{"allow": {"tools": ["read"], "subjects": [subject]}}]},
+        }))?;
+        let mut request = call(AUTHORITY, "alice", "read", NOW);
+        if permitted(&gate, &request).is_ok() {
+            return Err("expected the key alone to be let in, found a token, too".into());
+        }
+        let authorization = holder["authorization"].as_str().ok_or(format!("expected a header: {printed}"))?;
+        for (_, value) in request.headers.iter_mut().filter(|(name, _)| name == "authorization") {
+            *value = authorization.into();
+        }
+        permitted(&gate, &request).map_err(|problem| format!("{arguments:?}: {problem}"))?;
+    }
+    Ok(())
 }
