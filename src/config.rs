@@ -175,6 +175,7 @@ pub fn load(configuration: &[u8], surroundings: &Surroundings<'_>) -> Result<Gat
 
 /// As [`load`], from a document that was read already.
 pub fn load_document(document: serde_json::Value, surroundings: &Surroundings<'_>) -> Result<Gate, Vec<Finding>> {
+    let mut configuration = revision(&document);
     let mut config: Config = value::read(document, "").map_err(|finding| vec![finding])?;
     let mut findings = Findings(Vec::new());
     let unnamed = config.unnamed();
@@ -188,6 +189,7 @@ pub fn load_document(document: serde_json::Value, surroundings: &Surroundings<'_
     let policy = findings.policy(config.policy, &methods);
     match policy {
         Some(policy) if findings.0.is_empty() => Ok(Gate {
+            configuration,
             resources,
             policy,
             candidate,
@@ -208,6 +210,13 @@ pub fn load_document(document: serde_json::Value, surroundings: &Surroundings<'_
             Err(findings.0)
         }
     }
+}
+
+/// What a configuration goes by: any change of it gives another. It holds no secrets, only
+/// their names.
+fn revision(document: &serde_json::Value) -> String {
+    let digest = hmac_sha256::Hash::hash(document.to_string().as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The Rego that `policy.rules` of a configuration stands for, as a module of its own.

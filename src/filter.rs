@@ -103,7 +103,8 @@ impl RootContext for Root {
             Surroundings { crypto: self.shared.crypto.clone(), environment: &environment, proxy_key: proxy_key() };
         match config::load(&configuration, &surroundings) {
             Ok(gate) => {
-                info!("mcp-gate: policy {} in force, {}", gate.policy.revision(), gate.policy.evaluator());
+                let (policy, evaluator) = (gate.policy.revision(), gate.policy.evaluator());
+                info!("mcp-gate: policy {policy} in force, configuration {}, {evaluator}", gate.configuration);
                 report_candidate(&gate);
                 let has_timer = self.fetcher.install(&gate);
                 self.gate = Some(Rc::new(gate));

@@ -16,6 +16,7 @@ mod lists;
 mod reply;
 mod response;
 mod session;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -30,7 +31,7 @@ use crate::keys::Crypto;
 use crate::mcp::{Call, Kind, Refused};
 use crate::outbound::Outbound;
 use crate::policy::{Candidate, Peer, Permit, Policy, Question};
-use crate::record::{Record, Verdict};
+use crate::record::{Record, Under, Verdict};
 use crate::replay::Spend;
 use crate::resource::Resource;
 use crate::session::SessionKeys;
@@ -45,6 +46,7 @@ use lists::{Listing, Reading};
 use response::Asked;
 pub use response::{Flow, Response};
 use session::Session;
+pub use settings::{Elsewhere, Hold};
 
 const DECISION_HEADER: &str = "x-mcp-gate-decision";
 
@@ -52,24 +54,6 @@ const JSON: &str = "application/json";
 
 /// Headers that stand once, beside those of which repetition has an answer of its own.
 const SINGLE: [&str; 5] = ["content-length", "content-type", "content-encoding", "mcp-session-id", "last-event-id"];
-
-/// How a request is held until it is decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hold {
-    /// Head and body; the host must allow it (`allow_on_headers_stop_iteration`).
-    Head,
-    /// The body alone; Envoy's buffer filter behind the gate holds the head.
-    Body,
-}
-
-/// What becomes of a request to no protected resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Elsewhere {
-    /// 404.
-    Refuse,
-    /// Forwarded, without identity.
-    Pass,
-}
 
 /// What is wrong with a configuration, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +80,8 @@ impl fmt::Display for Finding {
 /// A configuration, validated and compiled. Immutable.
 #[derive(Debug)]
 pub struct Gate {
+    /// The SHA-256 of the configuration as it was given, in hexadecimal digits.
+    pub configuration: String,
     /// The protected resources.
     pub resources: Vec<Resource>,
     /// The policy.
@@ -492,9 +478,12 @@ impl Exchange {
                 (Verdict::Deny, Denial::Incomplete.code())
             }
         };
-        let revision = self.gate.as_ref().map_or("", |gate| gate.policy.revision());
+        let under = self.gate.as_ref().map_or(Under::default(), |gate| Under {
+            revision: gate.policy.revision(),
+            configuration: &gate.configuration,
+        });
         let started = self.started.unwrap_or(now);
-        (code, self.record.line(&self.decision_id, verdict, code, revision, started, now))
+        (code, self.record.line(&self.decision_id, verdict, code, under, started, now))
     }
 }
 

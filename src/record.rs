@@ -86,6 +86,15 @@ pub enum Verdict {
     Serve,
 }
 
+/// What it was decided under, by the names that `mcp-gate check` prints.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Under<'a> {
+    /// Of the policy.
+    pub revision: &'a str,
+    /// Of the whole configuration.
+    pub configuration: &'a str,
+}
+
 /// The longest value that a caller can put into a record, in bytes.
 const LONGEST: usize = 256;
 
@@ -134,6 +143,7 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     changed: Vec<&'a str>,
     revision: &'a str,
+    configuration: &'a str,
     duration_us: u64,
 }
 
@@ -171,14 +181,14 @@ impl Record {
 
     /// The record as one line of JSON, without a line end.
     ///
-    /// `code` is that of the denial, or `permitted` or `served`; `revision` that
-    /// of the policy; `started` and `now` are the host's times.
+    /// `code` is that of the denial, or `permitted` or `served`; `started` and `now` are the
+    /// host's times.
     pub fn line(
         &self,
         decision_id: &str,
         verdict: Verdict,
         code: &str,
-        revision: &str,
+        under: Under<'_>,
         started: SystemTime,
         now: SystemTime,
     ) -> String {
@@ -209,7 +219,8 @@ impl Record {
             shadow_hidden: hidden(true),
             list_errors: self.lists.map(|lists| lists.failed).filter(|failed| *failed > 0),
             changed: self.changed.iter().map(String::as_str).collect(),
-            revision,
+            revision: under.revision,
+            configuration: under.configuration,
             duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
         };
         // Strings and integers have no way to fail; an empty record would be found missing.
@@ -240,8 +251,14 @@ mod tests {
             ..Record::default()
         };
         let started = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_392_000);
-        let line =
-            record.line("d1", Verdict::Deny, "policy_denied", "r1", started, started + Duration::from_micros(42));
+        let line = record.line(
+            "d1",
+            Verdict::Deny,
+            "policy_denied",
+            Under::default(),
+            started,
+            started + Duration::from_micros(42),
+        );
         assert!(!line.contains('\n'));
         let line: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(line["decision"], "deny");
@@ -255,7 +272,14 @@ mod tests {
     #[test]
     fn a_clock_set_back_gives_no_duration() {
         let started = SystemTime::UNIX_EPOCH + Duration::from_secs(2);
-        let line = Record::default().line("d", Verdict::Permit, "permitted", "r", started, SystemTime::UNIX_EPOCH);
+        let line = Record::default().line(
+            "d",
+            Verdict::Permit,
+            "permitted",
+            Under::default(),
+            started,
+            SystemTime::UNIX_EPOCH,
+        );
         assert!(line.contains("\"duration_us\":0"));
     }
 }

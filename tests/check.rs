@@ -184,7 +184,7 @@ impl Check {
             self.0.push("expected a record, found none".into());
             return;
         };
-        for name in ["time", "decision_id", "revision", "duration_us"] {
+        for name in ["time", "decision_id", "revision", "configuration", "duration_us"] {
             if found.get(name).is_none() {
                 self.0.push(format!("record: expected `{name}`"));
             }

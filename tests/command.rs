@@ -1,14 +1,19 @@
 //! `mcp-gate check` and `mcp-gate rego`, as an operator runs it.
 
 use std::process::{Command, Output};
+use std::time::Instant;
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
 use crate::case::AUTHORITY;
+use crate::keys::Keys;
 use crate::listings::call;
 use crate::lists::{gate, permitted};
 use crate::native::NOW;
+use crate::process::{Envoy, PATIENCE, Setting, free_port};
+use crate::reload::{Connection, bytes};
+use crate::upstream::Upstream;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let trial = |name: &str, check: fn() -> Result<(), String>| {
@@ -28,6 +33,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("what_is_no_configuration_is_named", elsewhere),
         trial("clusters_are_named_as_not_checked", clusters),
         trial("a_key_is_good_as_it_is_printed", key),
+        trial("any_change_of_a_configuration_changes_its_digest", digest),
+        trial("yaml_is_what_it_is_to_envoy", as_envoy),
     ]
 }
 
@@ -284,4 +291,57 @@ fn key() -> Result<(), String> {
         permitted(&gate, &request).map_err(|problem| format!("{arguments:?}: {problem}"))?;
     }
     Ok(())
+}
+
+fn configuration_of(output: &str) -> Result<String, String> {
+    let line = output.lines().find_map(|line| line.strip_prefix("ok: configuration "));
+    line.map(str::to_owned).ok_or_else(|| format!("expected a digest of the configuration, found\n{output}"))
+}
+
+fn digest() -> Result<(), String> {
+    let revision = |output: &str| output.split(" for ").next().unwrap_or_default().to_owned();
+    let plain = check("plain", &filter()).1;
+    let spaced =
+        check("spaced", &changed(&[("          resources:\n", "          # A remark.\n          resources:\n")])).1;
+    let other =
+        check("other", &changed(&[("          resources:\n", "          elsewhere: pass\n          resources:\n")])).1;
+    let [plain_digest, spaced, other_digest] =
+        [configuration_of(&plain)?, configuration_of(&spaced)?, configuration_of(&other)?];
+    match plain_digest == spaced && plain_digest != other_digest && revision(&plain) == revision(&other) {
+        true => Ok(()),
+        false => Err(format!("expected another digest of one policy, found\n{plain}\n{other}")),
+    }
+}
+
+/// Envoy and the command make the same of a file: the record has the digest that is printed.
+fn as_envoy() -> Result<(), String> {
+    let scalars = "[on, Off, YES, nO, y, N, true, False, tRue, 7, -7, +7, 007, 08, -010, 0x1F, 0X1f, 0o17, 0b11, 1_0, 2.5, 5., \
+                   .5, 1e3, 1E400, -0, 0, 2147483647, 2147483648, -2147483649, 9223372036854775807, 9223372036854775808, \
+                   .inf, .nan, ~, null, Null, nULL, 2026-01-01, 'on', \"007\", !!str 7, ! 7, 0x, +, 0x-1, 00, a b]";
+    let upstream = Upstream::start_quiet();
+    let port = free_port();
+    let authority = format!("127.0.0.1:{port}");
+    let given = |odd: Value| {
+        let policy = json!({"modules": null, "data": {"_odd": odd}, "rules": [{"deny": {"tools": ["a"]}}]});
+        Keys::shared().configuration(&json!({"policy": policy}), &authority)
+    };
+    let configuration = given(json!("none"));
+    let setting = Setting { port, upstream: upstream.port(), configuration: &configuration, workers: 1, clusters: &[] };
+    let mut envoy = Envoy::start(&setting)?;
+    let loaded = envoy.stat("update_success");
+    let text = envoy.configure_text(&given(json!("@ODD@")), |text| text.replace("\"@ODD@\"", scalars));
+    envoy.wait_until("it is in force", |envoy| envoy.stat("update_success") > loaded)?;
+    let expected = configuration_of(&check("as-envoy", &text).1)?;
+    let request = bytes(&call(&authority, "alice", "a", NOW));
+    let start = Instant::now();
+    loop {
+        Connection::open(port)?.send(&request)?;
+        let record: Value = serde_json::from_str(&envoy.next_line()?).map_err(|error| error.to_string())?;
+        match record["configuration"] == *expected {
+            true => return Ok(()),
+            // The worker may have the one before.
+            false if start.elapsed() < PATIENCE / 10 => {}
+            false => return Err(format!("expected {expected}, found {record}")),
+        }
+    }
 }

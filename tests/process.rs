@@ -153,7 +153,7 @@ impl Envoy {
         change(&mut bootstrap, &mut filter);
         fs::write(directory.join("envoy.yaml"), bootstrap).unwrap();
         fs::write(directory.join("access.log"), "").unwrap();
-        swap(&directory, 0, &filter);
+        swap(&directory, 0, &filter.to_string());
 
         // The shell kills Envoy when our end of its input closes, however we end.
         let mut child = Command::new("sh")
@@ -178,8 +178,15 @@ impl Envoy {
 
     /// Swaps in another configuration, as the kubelet does.
     pub(crate) fn configure(&mut self, configuration: &Value) {
+        self.configure_text(configuration, |text| text);
+    }
+
+    /// The same, with a change to the text of the file, which is given back.
+    pub(crate) fn configure_text(&mut self, configuration: &Value, change: impl Fn(String) -> String) -> String {
         self.generation += 1;
-        swap(&self.directory, self.generation, &document(configuration, &module().unwrap()));
+        let text = change(document(configuration, &module().unwrap()).to_string());
+        swap(&self.directory, self.generation, &text);
+        text
     }
 
     /// Polls until it is so.
@@ -272,11 +279,11 @@ fn document(configuration: &Value, module: &Path) -> Value {
 
 /// Puts a file in the place of the one before, as the kubelet does with a
 /// ConfigMap: `filter.yaml` -> `..data/filter.yaml`, `..data` -> a directory.
-fn swap(directory: &Path, generation: usize, document: &Value) {
+fn swap(directory: &Path, generation: usize, document: &str) {
     let gate = directory.join("gate");
     let version = format!("..2026_11_23_{generation}");
     fs::create_dir(gate.join(&version)).unwrap();
-    fs::write(gate.join(&version).join("filter.yaml"), document.to_string()).unwrap();
+    fs::write(gate.join(&version).join("filter.yaml"), document).unwrap();
     if generation == 0 {
         symlink("..data/filter.yaml", gate.join("filter.yaml")).unwrap();
     }

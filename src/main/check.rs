@@ -40,6 +40,7 @@ pub(crate) fn check(file: &Path) -> Result<String, Vec<Finding>> {
                 findings.extend(around.iter().flat_map(|around| check_plugin(around, &place, gate.hold, &names)));
                 let resources: Vec<_> = gate.resources.iter().map(|resource| resource.url()).collect();
                 summary.push(format!("ok: {rules}policy {} for {}", gate.policy.revision(), resources.join(", ")));
+                summary.push(format!("ok: configuration {}", gate.configuration));
                 summary.push(format!("ok: {}", gate.policy.evaluator()));
             }
             Err(found) => findings.extend(found.into_iter().map(|finding| finding.within(&place))),
