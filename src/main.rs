@@ -10,10 +10,14 @@
 mod check;
 #[path = "main/file.rs"]
 mod file;
+#[path = "main/header.rs"]
+mod header;
 #[path = "main/key.rs"]
 mod key;
 #[path = "main/pin.rs"]
 mod pin;
+#[path = "main/server.rs"]
+mod server;
 #[path = "main/yaml.rs"]
 mod yaml;
 
@@ -46,12 +50,17 @@ enum Command {
     },
     /// Print what a server's lists hold, as a catalogue for the configuration.
     Pin {
-        /// Its answers to `tools/list` and the other lists, one after another, every page: JSON, or
-        /// streams of events. `-` is the standard input.
-        answers: String,
+        /// The server's own URL. Or a file of its answers to `tools/list` and the other lists, one
+        /// after another, every page: JSON, or streams of events. `-` is the standard input.
+        #[arg(value_name = "URL|FILE")]
+        source: String,
         /// The `url` of the resource that the server is behind.
-        #[arg(long)]
+        #[arg(long, value_name = "URL")]
         resource: Option<String>,
+        /// A header for the server: 'NAME: VALUE' in single quotes, with `$VARIABLE` in the value
+        /// for one of the environment, or `@FILE` with one such line for each, as they are.
+        #[arg(long = "header", value_name = "HEADER")]
+        headers: Vec<String>,
     },
     /// Make an API key, and print it once, with the YAML that has its digest.
     Key {
@@ -67,7 +76,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Check { config } => report(&config.to_string_lossy(), check::check(&config)),
         Command::Rego { config } => report(&config.to_string_lossy(), rego(&config)),
-        Command::Pin { answers, resource } => report(&answers, pin::pin(&answers, resource.as_deref())),
+        Command::Pin { source, resource, headers } => report(&source, pin::pin(&source, resource.as_deref(), &headers)),
         Command::Key { name, subject } => {
             println!("{}", key::key(&name, subject.as_deref()));
             ExitCode::SUCCESS

@@ -39,6 +39,7 @@ mod keys;
 mod listings;
 mod lists;
 mod native;
+mod pinning;
 mod pins;
 mod policies;
 mod process;
@@ -77,6 +78,7 @@ fn main() {
     trials.extend(docs::trials());
     trials.extend(issuers::trials());
     trials.extend(command::trials());
+    trials.extend(pinning::trials());
     trials.extend(envoy::trials(&cases));
     trials.extend(framing::trials());
     trials.extend(streams::trials());

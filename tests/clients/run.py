@@ -25,10 +25,12 @@ import yaml
 from repertoire import BUILT, LEGACY, MODERN
 
 import lay_out
+from calls import META, headers_of
 from harness import Failed, differences, ended, go_through, require
-from stack import Stack, arrived
+from stack import Stack, arrived, send
 
 OUT = node.ROOT / "target/clients-run"
+MCP_GATE = node.ROOT / "target/debug/mcp-gate"
 TEXT = "Be kind. Write things down."
 # What the caller may call: the server has seven.
 TOOLS = ["list_documents", "read_document", "search_documents"]
@@ -164,6 +166,30 @@ def running(func_e: bool) -> Iterator[Stack]:
         yield stack
 
 
+def pin(*arguments: str, answers: str = "") -> str:
+    """What `mcp-gate pin` prints."""
+    require(MCP_GATE, "make build")
+    done = subprocess.run([str(MCP_GATE), "pin", *arguments], input=answers, capture_output=True, text=True, timeout=60)
+    return done.stdout if done.returncode == 0 else done.stderr
+
+
+def pinned(stack: Stack) -> list[str]:
+    """A server is pinned by its URL as it is by its answers to another client; through the gate, as its caller sees it."""
+    answers = []
+    for method in ["tools/list", "prompts/list", "resources/list", "resources/templates/list"]:
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"_meta": META}}
+        headers = headers_of(stack, "nobody") | {"mcp-method": method}
+        answers.append(send(stack.upstream, "POST", "/mcp", headers, json.dumps(body)).body)
+    expected = pin("-", answers="".join(answers))
+    through = pin(stack.url, "--header", f"@{stack.directory}/bob.headers")
+    expectations: list[tuple[str, Any, Any]] = [
+        ("a pin of a tool that destroys", True, "destructiveHint: true" in expected),
+        ("pins of the server", expected, pin(f"http://127.0.0.1:{stack.upstream}/mcp")),
+        ("tools pinned through the gate", sorted(TOOLS), re.findall(r"^ {8}(\w+):$", through.partition("tools:")[2], re.M)),
+    ]
+    return differences(expectations)
+
+
 def main() -> int:
     func_e = "--func-e" in sys.argv[1:] or os.environ.get("FUNC_E", "") not in ("", "0")
     runs = RUNS[:1] if "--func-e" in sys.argv[1:] else RUNS
@@ -173,8 +199,9 @@ def main() -> int:
     with running(func_e) as stack:
         print(f"Envoy{' by func-e' if func_e else ''}: up in {time.monotonic() - begin:.1f} s", flush=True)
         trials = {f"{run[2]} ({run[1]}, {run[3]})": partial(problems, stack, *run) for run in runs}
+        trials |= {"mcp-gate pin": partial(pinned, stack)}
         failed = go_through(trials, stack.log("envoy"))
-    print(f"{len(runs) - failed} clients passed in {len(SHAPES)} shapes of denial, {failed} failed")
+    print(f"{len(runs)} clients in {len(SHAPES)} shapes of denial, and `mcp-gate pin`: {failed} failed")
     return 1 if failed else 0
 
 
