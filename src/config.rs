@@ -175,7 +175,7 @@ pub fn load(configuration: &[u8], surroundings: &Surroundings<'_>) -> Result<Gat
 
 /// As [`load`], from a document that was read already.
 pub fn load_document(document: serde_json::Value, surroundings: &Surroundings<'_>) -> Result<Gate, Vec<Finding>> {
-    let mut configuration = revision(&document);
+    let configuration = revision(&document);
     let mut config: Config = value::read(document, "").map_err(|finding| vec![finding])?;
     let mut findings = Findings(Vec::new());
     let unnamed = config.unnamed();

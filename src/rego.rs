@@ -34,7 +34,7 @@ use regorus::Value;
 use regorus::unstable::{Module, Ref, Rule, Span};
 
 use program::{CONTRACT, PACKAGE, Program};
-pub use subset::{Judgement, judge};
+pub use subset::{Judgement, judge, misread};
 use syntax::{anchor, path, refr, static_path};
 pub use text::check_text;
 use visitor::{Visitor, Visits};

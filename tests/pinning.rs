@@ -176,7 +176,7 @@ fn methods(server: &Server) -> Vec<String> {
     let seen = server.seen.lock().unwrap();
     let method = |message: &Message| {
         let body: Value = serde_json::from_slice(&message.body).unwrap_or_default();
-        body["method"].as_str().map_or(message.start[..6].to_owned(), str::to_owned)
+        body["method"].as_str().map_or(message.start.chars().take(6).collect(), str::to_owned)
     };
     seen.iter().map(method).collect()
 }

@@ -31,9 +31,10 @@ import data.mcp.names
 # description: Why this message is denied.
 violations contains reason if some reason in barred
 
-violations contains sprintf("%v: %v", [data.mcp.request.title, constraint.reason]) if {
+violations contains reason if {
 	some constraint in constraints
 	not arguments.met(constraint)
+	reason := sprintf("%v: %v", [data.mcp.request.title, constraint.reason])
 }
 
 # What has to hold for this message, whatever its arguments.

@@ -26,10 +26,11 @@ import data.mcp.paths
 # description: Why this message is denied.
 violations contains reason if some reason in barred
 
-violations contains sprintf("%v: %v", [data.mcp.request.title, constraint.reason]) if {
+violations contains reason if {
 	data.guards
 	some constraint in constraints
 	not arguments.met(constraint)
+	reason := sprintf("%v: %v", [data.mcp.request.title, constraint.reason])
 }
 
 # METADATA

@@ -34,9 +34,10 @@ import data.mcp.names
 # description: Why this message is denied.
 violations contains reason if some reason in barred
 
-violations contains sprintf("%v: %v", [data.mcp.request.title, constraint.reason]) if {
+violations contains reason if {
 	some constraint in constraints
 	not arguments.met(constraint)
+	reason := sprintf("%v: %v", [data.mcp.request.title, constraint.reason])
 }
 
 # METADATA
@@ -113,9 +114,10 @@ options contains [] if {
 
 # METADATA
 # description: Why no argument helps.
-barred contains sprintf("%s: its relation rule has no type, argument and relation", [input.mcp.name]) if {
+barred contains reason if {
 	some rule in _rules
 	not _is_sound(rule)
+	reason := sprintf("%v: its relation rule has no type, argument and relation", [data.mcp.request.title])
 }
 
 _is_sound(rule) if {

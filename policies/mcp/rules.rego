@@ -14,10 +14,11 @@ allow if {
 	count(_granting) > 0
 }
 
-deny contains index.deny[at].reason if {
+deny contains reason if {
 	data.rules
 	some at in _near
 	_matches(index.deny[at])
+	reason := index.deny[at].reason
 }
 
 # The first rule that would allow the message says what it asks for.

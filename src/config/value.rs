@@ -40,7 +40,7 @@ impl<'de> Deserializer<'de> for Part {
             Value::String(text) => visitor.visit_string(text),
             Value::Array(items) => visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(Part))),
             Value::Object(members) => {
-                visitor.visit_map(MapDeserializer::new(members.into_iter().map(|(name, value)| (name, Part(value)))))
+                visitor.visit_map(MapDeserializer::new(members.into_iter().map(|(name, value)| (name, Self(value)))))
             }
         }
     }
@@ -65,9 +65,22 @@ impl<'de> Deserializer<'de> for Part {
         }
     }
 
+    /// An object, and not the values of its fields in a row, which `Deserialize` would take, too.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Problem> {
+        match self.0 {
+            Value::Object(_) => self.deserialize_any(visitor),
+            other => Err(de::Error::invalid_type(kind(&other), &visitor)),
+        }
+    }
+
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
-        unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
+        unit unit_struct seq tuple tuple_struct map identifier ignored_any
     }
 }
 

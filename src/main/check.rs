@@ -10,7 +10,7 @@ use mcp_gate::config::{self, Finding, Surroundings};
 use mcp_gate::gate::Hold;
 use serde_json::Value;
 
-use crate::file::{self, Plugin, Plugins, rules};
+use crate::file::{self, Plugin, Plugins};
 
 /// Checks every plugin configuration in a file.
 #[expect(clippy::disallowed_methods, reason = "a command has an environment; the core gets it as an argument")]
@@ -28,11 +28,7 @@ pub(crate) fn check(file: &Path) -> Result<String, Vec<Finding>> {
     let surroundings = Surroundings { environment: &environment, ..Surroundings::offline() };
     let Plugins { found, remarks } = file::read(file)?;
     for Plugin { place, around, configuration } in found {
-        let rules = match rules(&configuration).map_or(0, Vec::len) {
-            0 => String::new(),
-            1 => "1 rule, ".into(),
-            more => format!("{more} rules, "),
-        };
+        let [rules, tried] = ["/policy/rules", "/policy/candidate/rules"].map(|at| count(&configuration, at));
         clusters.extend(clusters_of(&configuration));
         match config::load_document(configuration, &surroundings) {
             Ok(gate) => {
@@ -42,6 +38,14 @@ pub(crate) fn check(file: &Path) -> Result<String, Vec<Finding>> {
                 summary.push(format!("ok: {rules}policy {} for {}", gate.policy.revision(), resources.join(", ")));
                 summary.push(format!("ok: configuration {}", gate.configuration));
                 summary.push(format!("ok: {}", gate.policy.evaluator()));
+                match gate.candidate {
+                    Ok(None) => {}
+                    Ok(Some(candidate)) => {
+                        let (revision, evaluator) = (candidate.revision(), candidate.evaluator());
+                        summary.push(format!("ok: candidate: {tried}policy {revision}, {evaluator}"));
+                    }
+                    Err(found) => findings.extend(found.into_iter().map(|finding| finding.within(&place))),
+                }
             }
             Err(found) => findings.extend(found.into_iter().map(|finding| finding.within(&place))),
         }
@@ -59,6 +63,15 @@ pub(crate) fn check(file: &Path) -> Result<String, Vec<Finding>> {
         findings.extend(remarks);
     }
     if findings.is_empty() { Ok(summary.join("\n")) } else { Err(findings) }
+}
+
+/// How many rules there are, as it is said.
+fn count(configuration: &Value, at: &str) -> String {
+    match configuration.pointer(at).and_then(Value::as_array).map_or(0, Vec::len) {
+        0 => String::new(),
+        1 => "1 rule, ".into(),
+        more => format!("{more} rules, "),
+    }
 }
 
 /// The clusters of Envoy's that a configuration names.

@@ -92,8 +92,8 @@ impl Evaluator {
         let left = rego::analyse_with(engine.get_modules(), &data);
         let rules: Vec<&'static str> = asked.iter().copied().filter(|rule| left.defines(rule)).collect();
         let judgement = rego::judge(engine.get_modules(), &data, &rules);
-        if !judgement.negated.is_empty() {
-            return Err(judgement.negated);
+        if !judgement.misread.is_empty() {
+            return Err(judgement.misread);
         }
         let machine = judgement.against.map_or_else(|| compile(&mut engine, &rules, time_limit), Err);
         let machine = machine.map(RefCell::new);
@@ -208,8 +208,13 @@ fn fold(
     limit: Duration,
 ) -> Result<Engine, Vec<Refusal>> {
     engine.set_execution_timer_config(timer(limit));
+    let data = engine.get_data();
+    let misread = rego::misread(engine.get_modules(), &data, analysis.constants.keys());
+    if !misread.is_empty() {
+        return Err(misread);
+    }
     let mut rest = strict_engine();
-    rest.add_data(engine.get_data()).map_err(|error| refused("policy.data", &error))?;
+    rest.add_data(data).map_err(|error| refused("policy.data", &error))?;
     for (package, rules) in &analysis.constants {
         let path = package.join(".");
         // All of a package at once: what its rules have in common is evaluated for all of them.

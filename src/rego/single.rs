@@ -8,6 +8,7 @@ use regorus::unstable::{Expr, Literal, Module, Query, Rule, RuleHead};
 
 use super::Kind;
 use super::program::Node;
+use super::syntax::static_path;
 
 /// What speaks for a second value.
 pub(super) fn against(node: &Node<'_>) -> Option<&'static str> {
@@ -80,8 +81,21 @@ pub(super) fn generates(query: &Query) -> bool {
     })
 }
 
+/// May it, or may `walk` hold in more ways than one?
+pub(super) fn loops(query: &Query) -> bool {
+    let walks = |expr: &Expr| matches!(expr, Expr::Call { fcn, .. } if static_path(fcn).0 == ["walk"]);
+    generates(query)
+        || query.stmts.iter().any(|statement| match &statement.literal {
+            Literal::Expr { expr, .. } => match expr.as_ref() {
+                Expr::AssignExpr { rhs, .. } => walks(rhs),
+                other => walks(other),
+            },
+            _ => false,
+        })
+}
+
 /// Is there a `[_]` outside of comprehensions?
-fn has_wildcard(expr: &Expr) -> bool {
+pub(super) fn has_wildcard(expr: &Expr) -> bool {
     match expr {
         Expr::RefBrack { refr, index, .. } => {
             matches!(index.as_ref(), Expr::Var { span, .. } if span.text() == "_")

@@ -21,7 +21,7 @@ use super::names::Names;
 use super::needs::{self, Needs};
 use super::program::{PACKAGE, Program};
 use super::shape::{Kinds, Shape};
-use super::single::{self, generates, literal};
+use super::single::{self, generates, has_wildcard, literal, loops};
 use super::syntax::{Step, anchor, path, static_path, steps, written};
 use super::{Kind, Refusal, input, total};
 
@@ -36,11 +36,15 @@ const MOST_PASSES: usize = 20;
 const NEGATED: &str = "this may be undefined, and its negation is then true here and undefined to OPA; \
     write it as a statement of its own before the `not`, or negate a rule that asks for it";
 
+/// What stands against a value of a rule.
+const LOST: &str = "this may be undefined behind a loop, and the engine then forgets what the loop gave before; \
+    give it to a variable in the body, `x := ...`, and write `x` here";
+
 /// What is found of modules that were analysed, by what the rules asked for need of them.
 #[derive(Debug)]
 pub struct Judgement {
     /// What the engine and OPA take differently.
-    pub negated: Vec<Refusal>,
+    pub misread: Vec<Refusal>,
     /// What stands against the machine.
     pub against: Option<Refusal>,
 }
@@ -48,32 +52,42 @@ pub struct Judgement {
 /// Judges modules that were analysed, by what the rules `asked` for need of them.
 /// `data` is all that stands beside the modules.
 pub fn judge(modules: &[Ref<Module>], data: &Value, asked: &[&str]) -> Judgement {
-    let mut program = Program::default();
-    for module in modules {
-        program.gather(module);
-    }
-    program.prune(data);
+    let program = gathered(modules, data);
     let rules = asked.iter().map(|rule| path([PACKAGE[0], PACKAGE[1], rule]));
     let asked: Vec<usize> = rules.flat_map(|rule| program.under(&rule).collect::<Vec<_>>()).collect();
+    let world = World { program: &program, data };
     let mut known = Facts::default();
-    let mut judgement = Judgement { negated: Vec::new(), against: None };
+    let mut judgement = Judgement { misread: Vec::new(), against: None };
     for _ in 0..MOST_PASSES {
-        let mut pass = Pass {
-            world: World { program: &program, data },
-            known: &known,
-            found: Facts::default(),
-            negated: Vec::new(),
-            queue: asked.clone(),
-            against: None,
-        };
-        pass.run();
-        judgement = Judgement { negated: pass.negated, against: pass.against };
+        let pass = Pass::over(world, &known, asked.clone());
+        judgement = Judgement { misread: pass.misread, against: pass.against };
         if judgement.against.is_none() {
             break;
         }
         known = pass.found;
     }
     judgement
+}
+
+/// What the engine and OPA take differently in packages that are evaluated when a policy is
+/// loaded. Which evaluator could do it does not matter there, so one pass is enough.
+pub fn misread<'a>(
+    modules: &[Ref<Module>],
+    data: &Value,
+    packages: impl IntoIterator<Item = &'a Vec<String>>,
+) -> Vec<Refusal> {
+    let program = gathered(modules, data);
+    let rules: Vec<usize> = packages.into_iter().flat_map(|path| program.under(path).collect::<Vec<_>>()).collect();
+    Pass::over(World { program: &program, data }, &Facts::default(), rules).misread
+}
+
+fn gathered<'d>(modules: &'d [Ref<Module>], data: &Value) -> Program<'d> {
+    let mut program = Program::default();
+    for module in modules {
+        program.gather(module);
+    }
+    program.prune(data);
+    program
 }
 
 /// What is known of rules, by their number.
@@ -89,8 +103,8 @@ struct Pass<'p, 'd> {
     known: &'p Facts<'d>,
     found: Facts<'d>,
     queue: Vec<usize>,
-    /// Negations of what may be undefined.
-    negated: Vec<Refusal>,
+    /// Negations of what may be undefined, and values that may be so behind a loop.
+    misread: Vec<Refusal>,
     /// The first thing that stands against the machine. The pass goes on: facts hold
     /// only if they are those of every call.
     against: Option<Refusal>,
@@ -116,7 +130,13 @@ struct Loaded {
     data: bool,
 }
 
-impl<'d> Pass<'_, 'd> {
+impl<'p, 'd> Pass<'p, 'd> {
+    fn over(world: World<'p, 'd>, known: &'p Facts<'d>, queue: Vec<usize>) -> Self {
+        let mut pass = Self { world, known, found: Facts::default(), misread: Vec::new(), queue, against: None };
+        pass.run();
+        pass
+    }
+
     fn run(&mut self) {
         let mut seen = BTreeSet::new();
         while let Some(index) = self.queue.pop() {
@@ -207,6 +227,7 @@ impl<'d> Clause<'_, '_, 'd> {
             if let Some(query) = query {
                 self.query(query, then, &mut env);
             }
+            self.check_kept(head, query.map(AsRef::as_ref), given, &env);
             if let (Some(given), true) = (given, is_followed)
                 && !self.is_defined(given, &env)
             {
@@ -226,6 +247,27 @@ impl<'d> Clause<'_, '_, 'd> {
                 (None, None) => Shape::kind(Kinds::BOOLEAN),
             };
             self.gives(shape);
+        }
+    }
+
+    /// Behind a loop, is there always what the head says?
+    fn check_kept(&mut self, head: &'d RuleHead, query: Option<&Query>, given: Option<&'d Expr>, env: &Env<'d>) {
+        let refr = match head {
+            RuleHead::Compr { refr, .. } | RuleHead::Set { refr, .. } => Some(refr.as_ref()),
+            RuleHead::Func { .. } => None,
+        };
+        let keys = refr.map(steps).unwrap_or_default();
+        let parts: Vec<&Expr> = keys.iter().filter_map(Step::computed).chain(given).collect();
+        if query.is_some_and(loops) || parts.iter().any(|part| has_wildcard(part)) {
+            // A variable that no statement gives a value is refused by the engine.
+            let is_variable = |name: &str| {
+                name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+                    && self.names.document(self.pass.world.program, name).is_none()
+            };
+            let is_here = |name: &str| env.present.contains(name) || is_variable(name);
+            let is_kept = |part: &&Expr| self.pass.world.is_defined(&self.names, part, &is_here);
+            let lost: Vec<&Expr> = parts.into_iter().filter(|part| !is_kept(part)).collect();
+            self.pass.misread.extend(lost.into_iter().map(|part| Refusal::new(anchor(part), LOST)));
         }
     }
 
@@ -367,7 +409,7 @@ impl<'d> Clause<'_, '_, 'd> {
             }
         }
         operands.retain(|operand| !self.is_defined(operand, env));
-        self.pass.negated.extend(operands.into_iter().map(|operand| Refusal::new(anchor(operand), NEGATED)));
+        self.pass.misread.extend(operands.into_iter().map(|operand| Refusal::new(anchor(operand), NEGATED)));
     }
 
     fn bind(&mut self, pattern: &'d Expr, shape: Shape<'d>, env: &mut Env<'d>) {

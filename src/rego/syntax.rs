@@ -192,7 +192,8 @@ pub(super) fn written(expr: &Expr) -> Option<String> {
     let Expr::Var { span, .. } = base(expr) else { return None };
     let steps = steps(expr).into_iter().map(|step| match step {
         Step::Name(name) => Some(format!(".{name:?}")),
-        Step::Computed(Expr::Var { span, .. }) if span.text() != "_" => Some(format!("[{}]", span.text())),
+        Step::Computed(Expr::Var { span, .. }) if span.text() == "_" => None,
+        Step::Computed(Expr::Var { span, .. } | Expr::Number { span, .. }) => Some(format!("[{}]", span.text())),
         Step::Computed(_) => None,
     });
     Some(format!("{}{}", span.text(), steps.collect::<Option<String>>()?))

@@ -18,7 +18,7 @@ _tuples := [[object, concat("#", [type, relation]), subject] |
 _of_sets := [tuple | some tuple in _tuples; contains(tuple[2], "#"); not startswith(tuple[2], "user:")]
 
 _of_one := array.concat(
-	[tuple | some tuple in _tuples; not contains(tuple[2], "#")],
+	[tuple | some tuple in _tuples; is_string(tuple[2]); not contains(tuple[2], "#")],
 	[tuple | some tuple in _tuples; contains(tuple[2], "#"); startswith(tuple[2], "user:")],
 )
 

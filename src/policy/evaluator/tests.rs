@@ -97,7 +97,7 @@ impl Both {
         assert_eq!(rules, RULES, "{policy}");
         let data = engine.get_data();
         let judgement = rego::judge(engine.get_modules(), &data, &rules);
-        let verdict = judgement.negated.into_iter().chain(judgement.against).next().map_or(Ok(()), Err);
+        let verdict = judgement.misread.into_iter().chain(judgement.against).next().map_or(Ok(()), Err);
         let machine = compile(&mut engine, &rules, Duration::from_secs(5)).ok()?;
         Some(Self { engine, machine, verdict })
     }
@@ -207,7 +207,7 @@ fn the_machine_says_what_the_interpreter_says() {
         std::fs::write(path, found.corpus).unwrap();
     }
     // A test of nothing would pass, too.
-    assert!(found.admitted * 4 > found.policies, "{} of {}", found.admitted, found.policies);
+    assert!(found.admitted * 5 > found.policies, "{} of {}", found.admitted, found.policies);
     assert!(
         found.permitted * 20 > found.questions && found.permitted * 20 < found.questions * 19,
         "{}",
