@@ -72,8 +72,12 @@ def surface(program: str, mode: str, version: str, shape: str) -> dict[str, Any]
         rejected = ": rejected by transport: Forbidden" if shape == "http_403" else ""
         message = f"calling \"tools/call\": {sent}{error['message']}{rejected}"
         return {"error": {"data": None} | error | {"message": message}}
-    if program == "rust":
+    if program == "rust" and shape != "http_403":
         return {"error": error}
+    if program == "rust":
+        worker = "rmcp::transport::streamable_http_client::StreamableHttpClientWorker<reqwest::async_impl::client::Client>"
+        sent = f"Transport send error: Transport [rmcp::transport::worker::WorkerTransport<{worker}>] error"
+        return {"error": {"message": f"{sent}: unexpected server response: HTTP 403 Forbidden: {BODY}"}}
     if shape != "http_403":
         message = f"MCP error {error['code']}: {error['message']}" if mode == "v1" else error["message"]
         return {"error": error | {"class": "McpError" if mode == "v1" else "ProtocolError", "message": message}}
