@@ -176,6 +176,7 @@ pub fn analyse(modules: &[Ref<Module>]) -> Result<Analysis, Vec<Refusal>> {
     for module in modules {
         program.gather(module);
     }
+    program.check_imports();
     program.check_contract(modules);
     program.check_overlaps(modules);
     let mut visits = visit(&program);

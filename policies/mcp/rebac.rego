@@ -74,14 +74,18 @@ _memberships contains sprintf("group:%s#member", [group]) if some group in input
 
 # METADATA
 # description: The objects of a type to which the caller has a relation.
-ids(type, relation) := {id |
+ids(type, relation) := found if {
 	is_string(type)
 	is_string(relation)
-	some node in _nodes
-	startswith(node, sprintf("%s:", [type]))
-	endswith(node, sprintf("#%s", [relation]))
-	id := trim_suffix(trim_prefix(node, sprintf("%s:", [type])), sprintf("#%s", [relation]))
+	found := {id |
+		some node in _nodes
+		startswith(node, sprintf("%s:", [type]))
+		endswith(node, sprintf("#%s", [relation]))
+		id := trim_suffix(trim_prefix(node, sprintf("%s:", [type])), sprintf("#%s", [relation]))
+	}
 }
+
+else := set()
 
 _nodes := _starts | graph.reachable(data.mcp.index.relations.containing, _starts)
 

@@ -32,6 +32,8 @@ const MAX_STACK: usize = 64;
 pub(super) struct Program<'m> {
     pub(super) nodes: Vec<Node<'m>>,
     by_path: BTreeMap<Vec<String>, usize>,
+    /// By package and name: the engine keeps one for all modules of a package.
+    imports: BTreeMap<(Vec<String>, String), (Vec<String>, &'m Span)>,
     pub(super) refusals: Vec<Refusal>,
 }
 
@@ -52,7 +54,7 @@ impl<'m> Program<'m> {
             self.refusals.push(Refusal::new(&module.package.span, "`__target__` is not Rego; remove it"));
         }
         for import in &module.imports {
-            self.check_import(import, &package, module);
+            self.check_import(import, &package);
         }
         for rule in &module.policy {
             let refr = refr(rule);
@@ -72,6 +74,13 @@ impl<'m> Program<'m> {
                 }
                 Rule::Spec { head: RuleHead::Compr { .. }, .. } => (Kind::Complete, 0),
             };
+            if let Rule::Spec { head, bodies, .. } = rule.as_ref()
+                && !matches!(head, RuleHead::Compr { assign: None, .. } | RuleHead::Func { assign: None, .. })
+                && bodies.iter().skip(1).any(|body| !body.is_else)
+            {
+                let reason = "a second body for one head, whose value is then `true` here; write a rule of its own";
+                self.refusals.push(Refusal::new(anchor(refr), reason));
+            }
             let (name, is_static) = static_path(refr);
             let kind = if is_static { kind } else { Kind::Object };
             let span = anchor(refr);
@@ -105,7 +114,7 @@ impl<'m> Program<'m> {
         }
     }
 
-    fn check_import(&mut self, import: &'m Import, package: &[String], module: &'m Module) {
+    fn check_import(&mut self, import: &'m Import, package: &[String]) {
         let target = static_path(&import.refr).0;
         let Some(name) = import.r#as.as_ref().map(Span::text).or(target.last().map(String::as_str)) else {
             return;
@@ -114,17 +123,32 @@ impl<'m> Program<'m> {
         if target.len() == 1 || !matches!(target.first().map(String::as_str), Some("data" | "input")) {
             return;
         }
-        let is_rule =
-            module.policy.iter().any(|rule| static_path(refr(rule)).0.first().is_some_and(|rule| rule == name));
+        let (known, first) =
+            self.imports.entry((package.to_vec(), name.to_owned())).or_insert_with(|| (target.clone(), span));
+        let elsewhere = (*known != target).then(|| format!("{}:{}", first.source.get_path(), first.line));
         let reason = match name {
             "data" | "input" => format!("an import named `{name}` hides the document of that name"),
             name if is_builtin_name(name) => {
                 format!("an import named `{name}` hides builtins, which engines resolve differently")
             }
-            name if is_rule => format!("an import named `{name}` meets a rule `{}.{name}`", package.join(".")),
-            _ => return,
+            name => match elsewhere {
+                None => return,
+                Some(first) => format!("an import named `{name}` leads elsewhere at {first}, in the same package"),
+            },
         };
         self.refusals.push(Refusal::new(span, format!("{reason}; give it another name with `as`")));
+    }
+
+    /// In whatever module of a package, a rule and an import of one name are taken for each other.
+    pub(super) fn check_imports(&mut self) {
+        for ((package, name), (_, span)) in &self.imports {
+            let rule: Vec<String> = package.iter().chain([name]).cloned().collect();
+            if self.under(&rule).next().is_some() {
+                let rule = rule.join(".");
+                let reason = format!("an import named `{name}` meets a rule `{rule}`; give it another name with `as`");
+                self.refusals.push(Refusal::new(span, reason));
+            }
+        }
     }
 
     /// The rules at or below a path.

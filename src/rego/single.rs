@@ -23,7 +23,8 @@ pub(super) fn against(node: &Node<'_>) -> Option<&'static str> {
     }
     let mut all = clauses();
     let is_certain = |(value, query): &(Option<&Expr>, Option<&Query>)| {
-        value.is_none_or(|value| literal(value).is_some()) || query.is_none_or(|query| !generates(query))
+        value.is_none_or(|value| literal(value).is_some())
+            || query.is_none_or(|query| !generates(query)) && value.is_none_or(|value| !has_wildcard(value))
     };
     let alone = all.next().is_none_or(|values| values.iter().all(is_certain)) && all.next().is_none();
     let has_one_body = |(_, rule): &(&Module, &Rule)| match rule {
@@ -75,9 +76,10 @@ fn values(rule: &Rule) -> Option<Vec<(Option<&Expr>, Option<&Query>)>> {
 pub(super) fn generates(query: &Query) -> bool {
     query.stmts.iter().any(|statement| match &statement.literal {
         Literal::SomeIn { .. } | Literal::SomeVars { .. } => true,
-        Literal::Expr { expr, .. } => has_wildcard(expr),
-        // What they try out does not get out of them.
-        Literal::NotExpr { .. } | Literal::Every { .. } => false,
+        // What `not` and `every` try out does not get out of them, but they stand in these loops.
+        Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } | Literal::Every { domain: expr, .. } => {
+            has_wildcard(expr)
+        }
     })
 }
 

@@ -7,6 +7,7 @@
 //! have two values, and every construct is one that both evaluators are held to
 //! agree on (`policy/evaluator/tests.rs`). All else is the interpreter's.
 
+mod query;
 mod reference;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -120,6 +121,8 @@ struct Env<'d> {
     present: Needs,
     /// Which documents were looked at before.
     loaded: Loaded,
+    /// Variables that may be undefined, of which something behind them needs the value.
+    doubtful: BTreeSet<String>,
 }
 
 /// The machine fetches each document once for a clause, where it is first looked at.
@@ -156,6 +159,17 @@ impl<'p, 'd> Pass<'p, 'd> {
                 self.object(node.span, reason);
             }
         }
+    }
+
+    /// Has a function `_` in this place, in some clause?
+    fn ignores(&self, function: usize, position: usize) -> bool {
+        let clauses = self.world.program.nodes.get(function).into_iter().flat_map(|node| &node.clauses);
+        clauses.into_iter().any(|(_, rule)| match rule {
+            Rule::Spec { head: RuleHead::Func { args, .. }, .. } => args
+                .get(position)
+                .is_some_and(|arg| matches!(arg.as_ref(), Expr::Var { span, .. } if span.text() == "_")),
+            _ => false,
+        })
     }
 
     fn object(&mut self, span: &Span, reason: impl Into<String>) {
@@ -277,33 +291,6 @@ impl<'d> Clause<'_, '_, 'd> {
         self.pass.found.values.insert(self.index, before.join(shape));
     }
 
-    /// Goes through a query of whose outcome `then` is needed. Gives what its first
-    /// statement has looked at.
-    fn query(&mut self, query: &'d Query, then: Needs, env: &mut Env<'d>) -> Loaded {
-        let after = needs::after_each(query, then);
-        let mut first = None;
-        for (statement, after) in query.stmts.iter().zip(after) {
-            self.infer(statement, env);
-            if let Some((name, value)) = needs::assignment(statement)
-                && !after.contains(name)
-                && !self.is_defined(value, env)
-            {
-                self.object(value.span(), format!("`{name}` may be undefined, which is the machine's reason to go on"));
-            }
-            self.statement(statement, env);
-            needs::of_statement(statement, &mut env.present);
-            first.get_or_insert(env.loaded);
-        }
-        first.unwrap_or(env.loaded)
-    }
-
-    /// What is looked at here first may not be looked at, and what follows goes without.
-    fn leave(&mut self, span: &Span, inner: Loaded, env: &Env<'d>) {
-        if inner != env.loaded {
-            self.object(span, "`input` or `data` for the first time inside of a loop of its own; use it before");
-        }
-    }
-
     /// `input.mcp.method == "tools/call"`: then there is a name, too.
     fn infer(&mut self, statement: &LiteralStmt, env: &mut Env<'d>) {
         let Literal::Expr { expr, .. } = &statement.literal else { return };
@@ -321,6 +308,13 @@ impl<'d> Clause<'_, '_, 'd> {
     fn is_defined(&self, expr: &Expr, env: &Env<'d>) -> bool {
         let is_here = |name: &str| env.variables.contains_key(name) || env.present.contains(name);
         self.pass.world.is_defined(&self.names, expr, &is_here)
+    }
+
+    /// Is it there, and made of nothing that may not be?
+    fn is_certain(&self, expr: &Expr, env: &Env<'d>) -> bool {
+        let mut needs = Needs::new();
+        needs::of_value(expr, &mut needs);
+        self.is_defined(expr, env) && needs.is_disjoint(&env.doubtful)
     }
 
     fn statement(&mut self, statement: &'d LiteralStmt, env: &mut Env<'d>) {
@@ -378,7 +372,7 @@ impl<'d> Clause<'_, '_, 'd> {
         match expr {
             Expr::Membership { key, value, collection, .. } => {
                 if let Some(key) = key {
-                    self.expr(key, env);
+                    self.object(anchor(key), "`key, value in`, of which the machine leaves out the key");
                 }
                 self.expr(value, env);
                 self.expr(collection, env);
@@ -551,23 +545,18 @@ impl<'d> Clause<'_, '_, 'd> {
         shape
     }
 
-    fn comprehension(&mut self, kinds: Kinds, term: &'d Expr, query: &'d Query, env: &mut Env<'d>) -> Shape<'d> {
-        let mut inner = env.clone();
-        let mut then = Needs::new();
-        needs::of_value(term, &mut then);
-        env.loaded = self.query(query, then, &mut inner);
-        let items = self.expr(term, &mut inner);
-        if kinds == Kinds::ARRAY && !self.is_defined(term, &inner) {
-            self.object(anchor(term), "an item that may be undefined, which the machine puts into the array");
-        }
-        self.leave(anchor(term), inner.loaded, env);
-        Shape::collection(kinds, items)
-    }
-
     fn call(&mut self, function: &'d Expr, params: &'d [Ref<Expr>], env: &mut Env<'d>) -> Shape<'d> {
         let name = static_path(function).0;
         let shapes: Vec<Shape<'d>> = params.iter().map(|param| self.expr(param, env)).collect();
         if let Some((callee, _)) = self.names.function(self.pass.world.program, &name) {
+            for (position, param) in params.iter().enumerate() {
+                if self.pass.ignores(callee, position) && !self.is_certain(param, env) {
+                    self.object(
+                        anchor(param),
+                        "an argument that may be undefined, for a parameter `_`, which takes it",
+                    );
+                }
+            }
             for (position, shape) in shapes.into_iter().enumerate() {
                 let before = self.pass.found.parameters.remove(&(callee, position)).unwrap_or(Shape::One(Vec::new()));
                 self.pass.found.parameters.insert((callee, position), before.join(shape));

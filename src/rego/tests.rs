@@ -315,6 +315,18 @@ fn names_of_builtins_are_refused_for_rules_and_imports() {
     refused_with(&[("a.rego", module)], "an import named `glob` hides builtins");
     let module = "package mcp.authz\nimport input.mcp\nmcp := 1\nallow if mcp";
     refused_with(&[("a.rego", module)], "an import named `mcp` meets a rule");
+    // The engine keeps one import of a name for all modules of a package.
+    let hr = "package mcp.authz\nimport data.hr.closed\ndeny contains \"hr\" if input.mcp.name in closed";
+    let it = "package mcp.authz\nimport data.it.closed\ndeny contains \"it\" if input.mcp.name in closed";
+    refused_with(&[("hr.rego", hr), ("it.rego", it)], "an import named `closed` leads elsewhere at hr.rego:2");
+    let it = "package mcp.authz\nclosed := {\"reboot\"}\ndeny contains \"it\" if input.mcp.name in closed";
+    refused_with(&[("hr.rego", hr), ("it.rego", it)], "an import named `closed` meets a rule");
+}
+
+#[test]
+fn a_second_body_is_refused_where_there_is_a_value() {
+    refused("h := \"no\" if { input.mcp.name } { input.mcp.uri }\nallow if h", "a second body for one head");
+    reads("allow if { input.mcp.name } { input.mcp.uri }", "mcp.name mcp.uri");
 }
 
 #[test]

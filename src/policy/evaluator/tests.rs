@@ -257,6 +257,22 @@ fn what_is_outside_of_the_subset_differs() {
          "allow if { count([1 | some x in data.empty; x == input.mcp.name]) == 0\n input.mcp.name == \"a\" }"),
         ("an else after a value that is undefined", "before an `else`",
          "h := input.mcp.arguments.missing if input.mcp.name == \"a\" else := 1\nallow if h == 1"),
+        ("an else after `every` over loops", "a loop before an `else`",
+         "h := 1 if { input.mcp.name == \"a\"\n every y in data.lists[_] { y == 9 } } else := 2\nallow if h == 2"),
+        ("a condition that ends the loop around its comprehension", "a condition in a comprehension before a loop",
+         "allow if { input.mcp.name\n every r in input.identity.roles { count([1 | r == \"b\"]) == 0 } }"),
+        ("a parameter that takes what is undefined", "for a parameter `_`",
+         "g(_) if input.mcp.name\nallow if g(input.mcp.arguments.missing)"),
+        ("the same, through a variable", "for a parameter `_`",
+         "g(_, y) if y\nallow if { x := input.mcp.arguments.missing\n g([x], 1)\n is_number(1) }"),
+        ("a key of a membership", "leaves out the key",
+         "allow if \"owner\", input.identity.subject in data.docs[input.mcp.name]"),
+        ("input first behind a loop over data", "for the first time inside of a loop",
+         "h if { count({1 | data.empty[_] == input.mcp.name}) == 0\n input.mcp.name == \"a\" }\nallow if h"),
+        ("a number for a text", "a key in `data` that is not known to be a text",
+         "allow if data.numbered[input.mcp.arguments.number]"),
+        ("a loop over nothing, in a term", "a loop over what may be undefined",
+         "allow if { input.mcp.name\n count({input.mcp.arguments.missing[_] | some x in data.lists; x != 1}) == 0 }"),
         ("a default of a function", "a default of a function",
          "default f(_) := true\nf(x) := false if x == 1\nallow if f(input.mcp.name)"),
         ("a partial object", "a partial object",
@@ -264,7 +280,10 @@ fn what_is_outside_of_the_subset_differs() {
         ("a comprehension of an object", "a comprehension of an object",
          "allow if not {\"a\": x | some x in input.identity.roles}.b"),
     ];
-    let data = json!({"bad": 1, "empty": []});
+    let data = json!({
+        "bad": 1, "empty": [], "lists": [[1], [2]], "numbered": {"1": true},
+        "docs": {"a": {"owner": "x", "reader": "a"}},
+    });
     let input = json!({
         "mcp": {"name": "a", "arguments": {"number": 1, "list": [1]}},
         "identity": {"subject": "a", "roles": ["a", "b"]},

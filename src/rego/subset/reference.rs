@@ -8,8 +8,8 @@ use regorus::unstable::Expr;
 use super::{Clause, Env};
 use crate::rego::input;
 use crate::rego::names::Document;
-use crate::rego::shape::Shape;
-use crate::rego::syntax::{Step, base, steps, written};
+use crate::rego::shape::{Kinds, Shape};
+use crate::rego::syntax::{Step, anchor, base, steps, written};
 
 impl<'d> Clause<'_, '_, 'd> {
     pub(super) fn reference(&mut self, expr: &'d Expr, env: &mut Env<'d>) -> Shape<'d> {
@@ -67,7 +67,9 @@ impl<'d> Clause<'_, '_, 'd> {
                 });
                 if let Some((index, length)) = rule {
                     self.pass.queue.push(index);
-                    return follow(self.value_of(index), steps, looked_up, length.saturating_sub(before));
+                    let (shape, taken) = (self.value_of(index), length.saturating_sub(before));
+                    self.check_keys(&shape, steps, looked_up, taken);
+                    return follow(shape, steps, looked_up, taken);
                 }
                 env.loaded.data = true;
                 if whole.is_empty() || self.pass.world.program.under(&whole).next().is_some() {
@@ -76,11 +78,37 @@ impl<'d> Clause<'_, '_, 'd> {
                 }
                 let stands =
                     whole.iter().fold(Shape::One(vec![self.pass.world.data]), |shape, name| shape.member(name));
-                follow(stands, steps, looked_up, whole.len().saturating_sub(before))
+                let taken = whole.len().saturating_sub(before);
+                self.check_keys(&stands, steps, looked_up, taken);
+                follow(stands, steps, looked_up, taken)
             }
             None => {
                 self.object(span, format!("`{name}` before it has a value; write what gives it one first"));
                 Shape::Any
+            }
+        }
+    }
+}
+
+impl<'d> Clause<'_, '_, 'd> {
+    /// Where a number is no key of an object, the interpreter tries its text, too.
+    fn check_keys(
+        &mut self,
+        shape: &Shape<'d>,
+        steps: &[Step<'d>],
+        looked_up: &BTreeMap<usize, Shape<'d>>,
+        taken: usize,
+    ) {
+        for (position, step) in steps.iter().enumerate().skip(taken) {
+            let (Step::Computed(index), Some(key)) = (step, looked_up.get(&position)) else { continue };
+            let stands = follow(shape.clone(), steps.get(..position).unwrap_or_default(), looked_up, taken);
+            let is_number = |key: &&Value| matches!(key, Value::String(text) if text.parse::<f64>().is_ok());
+            let has_numbers = match stands.keys() {
+                Shape::One(keys) => keys.iter().any(is_number),
+                _ => true,
+            };
+            if !key.is(Kinds::STRING) && !stands.is(Kinds::ARRAY.or(Kinds::SET)) && has_numbers {
+                self.object(anchor(index), "a key in `data` that is not known to be a text");
             }
         }
     }

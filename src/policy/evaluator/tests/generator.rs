@@ -67,6 +67,7 @@ impl Generator {
             "some": some,
             "limits": {"a": {"max": self.roll(5)}, "b": {"max": 2}},
             "any": self.value(3),
+            "numbered": {"1": true, "2": "a", "a": 1},
         })
     }
 
@@ -129,9 +130,11 @@ impl Generator {
             2 | 3 => {
                 let mut text = String::new();
                 for _ in 0..=self.roll(2) {
-                    self.variables = vec!["p".to_owned(), "q".to_owned()];
+                    let second = self.pick(&["q", "q", "_"]);
+                    self.variables =
+                        ["p", second].iter().filter(|name| **name != "_").map(|name| (*name).to_owned()).collect();
                     let body = self.statements(2);
-                    text.push_str(&format!("{name}(p, q) if {{\n{body}}}\n\n"));
+                    text.push_str(&format!("{name}(p, {second}) if {{\n{body}}}\n\n"));
                 }
                 (text, 2)
             }
@@ -249,7 +252,8 @@ impl Generator {
 
     /// A statement that gives no variable a value.
     fn condition(&mut self) -> String {
-        let condition = match self.roll(8) {
+        let kinds = if self.roll(4) == 0 { 12 } else { 8 };
+        let condition = match self.roll(kinds) {
             0 => format!("{} {} {}", self.term(1), self.pick(&["==", "!=", "==", "<"]), self.term(1)),
             1 => format!("{} {} {}", self.string(), self.pick(&["<", ">=", "!="]), self.string()),
             2 => format!("{} in {}", self.term(1), self.collection()),
@@ -257,6 +261,14 @@ impl Generator {
             4 => format!("{}({})", self.pick(&["is_string", "is_number", "is_null", "is_boolean"]), self.term(1)),
             5 => self.call(),
             6 => format!("input.mcp.name == {}", self.string()),
+            8 => format!("{}, {} in {}", self.term(1), self.term(1), self.collection()),
+            9 => {
+                let inner = self.condition();
+                let (open, close) = if self.roll(2) == 0 { ("[", "]") } else { ("{", "}") };
+                format!("count({open}1 | {inner}{close}) {} {}", self.pick(&["==", ">="]), self.roll(2))
+            }
+            10 => format!("{}[_] == {}", self.pick(&["data.words", "data.some", "input.identity.roles"]), self.term(1)),
+            11 => format!("data.numbered[{}]", self.argument()),
             _ => {
                 let from = self.pick(&["{\"a\", \"b\"}", "[1, 2, \"ab\"]", "input.identity.roles"]);
                 format!("{} in {from}", self.reference())

@@ -1,0 +1,137 @@
+//! Queries: one statement after the other, and comprehensions around them.
+
+use regorus::unstable::{Expr, Literal, LiteralStmt, Query, Span};
+
+use super::{Clause, Env, Loaded};
+use crate::rego::names::Document;
+use crate::rego::needs::{self, Needs};
+use crate::rego::shape::{Kinds, Shape};
+use crate::rego::single::has_wildcard;
+use crate::rego::syntax::{anchor, base};
+
+impl<'d> Clause<'_, '_, 'd> {
+    /// Goes through a query of whose outcome `then` is needed. Gives what its first
+    /// statement has looked at.
+    pub(super) fn query(&mut self, query: &'d Query, then: Needs, env: &mut Env<'d>) -> Loaded {
+        let after = needs::after_each(query, then);
+        let mut first = None;
+        for (statement, after) in query.stmts.iter().zip(after) {
+            self.infer(statement, env);
+            if let Some((name, value)) = needs::assignment(statement)
+                && !self.is_certain(value, env)
+            {
+                if !after.contains(name) {
+                    let reason = format!("`{name}` may be undefined, which is the machine's reason to go on");
+                    self.object(value.span(), reason);
+                }
+                env.doubtful.insert(name.to_owned());
+            }
+            let before = env.loaded;
+            self.statement(statement, env);
+            needs::of_statement(statement, &mut env.present);
+            first.get_or_insert_with(|| match loops_over(statement) {
+                None => env.loaded,
+                // What it loops over is looked at before, all else inside of its loop.
+                Some(collections) => self.looked_at(&collections, before),
+            });
+        }
+        first.unwrap_or(env.loaded)
+    }
+
+    /// Which documents were looked at, with those that collections are in.
+    fn looked_at(&self, collections: &[&Expr], before: Loaded) -> Loaded {
+        let mut loaded = before;
+        for collection in collections {
+            let Expr::Var { span, .. } = base(collection) else { continue };
+            match self.names.document(self.pass.world.program, span.text()) {
+                Some(Document::Input(_)) => loaded.input = true,
+                Some(Document::Data(_)) => loaded.data = true,
+                None => {}
+            }
+        }
+        loaded
+    }
+
+    /// What is looked at here first may not be looked at, and what follows goes without.
+    pub(super) fn leave(&mut self, span: &Span, inner: Loaded, env: &Env<'d>) {
+        if inner != env.loaded {
+            self.object(span, "`input` or `data` for the first time inside of a loop of its own; use it before");
+        }
+    }
+
+    pub(super) fn comprehension(
+        &mut self,
+        kinds: Kinds,
+        term: &'d Expr,
+        query: &'d Query,
+        env: &mut Env<'d>,
+    ) -> Shape<'d> {
+        let mut inner = env.clone();
+        // A statement that fails outside of a loop of its own ends the loop around all of this,
+        // or begins one anew that is over.
+        let mut outside = query.stmts.iter().take_while(|statement| !begins_loop(statement));
+        if let Some(statement) = outside.find(|statement| needs::assignment(statement).is_none()) {
+            self.object(
+                &statement.span,
+                "a condition in a comprehension before a loop, where the machine ends another",
+            );
+        }
+        let mut then = Needs::new();
+        needs::of_value(term, &mut then);
+        env.loaded = self.query(query, then, &mut inner);
+        let items = self.expr(term, &mut inner);
+        if kinds == Kinds::ARRAY && !self.is_defined(term, &inner) {
+            self.object(anchor(term), "an item that may be undefined, which the machine puts into the array");
+        }
+        if has_wildcard(term) && !self.is_defined(term, &inner) {
+            self.object(anchor(term), "a loop over what may be undefined, in a term");
+        }
+        self.leave(anchor(term), inner.loaded, env);
+        Shape::collection(kinds, items)
+    }
+}
+
+/// What a statement that is an expression loops over by `[_]`, if it does.
+fn loops_over(statement: &LiteralStmt) -> Option<Vec<&Expr>> {
+    fn find<'e>(expr: &'e Expr, found: &mut Vec<&'e Expr>) {
+        match expr {
+            Expr::RefBrack { refr, index, .. } => {
+                if matches!(index.as_ref(), Expr::Var { span, .. } if span.text() == "_") {
+                    found.push(refr);
+                }
+                find(refr, found);
+                find(index, found);
+            }
+            Expr::RefDot { refr, .. } => find(refr, found),
+            Expr::Array { items, .. } | Expr::Set { items, .. } => items.iter().for_each(|item| find(item, found)),
+            Expr::Object { fields, .. } => fields.iter().for_each(|(_, key, value)| {
+                find(key, found);
+                find(value, found);
+            }),
+            Expr::Call { params, .. } => params.iter().for_each(|param| find(param, found)),
+            Expr::UnaryExpr { expr, .. } => find(expr, found),
+            Expr::BinExpr { lhs, rhs, .. }
+            | Expr::BoolExpr { lhs, rhs, .. }
+            | Expr::ArithExpr { lhs, rhs, .. }
+            | Expr::AssignExpr { lhs, rhs, .. } => {
+                find(lhs, found);
+                find(rhs, found);
+            }
+            Expr::Membership { value, collection, .. } => {
+                find(value, found);
+                find(collection, found);
+            }
+            _ => {}
+        }
+    }
+    let (Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. }) = &statement.literal else { return None };
+    let mut found = Vec::new();
+    find(expr, &mut found);
+    (!found.is_empty()).then_some(found)
+}
+
+/// Does what follows stand in a loop of this statement?
+fn begins_loop(statement: &LiteralStmt) -> bool {
+    matches!(statement.literal, Literal::SomeIn { .. })
+        || matches!(&statement.literal, Literal::Expr { expr, .. } if has_wildcard(expr))
+}
