@@ -265,17 +265,19 @@ const WITNESS: &str = r#"package mcp.authz
 
 default allow := false
 
-deny contains concat("", [format_int(n + 10, 10), substring(_text, n * 240, 240)]) if {
+deny contains piece if {
 	some n in numbers.range(0, 15)
 	n * 240 < count(_text)
+	piece := concat("", [format_int(n + 10, 10), substring(_text, n * 240, 240)])
 }
 
 _text := concat(" ", sort([found | some found in _found]))
 
-_found contains concat(":", [concat(".", _names(path)), type_name(value)]) if {
+_found contains entry if {
 	walk(input, [path, value])
 	count(path) > 0
 	not _is_below(path)
+	entry := concat(":", [concat(".", _names(path)), type_name(value)])
 }
 
 _is_below(path) if {
