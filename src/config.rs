@@ -263,10 +263,6 @@ impl Findings {
         if let Some(rules) = &config.rules {
             let known = self.0.len();
             self.rules(rules, methods);
-            // They are asked by the bundled policy; another has to ask them itself.
-            if !config.modules.is_empty() && !config.modules.values().any(|text| text.contains("data.mcp.rules")) {
-                self.add("policy.rules", "expected one of its `modules` to import `data.mcp.rules`, found none");
-            }
             sound = known == self.0.len();
         }
         if !(1..=1000).contains(&config.time_limit_ms) {
@@ -318,6 +314,7 @@ impl Findings {
             shadow: matches!(config.mode, ModeConfig::Shadow),
             time_limit: Duration::from_millis(config.time_limit_ms),
         };
+        let effects: Vec<&str> = effects(config.rules.as_ref()).collect();
         let mut data = config.data;
         if let (serde_json::Value::Object(data), Some(rules)) = (&mut data, config.rules) {
             data.insert("rules".into(), rules);
@@ -334,7 +331,32 @@ impl Findings {
                 }
             })
             .ok()
+            .filter(|policy| self.asked(policy, &effects))
     }
+
+    /// Rules are asked by the bundled policy; another has to ask them itself.
+    fn asked(&mut self, policy: &Policy, effects: &[&str]) -> bool {
+        let unasked: Vec<&&str> =
+            effects.iter().filter(|effect| !policy.asks(&format!("mcp.rules.{effect}"))).collect();
+        for effect in &unasked {
+            let clause = match **effect {
+                "deny" => "deny contains reason if some reason in data.mcp.rules.deny",
+                _ => "allow if data.mcp.rules.allow",
+            };
+            let problem = format!(
+                "expected `modules` that ask `data.mcp.rules.{effect}`, found none; without it no `{effect}` of these \
+                 rules counts, write `{clause}`"
+            );
+            self.add("policy.rules", problem);
+        }
+        unasked.is_empty()
+    }
+}
+
+/// What the rules do: `allow`, `deny` or both.
+fn effects(rules: Option<&serde_json::Value>) -> impl Iterator<Item = &'static str> {
+    let rules = rules.and_then(serde_json::Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    ["deny", "allow"].into_iter().filter(|effect| rules.iter().any(|rule| rule.get(effect).is_some()))
 }
 
 /// Modules and data, in bytes: what a ConfigMap holds, and as much again for what its YAML

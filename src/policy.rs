@@ -22,7 +22,7 @@ mod memory;
 mod names;
 mod visible;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
@@ -113,6 +113,8 @@ pub struct Policy {
     /// The names by which the rules know members of what a caller hands in.
     members: Names,
     memory: Option<Memory>,
+    /// What `deny` and `allow` may ask.
+    deciding: BTreeSet<String>,
 }
 
 impl fmt::Debug for Policy {
@@ -203,6 +205,7 @@ impl Policy {
             header_names: HeaderNames::new(&left),
             members: member_names(spelling, data),
             memory: Memory::new(&left),
+            deciding: left.deciding,
         })
     }
 
@@ -217,6 +220,11 @@ impl Policy {
             None => "decided by the virtual machine".to_owned(),
             Some(reason) => format!("decided by the interpreter, because of {reason}"),
         }
+    }
+
+    /// May what `deny` or `allow` says hang on this rule, such as `mcp.rules.deny`?
+    pub fn asks(&self, rule: &str) -> bool {
+        self.deciding.contains(rule)
     }
 
     /// Should [`Question::peer`] be filled in?

@@ -112,6 +112,8 @@ pub struct Analysis {
     /// The packages that say the same whatever the input, and their rules. The
     /// names of a package and its rules are identifiers.
     pub constants: BTreeMap<Vec<String>, BTreeSet<String>>,
+    /// What `deny` and `allow` may ask, without `data`: `mcp.rules.deny`.
+    pub deciding: BTreeSet<String>,
 }
 
 impl Analysis {
@@ -145,7 +147,7 @@ pub fn check_packages(modules: &[Ref<Module>], bundled: &[Vec<&str>]) -> Vec<Ref
             let name = package.join(".");
             Refusal::new(
                 &module.package.span,
-                format!("package `{name}` is bundled; give yours another name and import it"),
+                format!("package `{name}` is bundled; give yours another name and ask `data.{name}`"),
             )
         })
     };
@@ -212,10 +214,14 @@ fn visit(program: &Program<'_>) -> Visits {
 }
 
 fn summary(program: &Program<'_>, visits: &Visits, modules: &[Ref<Module>]) -> Analysis {
-    let asked = CONTRACT.iter().flat_map(|(name, ..)| program.below(&path([PACKAGE[0], PACKAGE[1], name])));
-    let reached = reachable(asked.collect::<Vec<usize>>(), |node| {
-        visits.edges.get(&node).into_iter().flat_map(BTreeMap::keys).copied().collect()
-    });
+    let asked_by = |rules: &[&str]| {
+        let asked = rules.iter().flat_map(|name| program.below(&path([PACKAGE[0], PACKAGE[1], name])));
+        reachable(asked.collect::<Vec<usize>>(), |node| {
+            visits.edges.get(&node).into_iter().flat_map(BTreeMap::keys).copied().collect()
+        })
+    };
+    let reached = asked_by(&CONTRACT.map(|(name, ..)| name));
+    let deciding = asked_by(&["deny", "allow"]);
     let reads = visits.reads.iter().filter(|(node, _)| reached.contains(node)).flat_map(|(_, paths)| paths);
     let names = visits.names.iter().filter(|(node, _)| reached.contains(node)).flat_map(|(_, names)| names);
     Analysis {
@@ -224,6 +230,7 @@ fn summary(program: &Program<'_>, visits: &Visits, modules: &[Ref<Module>]) -> A
         reads: reads.cloned().collect(),
         names: names.cloned().collect(),
         rules: program.rules_of_contract(),
+        deciding: deciding.iter().filter_map(|node| Some(program.nodes.get(*node)?.path.join("."))).collect(),
     }
 }
 
