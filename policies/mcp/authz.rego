@@ -48,6 +48,11 @@ deny contains reason if {
 	some reason in data.mcp.abac.violations
 }
 
+deny contains reason if {
+	data.mcp.index.scopes.tools
+	some reason in data.mcp.scopes.barred
+}
+
 deny contains reason if some reason in data.mcp.guards.violations
 
 scopes contains scope if {
@@ -119,6 +124,11 @@ _barred contains reason if {
 _barred contains reason if {
 	data.mcp.index.conditions.is_used
 	some reason in data.mcp.abac.barred
+}
+
+_barred contains reason if {
+	data.mcp.index.scopes.tools
+	some reason in data.mcp.scopes.barred
 }
 
 _barred contains reason if some reason in data.mcp.guards.barred

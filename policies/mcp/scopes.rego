@@ -5,6 +5,8 @@
 #   that lacks one is told so and may get a new token:
 #
 #       tool_scopes: {edit_document: ["mcp:write"], "hr_*": ["hr:read"]}
+#
+#   What has another form denies the tools that it names: no token would help.
 package mcp.scopes
 
 import data.mcp.names
@@ -13,10 +15,21 @@ needed contains scope if {
 	data.mcp.index.scopes.tools
 	input.mcp.method == "tools/call"
 	some scopes in names.entries(data.mcp.index.scopes.tools, input.mcp.name)
-	some scope in _list(scopes)
+	is_array(scopes)
+	some scope in scopes
+	is_string(scope)
 }
 
-# What is no list is a scope that no token has.
-_list(scopes) := scopes if is_array(scopes)
+# METADATA
+# description: Why no scope helps.
+barred contains sprintf("%s: `tool_scopes` needs a list of scopes for it", [input.mcp.name]) if {
+	data.mcp.index.scopes.tools
+	input.mcp.method == "tools/call"
+	some scopes in names.entries(data.mcp.index.scopes.tools, input.mcp.name)
+	not _is_sound(scopes)
+}
 
-else := ["malformed"]
+_is_sound(scopes) if {
+	is_array(scopes)
+	every scope in scopes { is_string(scope) }
+}

@@ -1,5 +1,6 @@
 package mcp.scopes_test
 
+import data.mcp.authz
 import data.mcp.scopes
 
 _needed(mcp) := found if {
@@ -19,9 +20,29 @@ test_a_glob_adds_its_scopes if {
 	found == {"hr:read", "hr:write", "write"}
 }
 
-test_scopes_of_another_form_are_scopes_that_nobody_has if {
-	every wrong in ["mcp:write", null, {"mcp:write": true}, 5] {
-		found := scopes.needed with input as {"mcp": {"method": "tools/call", "name": "t"}} with data.tool_scopes as {"t": wrong}
-		found == {"malformed"}
+_call := {"mcp": {"method": "tools/call", "name": "t"}}
+
+test_scopes_of_another_form_deny_and_ask_for_nothing if {
+	every table in [{"t": "mcp:write"}, {"t": null}, {"t": {"mcp:write": true}}, {"t": 5}, {"*": [5]}, ["t"], "t", null] {
+		found := scopes.barred with input as _call with data.tool_scopes as table
+		found == {"t: `tool_scopes` needs a list of scopes for it"}
+		needed := scopes.needed with input as _call with data.tool_scopes as table
+		needed == set()
 	}
+}
+
+test_only_what_another_form_names_is_denied if {
+	every table in [{"t": ["mcp:write"]}, {"u": "mcp:write"}, {"t": []}] {
+		found := scopes.barred with input as _call with data.tool_scopes as table
+		found == set()
+	}
+}
+
+test_what_no_scope_helps_is_denied_and_not_listed if {
+	not authz.visible with input as _call with data.tool_scopes as {"t": "x"} with data.roles as {"r": {"tools": ["*"]}}
+		with input.identity.roles as ["r"]
+	found := authz.deny with input as _call with data.tool_scopes as {"t": "x"}
+	found == {"t: `tool_scopes` needs a list of scopes for it"}
+	authz.visible with input as _call with data.tool_scopes as {"t": ["x"]} with data.roles as {"r": {"tools": ["*"]}}
+		with input.identity.roles as ["r"]
 }
