@@ -70,15 +70,23 @@ impl Catalogue {
         }
     }
 
-    /// Denies the call of what was never pinned, if it has to be.
+    /// Denies a message about what was never pinned, if it has to be: calling a tool, getting
+    /// and completing a prompt, reading, completing and watching a resource.
     pub fn check(&self, call: &Call<'_>) -> Result<(), Denial> {
         if !self.denies_unpinned {
             return Ok(());
         }
-        let is_pinned = match (call.method.as_deref(), call.name.as_deref(), call.uri.as_deref()) {
-            (Some("tools/call"), Some(name), _) => self.has(Listed::Tool, name),
-            (Some("prompts/get"), Some(name), _) => self.has(Listed::Prompt, name),
-            (Some("resources/read"), _, Some(uri)) => self.has_resource(uri),
+        let name = call.name.as_deref();
+        let is_pinned = match call.method.as_deref() {
+            Some("tools/call") => name.is_none_or(|name| self.has(Listed::Tool, name)),
+            Some("prompts/get") => name.is_none_or(|name| self.has(Listed::Prompt, name)),
+            Some("completion/complete") => {
+                let uri = call.uri.as_deref();
+                name.is_none_or(|name| self.has(Listed::Prompt, name)) && uri.is_none_or(|uri| self.has_completed(uri))
+            }
+            Some(method) if method == "subscriptions/listen" || method.starts_with("resources/") => {
+                call.uri.iter().chain(&call.uris).all(|uri| self.has_resource(uri))
+            }
             _ => true,
         };
         if is_pinned { Ok(()) } else { Err(Denial::ToolUnpinned) }
@@ -92,6 +100,11 @@ impl Catalogue {
 
     fn has(&self, listed: Listed, name: &str) -> bool {
         self.pins.get(&listed).is_none_or(|pins| pins.contains_key(name))
+    }
+
+    /// A template is completed under its own name; no URI has a brace.
+    fn has_completed(&self, uri: &str) -> bool {
+        if uri.contains('{') { self.has(Listed::Template, uri) } else { self.has_resource(uri) }
     }
 
     /// A resource is pinned, or may be one of a template's. Where nothing is known of
