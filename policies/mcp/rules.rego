@@ -236,6 +236,13 @@ _passes(test) if {
 }
 
 _passes(test) if {
+	index.uses.sources
+	test.is == "sources"
+	test.unknown
+	not _address
+}
+
+_passes(test) if {
 	index.uses.time
 	test.is == "time"
 	_is_day(test.of)

@@ -176,3 +176,20 @@ test_what_has_no_method_goes_by_its_kind if {
 	rules.allow with input as {"mcp": {"kind": "response"}} with data.rules as [{"allow": {"methods": ["response"]}}]
 	not rules.allow with input as {"mcp": {"kind": "stream"}} with data.rules as [{"allow": {"methods": ["response"]}}]
 }
+
+_nowhere := [object.remove(_input, ["http"]), object.union(_input, {"http": {"source": {"address": "/run/a.sock"}}}), object.union(_input, {"http": {"source": {"address": "fe80::1%eth0"}}})]
+
+test_a_source_that_nobody_knows_is_denied_and_never_allowed if {
+	every message in _nowhere {
+		count(rules.deny) == 1 with input as message with data.rules as [{"deny": {"sources": ["10.0.0.0/8"]}}]
+		count(rules.deny) == 1 with input as message
+			with data.rules as [{"deny": {"methods": ["*"], "unless": {"sources": ["10.0.0.0/8"]}}}]
+		not rules.allow with input as message with data.rules as [{"allow": {"sources": ["10.0.0.0/8"]}}]
+		not rules.allow with input as message
+			with data.rules as [{"allow": {"methods": ["*"], "unless": {"sources": ["10.0.0.0/8"]}}}]
+		rules.hidden with input as message with data.rules as [{"deny": {"sources": ["10.0.0.0/8"]}}]
+		not rules.visible with input as message with data.rules as [{"allow": {"sources": ["10.0.0.0/8"]}}]
+	}
+	_misses_address := [{"sources": ["192.168.0.0/16"]}]
+	count(rules.deny) == 0 with input as _input with data.rules as [{"deny": match} | some match in _misses_address]
+}

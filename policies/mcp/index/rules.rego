@@ -111,18 +111,19 @@ _textual := {key: key | some key in ["methods", "principals"]}
 
 _valued := {key: key | some key in ["claims", "arguments", "annotations", "sources", "time"]}
 
-# An `allow` asks for scopes and logins, a denial tests them.
+# An `allow` asks for scopes and logins, a denial tests them. Where the address is not
+# known, a denial holds, and so does what takes away from an `allow`.
 _rule(match, tested, asks, denies) := {
 	"kind": _kind(match),
 	"resources": [_texts(texts) | texts := match.resources],
 	"who": _who_of(tested),
-	"more": array.concat(_more(tested), [test | denies; some test in _held(match)]),
+	"more": array.concat(_more(tested, denies), [test | denies; some test in _held(match)]),
 	"asks": asks,
 	"unless": [exception |
 		unless := tested.unless
 		exception := {
 			"who": _who_of(unless),
-			"more": array.concat(array.concat(_more(unless), _held(unless)), _names(unless, denies)),
+			"more": array.concat(array.concat(_more(unless, denies == false), _held(unless)), _names(unless, denies)),
 		}
 	],
 }
@@ -173,9 +174,9 @@ else := "any"
 
 _who_of(match) := [object.union(_texts(texts), field) | some key, texts in match; field := _who[key]]
 
-_more(match) := array.concat(
+_more(match, unknown) := array.concat(
 	[object.union(_texts(texts), {"is": is}) | some key, texts in match; is := _textual[key]],
-	[{"is": is, "of": value} | some key, value in match; is := _valued[key]],
+	[{"is": is, "of": value, "unknown": unknown} | some key, value in match; is := _valued[key]],
 )
 
 # An exception of a denial covers all that a message names.

@@ -23,7 +23,7 @@ pub(super) struct Purpose {
     pub(super) at: usize,
     /// Is it what follows `unless`?
     pub(super) exception: bool,
-    /// Of several resources that a message names, must all be covered?
+    /// Must all be covered of several resources that a message names, and the address be known?
     pub(super) all: bool,
     /// Are the arguments known?
     pub(super) arguments: bool,
@@ -154,6 +154,10 @@ impl<'h> Body<'h> {
         if let Some(sources) = &part.sources {
             self.helpers.shared.insert("_address");
             match sources.as_slice() {
+                networks if !self.purpose.all => {
+                    self.helpers.shared.insert("_may_be_from");
+                    self.add(format!("_may_be_from({})", set(networks.iter().map(|network| quoted(network)))));
+                }
                 [network] => self.add(format!("net.cidr_contains({}, _address)", quoted(network))),
                 networks => {
                     self.add(format!("some network in {}", set(networks.iter().map(|network| quoted(network)))));

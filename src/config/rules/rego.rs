@@ -17,7 +17,7 @@ package mcp.authz
 default allow := false"#;
 
 /// Rules that bodies may need, by the name that they use.
-const SHARED: [(&str, &str); 7] = [
+const SHARED: [(&str, &str); 8] = [
     (
         "_method",
         r#"# What has no method goes by its kind.
@@ -29,6 +29,16 @@ _method := object.get(input, ["mcp", "method"], input.mcp.kind)"#,
 _resources := [input.mcp.uri] if is_string(input.mcp.uri)
 
 else := array.concat(object.get(input, ["mcp", "uris"], []), object.get(input, ["mcp", "tasks"], []))"#,
+    ),
+    (
+        "_may_be_from",
+        r#"_may_be_from(networks) if {
+	some network in networks
+	net.cidr_contains(network, _address)
+}
+
+# Nobody knows where a caller without an address is from.
+_may_be_from(_) if not _address"#,
     ),
     (
         "_address",
