@@ -44,18 +44,19 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, 
 }
 
 impl ConditionConfig {
-    /// Which sorts of value it is for, by what it says, and whether they have a size.
+    /// A key for each sort of value that it is for, and whether these have a size.
     fn sorts(&self) -> Vec<(&'static str, bool)> {
+        let first = |said: &[(bool, &'static str)]| said.iter().find(|(is_said, _)| *is_said).map(|(_, key)| *key);
         let said = [
-            (self.equals.is_some(), "`equals`", false),
-            (self.r#in.is_some(), "`in`", false),
-            (self.absent.is_some(), "`absent`", false),
-            (self.prefix.is_some() || self.glob.is_some(), "`prefix` and `glob`, of texts", true),
-            (self.min.is_some() || self.max.is_some(), "`min` and `max`, of numbers", false),
-            (self.each.is_some() || self.any.is_some(), "`each` and `any`, of arrays", true),
-            (self.members.is_some(), "`members`, of objects", true),
+            (first(&[(self.equals.is_some(), "equals")]), false),
+            (first(&[(self.r#in.is_some(), "in")]), false),
+            (first(&[(self.absent.is_some(), "absent")]), false),
+            (first(&[(self.prefix.is_some(), "prefix"), (self.glob.is_some(), "glob")]), true),
+            (first(&[(self.min.is_some(), "min"), (self.max.is_some(), "max")]), false),
+            (first(&[(self.each.is_some(), "each"), (self.any.is_some(), "any")]), true),
+            (first(&[(self.members.is_some(), "members")]), true),
         ];
-        said.into_iter().filter_map(|(is_said, sort, has_size)| is_said.then_some((sort, has_size))).collect()
+        said.into_iter().filter_map(|(key, has_size)| Some((key?, has_size))).collect()
     }
 }
 
@@ -82,10 +83,12 @@ impl Findings {
             }
             [] => {}
             [(sort, false)] if condition.size.is_some() => {
-                self.add(format!("{path}.size"), format!("expected it without {sort}"));
+                self.add(format!("{path}.size"), format!("expected it without `{sort}`; write a second rule"));
             }
             [_] => {}
-            [(one, _), (other, _), ..] => self.add(path, format!("expected {one}, or {other}; no value meets both")),
+            [(one, _), (other, _), ..] => {
+                self.add(path, format!("expected `{one}` without `{other}`; write a second rule"));
+            }
         }
         if condition.r#in.as_ref().is_some_and(Vec::is_empty) {
             self.add(format!("{path}.in"), "expected at least one value, found an empty list, which nothing is in");
