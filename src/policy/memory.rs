@@ -163,8 +163,9 @@ impl Memory {
         // INVARIANT: even weakly held, the place of an identity is given to no
         // other, so its address in the key means nobody else while the entry is there.
         let given = Given { identity: Rc::downgrade(identity), answer: answer.clone() };
-        let said: usize = match answer {
-            Err(Denial::PolicyDenied { reasons }) => reasons.iter().map(String::len).sum(),
+        let said = match answer {
+            Err(Denial::PolicyDenied { reasons }) => weight(reasons),
+            Err(Denial::ScopeMissing { needed, granted }) => weight(needed).saturating_add(weight(granted)),
             _ => 0,
         };
         let weight = key.len().saturating_add(said).saturating_add(256);
@@ -205,6 +206,11 @@ impl Memory {
         let seen = Seen { identity: Rc::downgrade(identity), sights: Rc::clone(sights) };
         self.lists.borrow_mut().insert(key, weight, seen);
     }
+}
+
+/// What texts take, each with its place in the list.
+fn weight(texts: &[String]) -> usize {
+    texts.iter().fold(0, |sum, text| sum.saturating_add(text.len()).saturating_add(size_of::<String>()))
 }
 
 fn counted(tag: u8, count: usize, key: &mut Vec<u8>) {
@@ -322,6 +328,25 @@ mod tests {
         }
         let other = Rc::new(Identity::unverified("alice"));
         assert_eq!(memory.recall(b"1", &other), None, "another identity, whatever it says of itself");
+    }
+
+    #[test]
+    fn an_answer_weighs_what_it_says() {
+        let memory = policy("allow if input.mcp.name").memory.unwrap();
+        let identity = Rc::new(Identity::unverified("alice"));
+        let texts = |text: &str| vec![text.repeat(512); 64];
+        let none = Vec::new;
+        for denial in [
+            Denial::PolicyDenied { reasons: texts("a") },
+            Denial::ScopeMissing { needed: texts("b"), granted: none() },
+            Denial::ScopeMissing { needed: none(), granted: texts("c") },
+        ] {
+            for number in 0..200_u8 {
+                memory.keep(vec![number], &identity, &Err(denial.clone()));
+            }
+            // Two generations of a mebibyte, 32 KiB and more each.
+            assert!(memory.answers.borrow().len() <= 64, "{denial:?}");
+        }
     }
 
     #[test]
