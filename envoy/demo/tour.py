@@ -42,6 +42,8 @@ BROKEN = """policy:
                 allow if data.mcp.rbac.granted(
             data:"""
 TRUSTED = "issuers: [demo]"
+# Nothing grants the call, and no model has a reason against it.
+UNGRANTED: list[str] = []
 ISSUERS = "issuers:\n          - name: demo"
 
 
@@ -62,8 +64,9 @@ def record_of(stack: Stack, decision: str) -> str:
     return find() or ""
 
 
-def call(stack: Stack, user: str, tool: str, arguments: dict[str, Any], expected: str | None) -> Answer:
-    """One call, made as HTTP and by the SDK in both eras, shown and checked; `expected` is None for a denial."""
+def call(stack: Stack, user: str, tool: str, arguments: dict[str, Any], expected: str | list[str]) -> Answer:
+    """One call, made as HTTP and by the SDK in both eras, shown and checked; a list is the reasons of a denial."""
+    is_denied = isinstance(expected, list)
     before = len(arrived(stack))
     blank()
     say(f"{user} calls {tool} {json.dumps(arguments)}")
@@ -71,7 +74,7 @@ def call(stack: Stack, user: str, tool: str, arguments: dict[str, Any], expected
 
     answer = over_http(stack, user, tool, arguments)
     say(
-        f"{answer.status} {answer.body if expected is None else shortened(answer.body)}",
+        f"{answer.status} {answer.body if is_denied else shortened(answer.body)}",
         "32" if answer.status == 200 else "31",
     )
     by_sdk = [over_sdk(stack, user, tool, arguments, mode) for mode in ("auto", "legacy")]
@@ -81,7 +84,7 @@ def call(stack: Stack, user: str, tool: str, arguments: dict[str, Any], expected
     calls = [entry for entry in arrived(stack)[before:] if entry["method"] == "tools/call"]
 
     who = lay_out.USERS[user]["sub"]
-    if expected is None:
+    if is_denied:
         error = answer.json.get("error", {})
         say("the server: the call did not arrive" if not calls else f"the server: {len(calls)} calls arrived")
         expect("status of a denied call", 403, answer.status)
@@ -90,6 +93,7 @@ def call(stack: Stack, user: str, tool: str, arguments: dict[str, Any], expected
             (1, 403, "policy_denied"),
             (answer.json.get("id"), error.get("code"), error.get("data", {}).get("code")),
         )
+        expect("reasons of a denied call", expected, error["data"].get("reasons", []))
         expect("what the SDK's user gets", {f"MCPError 403: {error['message']}"}, outcomes)
         expect("calls that reached the server", [], calls)
     else:
@@ -149,22 +153,25 @@ def stops(stack: Stack) -> None:
     call(stack, "bob", "search_documents", {"query": "espresso", "limit": 5}, "budget: Budget for next year")
 
     heading("Roles: bob is an analyst, and analysts do not share")
-    call(stack, "bob", "share_document", {"id": "handbook", "with": "carol"}, None)
+    call(stack, "bob", "share_document", {"id": "handbook", "with": "carol"}, UNGRANTED)
 
     heading("Arguments: analysts search with a limit of at most 20")
     too_many = {"query": "espresso", "limit": 500}
-    call(stack, "bob", "search_documents", too_many, None)
+    call(stack, "bob", "search_documents", too_many, UNGRANTED)
 
     heading("Relations: only the owner may edit a document, and alice owns q3-report, not handbook")
     call(stack, "alice", "edit_document", {"id": "q3-report", "text": "Revenue rose."}, "q3-report saved by alice")
-    denied = call(stack, "alice", "edit_document", {"id": "handbook", "text": "Lock nothing."}, None)
+    theirs = ["edit_document: only the owner of the document may"]
+    denied = call(stack, "alice", "edit_document", {"id": "handbook", "text": "Lock nothing."}, theirs)
 
     heading("Attributes: payroll is read on a managed device only")
     call(stack, "carol", "read_payroll", {"employee": "bob"}, "bob earns 4700 a month")
-    call(stack, "carol-byod", "read_payroll", {"employee": "bob"}, None)
+    unmanaged = ["read_payroll: its condition on `claims` is not met"]
+    call(stack, "carol-byod", "read_payroll", {"employee": "bob"}, unmanaged)
 
     heading("Guards: what cannot be undone takes an operator, whoever owns the document")
-    call(stack, "alice", "delete_document", {"id": "budget"}, None)
+    destructive = ['delete_document: destroys, which takes one of the roles {"operator"}']
+    call(stack, "alice", "delete_document", {"id": "budget"}, destructive)
 
     heading("Lists show what may be called")
     lists(stack)
@@ -216,7 +223,7 @@ def change_policy(stack: Stack, too_many: dict[str, Any]) -> None:
         swap(stack, changed(good, HIGHER_LIMIT), good)
         seconds = wait_answer(stack, too_many, 403)
         say(f"put back after {seconds:.1f} s; {same_envoy(stack)}")
-        call(stack, "bob", "search_documents", too_many, None)
+        call(stack, "bob", "search_documents", too_many, UNGRANTED)
     finally:
         lay_out.swap(stack.directory / "gate", good)
 
@@ -234,7 +241,7 @@ def break_policy(stack: Stack, too_many: dict[str, Any]) -> None:
         say(logged, "31")
         expect("file and line in the reason", True, re.search(r"authz\.rego:\d+:\d+: ", logged) is not None)
         call(stack, "bob", "search_documents", {"query": "espresso", "limit": 5}, "budget: Budget for next year")
-        call(stack, "bob", "search_documents", too_many, None)
+        call(stack, "bob", "search_documents", too_many, UNGRANTED)
         blank()
         say(f"{same_envoy(stack)}")
     finally:
@@ -250,8 +257,8 @@ def write_rules(stack: Stack) -> None:
         seconds = wait_answer(stack, budget, 403)
         say(f"in force after {seconds:.1f} s; {same_envoy(stack)}")
         call(stack, "carol", "read_document", {"id": "handbook"}, "Be kind. Write things down.")
-        call(stack, "carol", "read_document", {"id": "q3-report"}, None)
-        call(stack, "bob", "search_documents", budget, None)
+        call(stack, "carol", "read_document", {"id": "q3-report"}, UNGRANTED)
+        call(stack, "bob", "search_documents", budget, ["the budget is not public yet"])
         swap(stack, changed(good, (DATA, RULES)), good)
         wait_answer(stack, budget, 200)
     finally:
