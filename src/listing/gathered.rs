@@ -26,7 +26,8 @@ pub struct Found {
 pub type Gathered = BTreeMap<Listed, BTreeMap<String, Found>>;
 
 /// Gathers the lists in these answers, one after another: JSON-RPC messages, or streams of
-/// events that carry them. Every page of a list has to be there.
+/// events that carry them. Of each list the last page has to be there; whether one before it is
+/// missing, the pages do not say.
 pub fn gather(text: &[u8]) -> Result<Gathered, String> {
     let mut gathered = Gathered::new();
     // Of each list: how many of its pages say that another follows, and how many do not.

@@ -166,7 +166,7 @@ impl Evaluation<'_> {
     }
 }
 
-/// The machine for rules that nobody has judged.
+/// The machine; whether it may decide is [`rego::judge`]'s business.
 fn compile(engine: &mut Engine, rules: &[&'static str], time_limit: Duration) -> Result<RegoVM, Refusal> {
     let refused = |error: &dyn fmt::Display| Refusal::from_engine("policy", &error.to_string());
     let paths: Vec<String> = rules.iter().map(|rule| format!("data.mcp.authz.{rule}")).collect();

@@ -511,7 +511,7 @@ impl<'p, 'm> Visitor<'p, 'm> {
             self.refuse(
                 span,
                 format!(
-                    "`input.{}` does not exist in version 1 of the policy input; see the table of the policy contract",
+                    "`input.{}` does not exist in version 1 of the policy input; see policies/input.schema.json",
                     path.join(".")
                 ),
             );
