@@ -33,8 +33,14 @@ pub(super) struct Program<'m> {
     pub(super) nodes: Vec<Node<'m>>,
     by_path: BTreeMap<Vec<String>, usize>,
     /// By package and name: the engine keeps one for all modules of a package.
-    imports: BTreeMap<(Vec<String>, String), (Vec<String>, &'m Span)>,
+    imports: BTreeMap<(Vec<String>, String), Imported<'m>>,
     pub(super) refusals: Vec<Refusal>,
+}
+
+/// What an import leads to, and where it stands.
+struct Imported<'m> {
+    target: Vec<String>,
+    span: &'m Span,
 }
 
 pub(super) struct Node<'m> {
@@ -123,9 +129,10 @@ impl<'m> Program<'m> {
         if target.len() == 1 || !matches!(target.first().map(String::as_str), Some("data" | "input")) {
             return;
         }
-        let (known, first) =
-            self.imports.entry((package.to_vec(), name.to_owned())).or_insert_with(|| (target.clone(), span));
-        let elsewhere = (*known != target).then(|| format!("{}:{}", first.source.get_path(), first.line));
+        let key = (package.to_vec(), name.to_owned());
+        let first = self.imports.entry(key).or_insert_with(|| Imported { target: target.clone(), span });
+        let elsewhere =
+            (first.target != target).then(|| format!("{}:{}", first.span.source.get_path(), first.span.line));
         let reason = match name {
             "data" | "input" => format!("an import named `{name}` hides the document of that name"),
             name if is_builtin_name(name) => {
@@ -141,7 +148,7 @@ impl<'m> Program<'m> {
 
     /// In whatever module of a package, a rule and an import of one name are taken for each other.
     pub(super) fn check_imports(&mut self) {
-        for ((package, name), (_, span)) in &self.imports {
+        for ((package, name), Imported { span, .. }) in &self.imports {
             let rule: Vec<String> = package.iter().chain([name]).cloned().collect();
             if self.under(&rule).next().is_some() {
                 let rule = rule.join(".");
