@@ -101,7 +101,10 @@ fn history() -> Vec<Request> {
 fn seen(gate: &Rc<Gate>, request: &Request) -> Result<(String, Value), String> {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW);
     let (outcome, mut record) = exchange(Some(Rc::clone(gate)), request, now, false)?;
-    let candidate = record.as_object_mut().and_then(|record| record.remove("candidate")).unwrap_or_default();
+    let members = record.as_object_mut().ok_or("expected a record")?;
+    // It names the candidate, too.
+    members.remove("configuration");
+    let candidate = members.remove("candidate").unwrap_or_default();
     Ok((format!("{outcome:?} {record}"), candidate))
 }
 
@@ -163,10 +166,10 @@ fn lists_are_the_same() -> Result<(), String> {
 fn left_out() -> Result<(), String> {
     let of = |rules: &str| json!({"modules": modules(rules)});
     for (candidate, expected) in [
-        (json!(1), "policy.candidate: invalid type: integer `1`, expected an object"),
+        (json!(1), "policy.candidate: expected an object, found the number 1"),
         (json!({"mode": "shadow"}), "policy.candidate.mode: unknown field `mode`, expected one of `modules`, "),
         (json!({"candidate": {}}), "policy.candidate.candidate: unknown field `candidate`, expected one of "),
-        (json!({"modules": {"a.rego": 1}}), "policy.candidate.modules.a.rego: invalid type: integer `1`"),
+        (json!({"modules": {"a.rego": 1}}), "policy.candidate.modules.a.rego: expected a text, found the number 1"),
         (json!({"time_limit_ms": 1001}), "policy.candidate.time_limit_ms: expected 1 to 1000 milliseconds, found 1001"),
         (json!({"data": {"role": {}}}), "policy.candidate.data.role: expected one of "),
         (json!({"rules": [{"allow": {"tool": []}}]}), "policy.candidate.rules[0].allow.tool: unknown field `tool`"),

@@ -32,7 +32,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// A policy, and the status of its answer.
 fn policy(allow: bool) -> (Value, u16) {
-    let rego = format!("package mcp.authz\n\nallow := {allow}\n");
+    let rego = format!("package mcp.authz\n\nallow := {allow} if input.identity.subject\n");
     (json!({"policy": {"modules": {"authz.rego": rego}}}), if allow { 200 } else { 403 })
 }
 

@@ -285,7 +285,7 @@ fn without_the_flag() -> Result<(), String> {
 /// and back.
 fn in_flight() -> Result<(), String> {
     let policy = |allow: bool| {
-        let rego = format!("package mcp.authz\n\nallow := {allow}\n");
+        let rego = format!("package mcp.authz\n\nallow := {allow} if input.identity.subject\n");
         json!({"policy": {"modules": {"authz.rego": rego}}})
     };
     let mut world = World::start(&policy(true))?;
