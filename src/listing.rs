@@ -97,7 +97,7 @@ pub fn filter(
         }
         message => look(message, Vec::new())?,
     }
-    let text = if edits.is_empty() { None } else { Some(rewrite(text, &edits)?) };
+    let text = if edits.is_empty() { None } else { Some(rewrite(text, &mut edits)?) };
     Ok(Filtered { text, tally })
 }
 
@@ -176,23 +176,54 @@ fn scope(result: &Object<'_>) -> Option<Change> {
     }
 }
 
-/// The text with these changes to the containers at these paths.
-fn rewrite(text: &[u8], edits: &[(Vec<usize>, Change)]) -> Result<Vec<u8>, Unreadable> {
-    let lost = || Unreadable("expected to find again what was read");
-    let mut pieces: Vec<(Range<usize>, Vec<u8>)> = Vec::new();
-    for (path, change) in edits {
-        let values = values(text, path);
-        let last = values.last().ok_or_else(lost)?;
-        pieces.push(match change {
+/// A container of the text that is not over yet.
+#[derive(Default)]
+struct Open<'e> {
+    /// How many of its values are over.
+    over: usize,
+    /// Where the value at hand begins, and where it ended last.
+    start: Option<usize>,
+    end: usize,
+    /// What has to change in it, and if anything has, where its values lie: its items, or the
+    /// values of its members, without the white space around them.
+    change: Option<&'e Change>,
+    values: Vec<Range<usize>>,
+}
+
+impl<'e> Open<'e> {
+    /// A part of the value at hand.
+    fn extend(&mut self, start: usize, end: usize) {
+        self.start.get_or_insert(start);
+        self.end = end;
+    }
+
+    fn end_value(&mut self) {
+        let value = self.start.take().map(|start| start..self.end);
+        self.values.extend(value.filter(|_| self.change.is_some()));
+        self.over = next(self.over);
+    }
+
+    /// What takes the place of what, in the container as a whole.
+    fn piece(&self, text: &[u8]) -> Option<(Range<usize>, Vec<u8>)> {
+        let (values, last) = (&self.values, self.values.last()?);
+        Some(match self.change? {
             Change::Entries(keeps) => {
-                let first = values.first().ok_or_else(lost)?;
                 let kept = values.iter().zip(keeps).filter(|(_, keep)| **keep);
                 let kept: Vec<&[u8]> = kept.map(|(range, _)| text.get(range.clone()).unwrap_or_default()).collect();
-                (first.start..last.end, kept.join(&b','))
+                (values.first()?.start..last.end, kept.join(&b','))
             }
-            Change::Scope(at) => (values.get(*at).ok_or_else(lost)?.clone(), SCOPE.into()),
+            Change::Scope(at) => (values.get(*at)?.clone(), SCOPE.into()),
             Change::NoScope => (last.end..last.end, format!(",\"cacheScope\":{SCOPE}").into_bytes()),
-        });
+        })
+    }
+}
+
+/// The text, which is JSON, with these changes to the containers at these paths.
+fn rewrite(text: &[u8], edits: &mut [(Vec<usize>, Change)]) -> Result<Vec<u8>, Unreadable> {
+    let lost = || Unreadable("expected to find again what was read");
+    let mut pieces = pieces(text, edits).ok_or_else(lost)?;
+    if pieces.len() != edits.len() {
+        return Err(lost());
     }
     pieces.sort_by_key(|(range, _)| (range.start, range.end));
     let (mut rewritten, mut from) = (Vec::with_capacity(text.len()), 0);
@@ -205,55 +236,46 @@ fn rewrite(text: &[u8], edits: &[(Vec<usize>, Change)]) -> Result<Vec<u8>, Unrea
     Ok(rewritten)
 }
 
-/// Where the values lie that stand in the container at this path: its items, or the
-/// values of its members, without the white space around them. `text` is JSON.
-fn values(text: &[u8], path: &[usize]) -> Vec<Range<usize>> {
-    let (mut depth, mut on_path) = (0_usize, 0_usize);
-    // Of the container at hand on the path: how many values are over, and those found.
-    let (mut over, mut found) = (0_usize, Vec::new());
-    let (mut start, mut end) = (None, 0);
+/// What takes the place of what. A server may have written many lists, so the text is gone
+/// through once for all of them: sorted, paths stand in the order in which containers open.
+fn pieces(text: &[u8], edits: &mut [(Vec<usize>, Change)]) -> Option<Vec<(Range<usize>, Vec<u8>)>> {
+    edits.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let (mut edits, mut pieces) = (edits.iter().peekable(), Vec::new());
+    // Around the text there is a container that has nothing but it.
+    let mut open = vec![Open::default()];
     let mut at = 0;
     while let Some(byte) = text.get(at) {
-        let (first, is_here) = (at, depth == on_path);
+        let first = at;
         at = next(at);
+        let container = open.last_mut()?;
         match byte {
-            b' ' | b'\t' | b'\n' | b'\r' => continue,
+            b' ' | b'\t' | b'\n' | b'\r' => {}
             // What came before was the name of a member.
-            b':' if is_here => {
-                start = None;
-                continue;
-            }
-            b',' if is_here => {
-                found.extend(start.take().map(|start| start..end));
-                over = next(over);
-                continue;
-            }
-            b']' | b'}' if is_here => {
-                // The container on the path ends: all that was wanted is here, or it is not there.
-                found.extend(start.take().map(|start| start..end));
-                return if on_path == next(path.len()) { found } else { Vec::new() };
-            }
-            b']' | b'}' => depth = depth.saturating_sub(1),
+            b':' => container.start = None,
+            b',' => container.end_value(),
             b'[' | b'{' => {
-                let is_next = match on_path.checked_sub(1) {
-                    None => true,
-                    Some(level) => is_here && path.get(level) == Some(&over),
+                container.extend(first, at);
+                let path = || open.iter().skip(1).map(|container| container.over);
+                let is_here = |(wanted, _): &&(Vec<usize>, Change)| {
+                    next(wanted.len()) == open.len() && wanted.iter().copied().eq(path())
                 };
-                depth = next(depth);
-                if is_next {
-                    on_path = depth;
-                    (over, start) = (0, None);
-                    found.clear();
-                    continue;
-                }
+                let change = edits.next_if(is_here).map(|(_, change)| change);
+                open.push(Open { change, ..Open::default() });
             }
-            b'"' => at = after_string(text, at),
-            _ => {}
+            b']' | b'}' => {
+                let mut closed = open.pop()?;
+                closed.end_value();
+                pieces.extend(closed.piece(text));
+                open.last_mut()?.end = at;
+            }
+            b'"' => {
+                at = after_string(text, at);
+                container.extend(first, at);
+            }
+            _ => container.extend(first, at),
         }
-        start = start.or(Some(first));
-        end = at;
     }
-    Vec::new()
+    Some(pieces)
 }
 
 /// Where a string ends that begins before this place.
@@ -271,12 +293,21 @@ fn after_string(text: &[u8], mut at: usize) -> usize {
 }
 
 fn next(number: usize) -> usize {
+    #[cfg(test)]
+    tests::STEPS.set(tests::STEPS.get().saturating_add(1));
     number.saturating_add(1)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    thread_local! {
+        /// How many steps were made through a text.
+        pub(super) static STEPS: Cell<usize> = const { Cell::new(0) };
+    }
 
     /// What begins with `x` is hidden, what begins with `?` could not be decided.
     fn judge(_: Listed, entries: &[Entry<'_, '_>]) -> Vec<Sight> {
@@ -354,6 +385,23 @@ mod tests {
             ("7", None),
         ] {
             assert_eq!(filtered(text).0.as_deref(), becomes, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_batch_of_lists_is_gone_through_once() {
+        let batch = |list: &str, count: usize| format!("[{}]", vec![list; count].join(","));
+        let list =
+            |entries: &str, scope: &str| format!(r#"{{"result":{{"tools":[{entries}],"cacheScope":"{scope}"}}}}"#);
+        let (given, becomes) = (list(r#"{"name":"x"},{"name":"a"}"#, "public"), list(r#"{"name":"a"}"#, "private"));
+        for (given, becomes, count) in
+            [(r#"{"result":{"tools":[0]}}"#, r#"{"result":{"tools":[]}}"#, 24_000), (&*given, &*becomes, 5_000)]
+        {
+            let given = batch(given, count);
+            STEPS.set(0);
+            let (found, _) = filtered(&given);
+            assert_eq!(found, Some(batch(becomes, count)));
+            assert!(STEPS.get() < 3 * given.len(), "{} steps through {} bytes", STEPS.get(), given.len());
         }
     }
 
