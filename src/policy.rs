@@ -41,7 +41,7 @@ use evaluator::{Evaluator, Modules};
 use input::{InputNames, Reads};
 use memory::Memory;
 use names::{HeaderNames, member_names};
-pub use visible::Sight;
+pub use visible::{Deadline, Sight};
 
 /// The modules of `policies/`, compiled into the binary.
 pub const BUNDLED: [(&str, &str); 23] = [

@@ -127,7 +127,7 @@ pub(crate) fn answered(exchange: &mut Exchange, scenario: &Scenario, pieces: usi
     for (index, chunk) in chunks.iter().enumerate() {
         kept.extend_from_slice(chunk.unwrap_or_default());
         let (size, end) = (kept.len(), index + 1 == chunks.len());
-        match exchange.handle_response_body(size, end, || Some(kept.clone()), now) {
+        match exchange.handle_response_body(size, end, || Some(kept.clone()), || now) {
             Piece::Goes => got.body.append(&mut kept),
             Piece::Stays => assert!(!end, "an answer is held for ever"),
             Piece::Becomes(bytes) => {

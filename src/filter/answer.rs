@@ -47,7 +47,7 @@ impl Stream {
             return Action::Continue;
         }
         let read = || hostcalls::get_buffer(BufferType::HttpResponseBody, 0, size).ok().flatten();
-        let piece = self.exchange.handle_response_body(size, end, read, now());
+        let piece = self.exchange.handle_response_body(size, end, read, now);
         self.held_answer = (piece == Piece::Stays).then_some(size);
         match piece {
             Piece::Goes => Action::Continue,

@@ -14,7 +14,7 @@ use crate::denial::Denial;
 use crate::http::{Head, Reply, essence};
 use crate::listing::{self, Entry, Filtered};
 use crate::mcp::{Call, Id, Kind, Listed, Version, is_list};
-use crate::policy::{Peer, Question, Sight};
+use crate::policy::{Deadline, Peer, Question, Sight};
 use crate::record::Tally;
 use crate::resource::Resource;
 use crate::sse::{self, Event, Fate};
@@ -129,7 +129,7 @@ impl Asked {
         listing: &Listing,
         listed: Listed,
         entries: &[Entry<'_, '_>],
-        now: SystemTime,
+        deadline: &Deadline<'_>,
     ) -> Vec<Sight> {
         let catalogue = resource.catalogue.as_ref();
         let (mut fates, mut calls) = (Vec::with_capacity(entries.len()), Vec::new());
@@ -148,7 +148,8 @@ impl Asked {
         let Listing { head, peer, .. } = listing;
         let sights = calls.first().map(|call| {
             let (resource, identity) = (resource.url(), &self.identity);
-            gate.policy.visible(Question { resource, catalogue, identity, call, head, peer, now }, &calls)
+            let question = Question { resource, catalogue, identity, call, head, peer, now: deadline.from };
+            gate.policy.visible(question, &calls, deadline)
         });
         let mut sights = sights.iter().flat_map(|sights| sights.iter().copied());
         fates.into_iter().map(|fate| fate.or_else(|| sights.next()).unwrap_or(Sight::Hidden)).collect()
@@ -175,23 +176,24 @@ impl Exchange {
     }
 
     /// A piece of the answer's body: all that the host keeps of it, which is `size` bytes
-    /// and what `read` gives; `end` says that nothing follows.
+    /// and what `read` gives; `end` says that nothing follows. `clock` gives the host's time.
     pub fn handle_response_body(
         &mut self,
         size: usize,
         end: bool,
         read: impl FnOnce() -> Option<Vec<u8>>,
-        now: SystemTime,
+        clock: impl Fn() -> SystemTime,
     ) -> Piece {
+        let Some(deadline) = self.gate.as_ref().map(|gate| gate.policy.deadline(&clock)) else { return Piece::Ends };
         match std::mem::replace(&mut self.reading, Reading::Nothing) {
             Reading::Nothing => Piece::Goes,
             Reading::Over => {
                 self.reading = Reading::Over;
                 if size == 0 { Piece::Goes } else { Piece::Becomes(Vec::new()) }
             }
-            Reading::Whole => self.handle_whole(size, end, read, now),
+            Reading::Whole => self.handle_whole(size, end, read, &deadline),
             Reading::Events(mut reader) => {
-                let piece = self.handle_events(&mut reader, size, end, read, now);
+                let piece = self.handle_events(&mut reader, size, end, read, &deadline);
                 self.reading = if piece == Piece::Ends { Reading::Over } else { Reading::Events(reader) };
                 piece
             }
@@ -203,7 +205,7 @@ impl Exchange {
         size: usize,
         end: bool,
         read: impl FnOnce() -> Option<Vec<u8>>,
-        now: SystemTime,
+        deadline: &Deadline<'_>,
     ) -> Piece {
         let limit = self.list_limit();
         let found = match (size > limit, end) {
@@ -214,7 +216,7 @@ impl Exchange {
             }
             (false, true) if size == 0 => return Piece::Goes,
             (false, true) => match read() {
-                Some(text) => self.filter(&text, now),
+                Some(text) => self.filter(&text, deadline),
                 None => Err(Denial::HostFailed),
             },
         };
@@ -240,16 +242,16 @@ impl Exchange {
         size: usize,
         end: bool,
         read: impl FnOnce() -> Option<Vec<u8>>,
-        now: SystemTime,
+        deadline: &Deadline<'_>,
     ) -> Piece {
         let piece = if size == 0 { Some(Vec::new()) } else { read() };
         let Some(piece) = piece else {
             self.note_answer(&Denial::HostFailed);
             return Piece::Ends;
         };
-        let mut passed = reader.read(&piece, |event| self.judge_event(event, now));
+        let mut passed = reader.read(&piece, |event| self.judge_event(event, deadline));
         if end && let Ok(passed) = &mut passed {
-            match reader.finish(|event| self.judge_event(event, now)) {
+            match reader.finish(|event| self.judge_event(event, deadline)) {
                 Ok(last) => passed.extend(last),
                 Err(sse::Ended) => return Piece::Ends,
             }
@@ -261,10 +263,10 @@ impl Exchange {
         }
     }
 
-    fn judge_event(&mut self, event: Event<'_>, now: SystemTime) -> Fate {
+    fn judge_event(&mut self, event: Event<'_>, deadline: &Deadline<'_>) -> Fate {
         let found = match event {
             Event::Data(text) if !listing::is_suspect(text) => return Fate::Passes,
-            Event::Data(text) => self.filter(text, now),
+            Event::Data(text) => self.filter(text, deadline),
             Event::TooLarge => Err(Denial::ListTooLarge { limit: self.list_limit() }),
         };
         match found {
@@ -293,14 +295,14 @@ impl Exchange {
     }
 
     /// Takes out of a message what the caller may not know of; nothing if it goes on as it is.
-    fn filter(&mut self, text: &[u8], now: SystemTime) -> Result<Option<Vec<u8>>, Denial> {
+    fn filter(&mut self, text: &[u8], deadline: &Deadline<'_>) -> Result<Option<Vec<u8>>, Denial> {
         let (Some(gate), Some(asked)) = (&self.gate, &self.asked) else { return Err(Denial::NotConfigured) };
         let (Some(listing), Some(resource)) = (&asked.listing, gate.resources.get(asked.resource)) else {
             return Err(Denial::ResourceUnknown);
         };
         let mut changed = Vec::new();
         let filtered = listing::filter(text, |listed, entries| {
-            let sights = asked.judge(gate, resource, listing, listed, entries, now);
+            let sights = asked.judge(gate, resource, listing, listed, entries, deadline);
             let sighted = entries.iter().zip(&sights).filter(|(_, sight)| **sight == Sight::Changed);
             changed.extend(sighted.map(|((name, _), _)| (*name).to_owned()));
             sights

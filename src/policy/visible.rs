@@ -2,7 +2,9 @@
 //! stands for, with the arguments unknown. The call itself is decided again, whatever
 //! was listed.
 
+use std::fmt;
 use std::rc::Rc;
+use std::time::SystemTime;
 
 use regorus::Value;
 
@@ -23,7 +25,39 @@ pub enum Sight {
     Changed,
 }
 
+/// How long the entries of lists may take that a worker reads at once, in time limits of a
+/// rule: as long as one decision may, five rules twice.
+const LIST_TIMES: u32 = 10;
+
+/// Until when entries of lists are decided.
+pub struct Deadline<'a> {
+    clock: &'a dyn Fn() -> SystemTime,
+    /// When they began to be: the time that the rules see.
+    pub from: SystemTime,
+    to: SystemTime,
+}
+
+impl fmt::Debug for Deadline<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Deadline({:?})", self.to)
+    }
+}
+
+impl Deadline<'_> {
+    /// Also by a clock that was set back, of which nobody knows how long it was.
+    fn is_over(&self) -> bool {
+        !(self.from..=self.to).contains(&(self.clock)())
+    }
+}
+
 impl Policy {
+    /// From now on, by a clock that gives the host's time.
+    pub fn deadline<'a>(&self, clock: &'a dyn Fn() -> SystemTime) -> Deadline<'a> {
+        let from = clock();
+        let to = from.checked_add(self.options.time_limit.saturating_mul(LIST_TIMES)).unwrap_or(from);
+        Deadline { clock, from, to }
+    }
+
     /// Are denials recorded only?
     pub fn is_shadow(&self) -> bool {
         self.options.shadow
@@ -33,24 +67,26 @@ impl Policy {
     /// name and in nothing else. `question` says the rest, whatever its own call is.
     ///
     /// A list as a whole is remembered like an answer: the rules are asked about its
-    /// entries once, as long as neither the list nor what the rules can read changes.
-    pub fn visible(&self, question: Question<'_>, calls: &[Call<'_>]) -> Rc<[Sight]> {
+    /// entries once, as long as neither the list nor what the rules can read changes. What
+    /// they did not say by the deadline has failed.
+    pub fn visible(&self, question: Question<'_>, calls: &[Call<'_>], deadline: &Deadline<'_>) -> Rc<[Sight]> {
         let Some(first) = calls.first() else { return Rc::default() };
-        let Some(memory) = &self.memory else { return self.judge_each(question, calls) };
+        let Some(memory) = &self.memory else { return self.judge_each(question, calls, deadline) };
         let entry = Question { call: first, ..question };
         let key = memory.list_key(entry, || self.input(entry), calls);
         if let Some(sights) = memory.recall_list(&key, question.identity) {
             return sights;
         }
-        let sights = self.judge_each(question, calls);
+        let sights = self.judge_each(question, calls, deadline);
         memory.keep_list(key, question.identity, &sights);
         sights
     }
 
-    fn judge_each(&self, question: Question<'_>, calls: &[Call<'_>]) -> Rc<[Sight]> {
+    fn judge_each(&self, question: Question<'_>, calls: &[Call<'_>], deadline: &Deadline<'_>) -> Rc<[Sight]> {
         let mut is_late = false;
         let sights = calls.iter().map(|call| {
             // Each entry may take its time once; a list of them must not take all of the worker's.
+            is_late = is_late || deadline.is_over();
             if is_late {
                 return Sight::Failed;
             }
@@ -95,8 +131,9 @@ impl Policy {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::collections::BTreeMap;
-    use std::time::{Duration, SystemTime};
+    use std::time::Duration;
 
     use super::*;
     use crate::http::Head;
@@ -114,6 +151,17 @@ mod tests {
 
     /// What becomes of `a`, `b` and `c`: `+` is visible, `-` hidden, `!` failed.
     fn sights(policy: &Policy, identity: &Rc<Identity>, listed: Listed, names: &[&str]) -> String {
+        let clock = || SystemTime::UNIX_EPOCH;
+        sights_until(policy, identity, listed, names, &policy.deadline(&clock))
+    }
+
+    fn sights_until(
+        policy: &Policy,
+        identity: &Rc<Identity>,
+        listed: Listed,
+        names: &[&str],
+        deadline: &Deadline<'_>,
+    ) -> String {
         let calls = names.iter().filter_map(|name| Call::listed(listed, name, VERSIONS[1], &Dialect::default()));
         let calls: Vec<Call<'_>> = calls.collect();
         assert_eq!(calls.len(), names.len());
@@ -127,7 +175,7 @@ mod tests {
             peer: &peer,
             now: SystemTime::UNIX_EPOCH,
         };
-        let sights = policy.visible(question, &calls);
+        let sights = policy.visible(question, &calls, deadline);
         let mark = |sight: &Sight| match sight {
             Sight::Visible => '+',
             Sight::Hidden => '-',
@@ -158,6 +206,32 @@ mod tests {
                 assert_eq!(sights(&policy, &alice, Listed::Tool, &["a", "b", "c"]), expected, "{rules}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_not_decided_by_the_deadline_has_failed_and_is_not_remembered() {
+        let policy = policy("allow if input.mcp.name == \"a\"");
+        let alice = Rc::new(Identity::unverified("alice"));
+        let ask =
+            |deadline: &Deadline<'_>, names: &[&str]| sights_until(&policy, &alice, Listed::Tool, names, deadline);
+        let names = ["a"; 12];
+        // Each look at the clock is a second later; the limit of a rule is one, too.
+        let ticks = Cell::new(100);
+        let clock = || {
+            ticks.set(ticks.get() + 1);
+            SystemTime::UNIX_EPOCH + Duration::from_secs(ticks.get())
+        };
+        let deadline = policy.deadline(&clock);
+        assert_eq!(ask(&deadline, &names), "++++++++++!!");
+        // It is the deadline of all lists that are read at once.
+        assert_eq!(ask(&deadline, &["a", "b"]), "!!");
+        assert_eq!(ask(&policy.deadline(&clock), &["a", "b"]), "+-");
+        ticks.set(1000);
+        let deadline = policy.deadline(&clock);
+        ticks.set(10);
+        assert_eq!(ask(&deadline, &["b", "a"]), "!!");
+        // What is remembered takes no time.
+        assert_eq!(ask(&deadline, &["a", "b"]), "+-");
     }
 
     #[test]
