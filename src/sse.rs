@@ -5,6 +5,10 @@
 //! comes before the data, keep-alive comments among it, goes on with its line. An event
 //! whose data is to be other data keeps its id, its type and all else; every other event
 //! goes on byte by byte as it came.
+//!
+//! Not every client ends lines where WHATWG does: some do at a LF alone (the MCP SDK for
+//! Go), some wherever Unicode does (`splitlines` of Python). So a line ends with LF or CRLF
+//! here, and an event in which some reader finds another line is [`Event::Ambiguous`].
 
 /// What a [`Reader`] asks about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +17,8 @@ pub enum Event<'a> {
     Data(&'a [u8]),
     /// The data of an event that is longer than the reader keeps.
     TooLarge,
+    /// An event that readers divide into lines differently.
+    Ambiguous,
 }
 
 /// What becomes of an event.
@@ -41,9 +47,7 @@ pub struct Reader {
     line: usize,
     /// Does `kept` hold a line of data?
     has_data: bool,
-    /// Did the last piece end with a CR, of which a LF may be a part?
-    after_cr: bool,
-    /// What becomes of the rest of an event that is too large.
+    /// What becomes of the rest of an event that is too large, or ambiguous.
     rest: Rest,
     /// How much of a byte order mark the stream began with; all of it where it had none.
     mark: usize,
@@ -58,12 +62,15 @@ enum Rest {
     Dropped,
 }
 
+/// How much of a line says whether it is empty, but for a CR.
+const ENOUGH: usize = 2;
+
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 impl Reader {
     /// A reader that keeps so many bytes of an event.
     pub fn new(limit: usize) -> Self {
-        Self { limit, kept: Vec::new(), line: 0, has_data: false, after_cr: false, rest: Rest::Judged, mark: 0 }
+        Self { limit, kept: Vec::new(), line: 0, has_data: false, rest: Rest::Judged, mark: 0 }
     }
 
     /// Takes the next piece, and gives what goes on. `judge` says what becomes of an event.
@@ -79,19 +86,12 @@ impl Reader {
                 }
                 continue;
             }
-            if std::mem::take(&mut self.after_cr) && *first == b'\n' {
-                self.end_line(&mut out);
-                rest = rest.get(1..).unwrap_or_default();
-                continue;
-            }
-            let end = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+            let end = rest.iter().position(|byte| *byte == b'\n');
             let (text, tail) = rest.split_at_checked(end.unwrap_or(rest.len())).unwrap_or((rest, &[]));
             self.keep(text, &mut out, &mut judge)?;
-            rest = tail;
-            if let Some((mark, tail)) = tail.split_first() {
-                self.handle_line(*mark, &mut out, &mut judge)?;
-                self.after_cr = *mark == b'\r';
-                rest = tail;
+            rest = tail.get(1..).unwrap_or_default();
+            if end.is_some() {
+                self.handle_line(&mut out, &mut judge)?;
             }
         }
         Ok(out)
@@ -101,7 +101,10 @@ impl Reader {
     /// is not there.
     pub fn finish(&mut self, mut judge: impl FnMut(Event<'_>) -> Fate) -> Result<Vec<u8>, Ended> {
         let mut out = Vec::new();
-        self.has_data |= self.is_data();
+        if self.rest == Rest::Judged && is_ambiguous(self.line()) {
+            self.give_up(Event::Ambiguous, &mut out, &mut judge)?;
+        }
+        self.has_data |= data(self.line()).is_some();
         self.dispatch(&mut out, &mut judge)?;
         Ok(out)
     }
@@ -113,42 +116,51 @@ impl Reader {
         }
         self.kept.extend_from_slice(text);
         if self.rest != Rest::Judged {
-            // Of these lines it matters only whether they are empty.
-            self.kept.truncate(1);
+            self.kept.truncate(ENOUGH);
             return Ok(());
         }
-        if self.kept.len() <= self.limit {
-            return Ok(());
-        }
-        self.rest = match judge(Event::TooLarge) {
+        if self.kept.len() <= self.limit { Ok(()) } else { self.give_up(Event::TooLarge, out, judge) }
+    }
+
+    /// What is not to be judged by its data.
+    fn give_up(
+        &mut self,
+        event: Event<'_>,
+        out: &mut Vec<u8>,
+        judge: &mut impl FnMut(Event<'_>) -> Fate,
+    ) -> Result<(), Ended> {
+        self.rest = match judge(event) {
             Fate::Passes => {
-                out.append(&mut self.kept);
+                out.extend_from_slice(&self.kept);
                 Rest::Passes
             }
             Fate::Becomes(data) => {
-                // Without the line at hand, which is not whole.
+                // Without the line at hand, which is not whole or not clear.
                 let whole = self.kept.get(..self.line).unwrap_or_default();
                 replace(if self.has_data { whole } else { b"data" }, &data, out);
                 Rest::Dropped
             }
             Fate::Ends => return Err(Ended),
         };
-        self.kept = vec![b' '];
+        self.kept = self.kept.get(self.line..).unwrap_or_default().iter().copied().take(ENOUGH).collect();
         (self.line, self.has_data) = (0, false);
         Ok(())
     }
 
-    /// The line at hand ends, with a CR or a LF.
-    fn handle_line(
-        &mut self,
-        mark: u8,
-        out: &mut Vec<u8>,
-        judge: &mut impl FnMut(Event<'_>) -> Fate,
-    ) -> Result<(), Ended> {
-        let is_empty = self.kept.len() == self.line;
+    /// The line at hand ends.
+    fn handle_line(&mut self, out: &mut Vec<u8>, judge: &mut impl FnMut(Event<'_>) -> Fate) -> Result<(), Ended> {
+        if self.rest == Rest::Judged && is_ambiguous(self.line()) {
+            self.give_up(Event::Ambiguous, out, judge)?;
+        }
+        let is_empty = self.line().is_empty();
         if self.rest != Rest::Judged {
-            if self.rest == Rest::Passes || is_empty {
-                out.push(mark);
+            match self.rest {
+                Rest::Dropped if !is_empty => {}
+                Rest::Dropped => {
+                    out.append(&mut self.kept);
+                    out.push(b'\n');
+                }
+                _ => out.push(b'\n'),
             }
             self.kept.clear();
             if is_empty {
@@ -156,8 +168,8 @@ impl Reader {
             }
             return Ok(());
         }
-        self.has_data |= self.is_data();
-        self.kept.push(mark);
+        self.has_data |= data(self.line()).is_some();
+        self.kept.push(b'\n');
         self.line = self.kept.len();
         if is_empty || !self.has_data {
             self.dispatch(out, judge)?;
@@ -165,21 +177,10 @@ impl Reader {
         Ok(())
     }
 
-    /// The LF of a line end whose CR was handled.
-    fn end_line(&mut self, out: &mut Vec<u8>) {
-        match (self.rest, self.kept.is_empty()) {
-            (Rest::Judged, false) => {
-                self.kept.push(b'\n');
-                self.line = self.kept.len();
-            }
-            (Rest::Dropped, _) => {}
-            _ => out.push(b'\n'),
-        }
-    }
-
-    /// Is the line at hand one of data?
-    fn is_data(&self) -> bool {
-        self.kept.get(self.line..).and_then(data).is_some()
+    /// The line at hand, without the CR of a CRLF.
+    fn line(&self) -> &[u8] {
+        let line = self.kept.get(self.line..).unwrap_or_default();
+        line.strip_suffix(b"\r").unwrap_or(line)
     }
 
     /// What is kept is whole.
@@ -210,6 +211,20 @@ fn data(line: &[u8]) -> Option<&[u8]> {
         Some((b':', value)) => Some(value.strip_prefix(b" ").unwrap_or(value)),
         Some(_) => None,
     }
+}
+
+/// Does some reader find more than one line in this one? Of data, those that Unicode alone
+/// divides are no matter: none can be in JSON but in a string, of which such a reader has a
+/// part, and what follows is no list that was not in the whole, too.
+fn is_ambiguous(line: &[u8]) -> bool {
+    let divides = |at: usize| match line.get(at..).unwrap_or_default() {
+        // VT, FF, and the separators of files, groups and records.
+        [0x0b | 0x0c | 0x1c..=0x1e, ..] => true,
+        // U+0085, U+2028 and U+2029.
+        [0xc2, 0x85, ..] | [0xe2, 0x80, 0xa8 | 0xa9, ..] => true,
+        _ => false,
+    };
+    line.contains(&b'\r') || data(line).is_none() && (0..line.len()).any(divides)
 }
 
 /// The lines of a text, each with its end.

@@ -268,6 +268,7 @@ impl Exchange {
             Event::Data(text) if !listing::is_suspect(text) => return Fate::Passes,
             Event::Data(text) => self.filter(text, deadline),
             Event::TooLarge => Err(Denial::ListTooLarge { limit: self.list_limit() }),
+            Event::Ambiguous => Err(Denial::ListUnreadable("expected events that all readers divide into lines alike")),
         };
         match found {
             Ok(None) => Fate::Passes,

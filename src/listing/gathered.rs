@@ -102,17 +102,18 @@ fn messages(text: &[u8]) -> Result<Vec<Vec<u8>>, String> {
         return Ok(found);
     }
     let mut reader = Reader::new(LONGEST);
-    let mut take = |event: Event<'_>| {
-        if let Event::Data(data) = event
-            && !data.trim_ascii().is_empty()
-        {
-            found.push(data.to_vec());
+    let mut take = |event: Event<'_>| match event {
+        Event::Data(data) => {
+            if !data.trim_ascii().is_empty() {
+                found.push(data.to_vec());
+            }
+            Fate::Passes
         }
-        Fate::Passes
+        Event::TooLarge | Event::Ambiguous => Fate::Ends,
     };
     // What ends without an empty line is an event, too, of who saved it to a file.
     let read = reader.read(text, &mut take).and_then(|_| reader.read(b"\n\n", &mut take));
-    read.map_err(|_| "expected JSON, or a stream of events".to_owned())?;
+    read.map_err(|_| "expected JSON, or a stream of events that all readers divide into lines alike".to_owned())?;
     Ok(found)
 }
 
@@ -160,6 +161,7 @@ mod tests {
             (list("", "") + "{", "expected JSON"),
             (String::new(), "found none"),
             ("<html>".into(), "found none"),
+            (format!("data: {}\r\r", list("", "")), "divide into lines alike"),
         ] {
             let found = names(&text).unwrap_err();
             assert!(found.contains(problem), "{text}: {found}");

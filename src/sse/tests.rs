@@ -8,6 +8,7 @@ fn read(pieces: &[&[u8]], limit: usize, judge: impl Fn(Event<'_>) -> Fate) -> (R
         asked.push(match event {
             Event::Data(data) => String::from_utf8_lossy(data).into_owned(),
             Event::TooLarge => "(too large)".to_owned(),
+            Event::Ambiguous => "(ambiguous)".to_owned(),
         });
         judge(event)
     };
@@ -28,11 +29,12 @@ fn judge(event: Event<'_>) -> Fate {
         Event::Data([b'!', ..]) => Fate::Ends,
         Event::Data(_) => Fate::Passes,
         Event::TooLarge => Fate::Becomes(b"large".to_vec()),
+        Event::Ambiguous => Fate::Becomes(b"odd".to_vec()),
     }
 }
 
 /// Streams, what they become, and the data of their events.
-const STREAMS: [(&str, &str, &[&str]); 13] = [
+const STREAMS: [(&str, &str, &[&str]); 15] = [
     ("", "", &[]),
     (": keep-alive\n\n:\n\nretry: 5\n\n", ": keep-alive\n\n:\n\nretry: 5\n\n", &[]),
     ("data: a\n\ndata:b\n\ndata\n\n", "data: a\n\ndata:b\n\ndata\n\n", &["a", "b", ""]),
@@ -42,7 +44,17 @@ const STREAMS: [(&str, &str, &[&str]); 13] = [
         "data: 1\r\ndata: 2\r\nid:2\r\n\r\ndata: a\r\n\r\n",
         &["x\ny", "a"],
     ),
-    ("data: x\r\rdata: a\r\r", "data: 1\rdata: 2\r\rdata: a\r\r", &["x", "a"]),
+    ("data: x\r\rdata: a\r\r", "data: odd\n", &["(ambiguous)"]),
+    (
+        "data: a\n\ndata: b\ndata: {\rid: 1\nid: 2\n\ndata: x\n\n",
+        "data: a\n\ndata: odd\n\ndata: 1\ndata: 2\n\n",
+        &["a", "(ambiguous)", "x"],
+    ),
+    (
+        "id: 1\r\n: \x0b\r\ndata: a\r\n\r\ndata: x\r\n\r\n",
+        "id: 1\r\ndata: odd\n\r\ndata: 1\r\ndata: 2\r\n\r\n",
+        &["(ambiguous)", "x"],
+    ),
     ("\u{feff}data: x\n\n", "\u{feff}data: 1\ndata: 2\n\n", &["x"]),
     ("data: a\n\u{feff}data: x\n\n", "data: a\n\u{feff}data: x\n\n", &["a"]),
     ("data: a\n: c\ndata:  x\n\n", "data: a\n: c\ndata:  x\n\n", &["a\n x"]),
@@ -80,8 +92,8 @@ fn what_is_no_data_goes_on_with_its_line() {
         ("age\n", "event: message\n"),
         ("data: a\n", ""),
         ("id: 5\n", ""),
-        ("\r", "data: a\nid: 5\n\r"),
-        ("\n", "\n"),
+        ("\r", ""),
+        ("\n", "data: a\nid: 5\n\r\n"),
     ] {
         assert_eq!(reader.read(piece.as_bytes(), judge), Ok(passed.as_bytes().to_vec()), "{piece:?}");
     }
@@ -89,7 +101,7 @@ fn what_is_no_data_goes_on_with_its_line() {
 
 #[test]
 fn no_more_than_the_limit_is_kept() {
-    for end in ["\n", "\r", "\r\n"] {
+    for end in ["\n", "\r\n"] {
         let line = |text: &str| format!("{text}{end}");
         let large = format!("data: {}", "y".repeat(50));
         let event = [line("id: 1"), line("data: a"), line(&large), line("id: 2"), line("data: b"), line("")].concat();
@@ -121,6 +133,59 @@ fn no_more_than_the_limit_is_kept() {
     }
 }
 
+/// An event whose size is the limit is over where it ends, and the next one is judged.
+#[test]
+fn an_event_about_as_large_as_the_limit_is_one_event() {
+    for end in ["\n", "\r\n"] {
+        for size in 1..20 {
+            let stream = format!("data: {}{end}{end}data: x{end}{end}", "y".repeat(size));
+            let (found, asked) = read(&[stream.as_bytes()], 16, judge);
+            let found = String::from_utf8(found.unwrap()).unwrap();
+            assert!(found.ends_with(&format!("{end}data: 1{end}data: 2{end}{end}")), "{found:?}");
+            assert_eq!((asked.len(), asked[1].as_str()), (2, "x"), "{stream:?}");
+        }
+    }
+}
+
+/// What some readers take for the end of a line: the characters, and whether it may be in data.
+const DIVIDERS: [(&str, bool); 9] = [
+    ("\r", false),
+    ("\u{b}", true),
+    ("\u{c}", true),
+    ("\u{1c}", true),
+    ("\u{1d}", true),
+    ("\u{1e}", true),
+    ("\u{85}", true),
+    ("\u{2028}", true),
+    ("\u{2029}", true),
+];
+
+#[test]
+fn an_event_in_which_readers_find_other_lines_is_ambiguous() {
+    for (divider, may_be_in_data) in DIVIDERS {
+        for (stream, is_ambiguous) in [
+            (format!(": c{divider}data: x\n\n"), true),
+            (format!("{divider}data: x\n\n"), true),
+            (format!("id: 1{divider}{divider}\ndata: a\n\n"), true),
+            (format!("data{divider}: x\n\n"), true),
+            (format!("data: a\nevent: e{divider}data: x\r\n\r\n"), true),
+            (format!("data: a\n: c{divider}c"), true),
+            (format!("data: a{divider}data: x\n\n"), !may_be_in_data),
+        ] {
+            let bytes = stream.as_bytes();
+            let single: Vec<&[u8]> = bytes.chunks(1).collect();
+            for pieces in [&[bytes][..], &single[..]] {
+                let (_, asked) = read(pieces, 100, judge);
+                assert_eq!(asked == ["(ambiguous)"], is_ambiguous, "{stream:?}: {asked:?}");
+                assert_eq!(read(pieces, 100, |_| Fate::Passes).0, Ok(bytes.to_vec()), "{stream:?}");
+            }
+        }
+    }
+    for near in ["\t", "\u{1b}", "\u{1f}", "\u{84}", "\u{86}", "\u{a0}", "\u{2027}", "\u{202a}", "\u{feff}", "\r\n"] {
+        assert_eq!(read(&[format!(": c{near}c\n\n").as_bytes()], 100, judge).1, [""; 0], "{near:?}");
+    }
+}
+
 #[test]
 fn an_event_that_cannot_go_on_ends_the_stream() {
     assert_eq!(read(&[b"data: a\n\ndata: !\n\ndata: b\n\n"], 100, judge), (Err(Ended), vec!["a".into(), "!".into()]));
@@ -130,7 +195,8 @@ fn an_event_that_cannot_go_on_ends_the_stream() {
 /// where nothing is replaced it is what came in.
 #[test]
 fn a_stream_is_the_same_in_any_pieces() {
-    const PARTS: [&str; 14] = [
+    const PARTS: [&str; 15] = [
+        "\u{2028}",
         "data: x",
         "data:a",
         "data",

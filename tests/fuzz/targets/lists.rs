@@ -5,7 +5,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mcp_gate::listing::{filter, is_suspect};
+use mcp_gate::listing::{Entry, filter, is_suspect};
 use mcp_gate::mcp::Listed;
 use mcp_gate::policy::Sight;
 use mcp_gate::sse::{Ended, Event, Fate, Reader};
@@ -27,9 +27,9 @@ fuzz_target!(|data: &[u8]| {
 });
 
 /// What the name hides: those that begin with an x.
-fn judge(_: Listed, names: &[&str]) -> Vec<Sight> {
-    let sight = |name: &&str| if name.starts_with('x') { Sight::Hidden } else { Sight::Visible };
-    names.iter().map(sight).collect()
+fn judge(_: Listed, entries: &[Entry<'_, '_>]) -> Vec<Sight> {
+    let sight = |(name, _): &Entry<'_, '_>| if name.starts_with('x') { Sight::Hidden } else { Sight::Visible };
+    entries.iter().map(sight).collect()
 }
 
 fn rewrite(event: Event<'_>) -> Fate {
@@ -39,7 +39,7 @@ fn rewrite(event: Event<'_>) -> Fate {
             Ok(filtered) => filtered.text.map_or(Fate::Passes, Fate::Becomes),
             Err(_) => Fate::Becomes(b"{}".to_vec()),
         },
-        Event::TooLarge => Fate::Becomes(b"{}".to_vec()),
+        Event::TooLarge | Event::Ambiguous => Fate::Becomes(b"{}".to_vec()),
     }
 }
 
