@@ -49,6 +49,38 @@ fn a_constant_package_that_fails_is_refused_at_load() {
     assert_eq!((refusals[0].file.as_str(), refusals[0].line), ("index.rego", 2), "{refusals:?}");
 }
 
+/// regorus forgets what a loop gave before a turn that gives nothing; OPA does not.
+#[test]
+fn a_head_that_may_be_undefined_behind_a_loop_is_refused() {
+    let load = |rules: &str| {
+        let policy = format!("package mcp.authz\ndefault allow := false\nallow if input.mcp.name\n{rules}\n");
+        let mut modules = Modules::parse(vec![("authz.rego", &policy)]).unwrap();
+        let analysis = rego::analyse(modules.engine.get_modules()).unwrap();
+        let loaded = Evaluator::new(modules, &json!({}), &analysis, &["allow", "deny"], Duration::from_secs(1));
+        loaded.map(drop).map_err(|refusals| refusals[0].to_string())
+    };
+    for head in [
+        "deny contains x.reason if some x in input.mcp.arguments.list",
+        "deny contains input.mcp.arguments.list[_].reason if input.mcp.name",
+        "deny contains value.reason if walk(input.mcp.arguments, [_, value])",
+        "h := x.name if some x in input.mcp.arguments.list\ndeny contains \"h\" if h == 1",
+        "h[x.name] := 1 if some x in input.mcp.arguments.list\ndeny contains \"h\" if h.a",
+    ] {
+        let refusal = load(head).expect_err(head);
+        assert!(refusal.contains("may be undefined behind a loop"), "{head}: {refusal}");
+    }
+    for head in [
+        "deny contains reason if { some x in input.mcp.arguments.list\n reason := x.reason }",
+        "deny contains sprintf(\"%v\", [x]) if some x in input.mcp.arguments.list",
+        "deny contains input.mcp.arguments.reason if input.mcp.name",
+    ] {
+        assert_eq!(load(head), Ok(()), "{head}");
+    }
+    let index = "package lib.index\ntools contains grant.tool if some grant in data.grants\n";
+    let refusals = evaluator(&[("authz.rego", AUTHZ), ("index.rego", index)], &json!({"grants": []})).err().unwrap();
+    assert_eq!((refusals[0].file.as_str(), refusals[0].line), ("index.rego", 2), "{refusals:?}");
+}
+
 #[test]
 fn a_constant_package_that_takes_too_long_is_refused_at_load() {
     let index = "package lib.index\n\
