@@ -83,39 +83,58 @@ pub(super) fn generates(query: &Query) -> bool {
     })
 }
 
-/// May it, or may `walk` hold in more ways than one?
-pub(super) fn loops(query: &Query) -> bool {
+/// May it, or may `walk` or an index that nothing else gives a value hold in more ways than one?
+pub(super) fn loops(query: &Query, is_bound: &dyn Fn(&str) -> bool) -> bool {
     let walks = |expr: &Expr| matches!(expr, Expr::Call { fcn, .. } if static_path(fcn).0 == ["walk"]);
     generates(query)
         || query.stmts.iter().any(|statement| match &statement.literal {
-            Literal::Expr { expr, .. } => match expr.as_ref() {
-                Expr::AssignExpr { rhs, .. } => walks(rhs),
-                other => walks(other),
-            },
+            Literal::Expr { expr, .. } => {
+                let called = if let Expr::AssignExpr { rhs, .. } = expr.as_ref() { rhs } else { expr };
+                walks(called) || !collections(expr, is_bound).is_empty()
+            }
             _ => false,
         })
 }
 
 /// Is there a `[_]` outside of comprehensions?
 pub(super) fn has_wildcard(expr: &Expr) -> bool {
-    match expr {
-        Expr::RefBrack { refr, index, .. } => {
-            matches!(index.as_ref(), Expr::Var { span, .. } if span.text() == "_")
-                || has_wildcard(index)
-                || has_wildcard(refr)
+    !wildcards(expr).is_empty()
+}
+
+/// What an expression loops over by `[_]`, outside of comprehensions.
+pub(super) fn wildcards(expr: &Expr) -> Vec<&Expr> {
+    collections(expr, &|_| true)
+}
+
+/// What an expression loops over, outside of comprehensions: by `[_]`, and by an index that
+/// has no value before.
+pub(super) fn collections<'e>(expr: &'e Expr, is_bound: &dyn Fn(&str) -> bool) -> Vec<&'e Expr> {
+    fn find<'e>(expr: &'e Expr, is_bound: &dyn Fn(&str) -> bool, found: &mut Vec<&'e Expr>) {
+        let mut each = |exprs: &[&'e Expr]| exprs.iter().for_each(|expr| find(expr, is_bound, found));
+        match expr {
+            Expr::RefBrack { refr, index, .. } => {
+                each(&[refr, index]);
+                if matches!(index.as_ref(), Expr::Var { span, .. } if span.text() == "_" || !is_bound(span.text())) {
+                    found.push(refr);
+                }
+            }
+            Expr::RefDot { refr, .. } => each(&[refr]),
+            Expr::Array { items, .. } | Expr::Set { items, .. } => items.iter().for_each(|item| each(&[item])),
+            Expr::Object { fields, .. } => fields.iter().for_each(|(_, key, value)| each(&[key, value])),
+            Expr::Call { params, .. } => params.iter().for_each(|param| each(&[param])),
+            Expr::UnaryExpr { expr, .. } => each(&[expr]),
+            Expr::BinExpr { lhs, rhs, .. }
+            | Expr::BoolExpr { lhs, rhs, .. }
+            | Expr::ArithExpr { lhs, rhs, .. }
+            | Expr::AssignExpr { lhs, rhs, .. } => each(&[lhs, rhs]),
+            Expr::Membership { key, value, collection, .. } => {
+                key.iter().for_each(|key| each(&[key]));
+                each(&[value, collection]);
+            }
+            _ => {}
         }
-        Expr::RefDot { refr, .. } => has_wildcard(refr),
-        Expr::Array { items, .. } | Expr::Set { items, .. } => items.iter().any(|item| has_wildcard(item)),
-        Expr::Object { fields, .. } => fields.iter().any(|(_, key, value)| has_wildcard(key) || has_wildcard(value)),
-        Expr::Call { params, .. } => params.iter().any(|param| has_wildcard(param)),
-        Expr::UnaryExpr { expr, .. } => has_wildcard(expr),
-        Expr::BinExpr { lhs, rhs, .. }
-        | Expr::BoolExpr { lhs, rhs, .. }
-        | Expr::ArithExpr { lhs, rhs, .. }
-        | Expr::AssignExpr { lhs, rhs, .. } => has_wildcard(lhs) || has_wildcard(rhs),
-        Expr::Membership { key, value, collection, .. } => {
-            key.as_ref().is_some_and(|key| has_wildcard(key)) || has_wildcard(value) || has_wildcard(collection)
-        }
-        _ => false,
     }
+    let mut found = Vec::new();
+    find(expr, is_bound, &mut found);
+    found
 }

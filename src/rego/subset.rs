@@ -22,7 +22,7 @@ use super::names::Names;
 use super::needs::{self, Needs};
 use super::program::{PACKAGE, Program};
 use super::shape::{Kinds, Shape};
-use super::single::{self, generates, has_wildcard, literal, loops};
+use super::single::{self, collections, generates, literal, loops};
 use super::syntax::{Step, anchor, path, static_path, steps, written};
 use super::{Kind, Refusal, input, total};
 
@@ -272,11 +272,13 @@ impl<'d> Clause<'_, '_, 'd> {
         };
         let keys = refr.map(steps).unwrap_or_default();
         let parts: Vec<&Expr> = keys.iter().filter_map(Step::computed).chain(given).collect();
-        if query.is_some_and(loops) || parts.iter().any(|part| has_wildcard(part)) {
+        let is_document = |name: &str| self.names.document(self.pass.world.program, name).is_some();
+        let is_bound = |name: &str| env.variables.contains_key(name) || is_document(name);
+        let is_looped = |part: &&Expr| !collections(part, &is_bound).is_empty();
+        if query.is_some_and(|query| loops(query, &is_bound)) || parts.iter().any(is_looped) {
             // A variable that no statement gives a value is refused by the engine.
             let is_variable = |name: &str| {
-                name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-                    && self.names.document(self.pass.world.program, name).is_none()
+                name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') && !is_document(name)
             };
             let is_here = |name: &str| env.present.contains(name) || is_variable(name);
             let is_kept = |part: &&Expr| self.pass.world.is_defined(&self.names, part, &is_here);

@@ -62,6 +62,8 @@ fn a_head_that_may_be_undefined_behind_a_loop_is_refused() {
     for head in [
         "deny contains x.reason if some x in input.mcp.arguments.list",
         "deny contains input.mcp.arguments.list[_].reason if input.mcp.name",
+        "deny contains x.reason if x := input.mcp.arguments.list[i]",
+        "deny contains input.mcp.arguments.list[i].reason if input.mcp.name",
         "deny contains value.reason if walk(input.mcp.arguments, [_, value])",
         "h := x.name if some x in input.mcp.arguments.list\ndeny contains \"h\" if h == 1",
         "h[x.name] := 1 if some x in input.mcp.arguments.list\ndeny contains \"h\" if h.a",
@@ -73,6 +75,7 @@ fn a_head_that_may_be_undefined_behind_a_loop_is_refused() {
         "deny contains reason if { some x in input.mcp.arguments.list\n reason := x.reason }",
         "deny contains sprintf(\"%v\", [x]) if some x in input.mcp.arguments.list",
         "deny contains input.mcp.arguments.reason if input.mcp.name",
+        "deny contains data.reasons[i] if { i := input.mcp.name\n i != \"\" }",
     ] {
         assert_eq!(load(head), Ok(()), "{head}");
     }

@@ -6,7 +6,7 @@ use super::{Clause, Env, Loaded};
 use crate::rego::names::Document;
 use crate::rego::needs::{self, Needs};
 use crate::rego::shape::{Kinds, Shape};
-use crate::rego::single::has_wildcard;
+use crate::rego::single::{has_wildcard, wildcards};
 use crate::rego::syntax::{anchor, base};
 
 impl<'d> Clause<'_, '_, 'd> {
@@ -93,41 +93,8 @@ impl<'d> Clause<'_, '_, 'd> {
 
 /// What a statement that is an expression loops over by `[_]`, if it does.
 fn loops_over(statement: &LiteralStmt) -> Option<Vec<&Expr>> {
-    fn find<'e>(expr: &'e Expr, found: &mut Vec<&'e Expr>) {
-        match expr {
-            Expr::RefBrack { refr, index, .. } => {
-                if matches!(index.as_ref(), Expr::Var { span, .. } if span.text() == "_") {
-                    found.push(refr);
-                }
-                find(refr, found);
-                find(index, found);
-            }
-            Expr::RefDot { refr, .. } => find(refr, found),
-            Expr::Array { items, .. } | Expr::Set { items, .. } => items.iter().for_each(|item| find(item, found)),
-            Expr::Object { fields, .. } => fields.iter().for_each(|(_, key, value)| {
-                find(key, found);
-                find(value, found);
-            }),
-            Expr::Call { params, .. } => params.iter().for_each(|param| find(param, found)),
-            Expr::UnaryExpr { expr, .. } => find(expr, found),
-            Expr::BinExpr { lhs, rhs, .. }
-            | Expr::BoolExpr { lhs, rhs, .. }
-            | Expr::ArithExpr { lhs, rhs, .. }
-            | Expr::AssignExpr { lhs, rhs, .. } => {
-                find(lhs, found);
-                find(rhs, found);
-            }
-            Expr::Membership { value, collection, .. } => {
-                find(value, found);
-                find(collection, found);
-            }
-            _ => {}
-        }
-    }
     let (Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. }) = &statement.literal else { return None };
-    let mut found = Vec::new();
-    find(expr, &mut found);
-    (!found.is_empty()).then_some(found)
+    Some(wildcards(expr)).filter(|found| !found.is_empty())
 }
 
 /// Does what follows stand in a loop of this statement?
