@@ -79,14 +79,16 @@ impl Field {
                 let Some(object) = object(call) else { return key.push(b'u') };
                 let Some((first, below)) = path.split_first() else { return members(object, key) };
                 let Some(mut value) = object.get(first) else { return key.push(b'u') };
-                for name in below {
+                for (at, name) in below.iter().enumerate() {
                     match value {
                         Json::Object(object) => match object.get(name) {
                             Some(member) => value = member,
                             None => return key.push(b'u'),
                         },
-                        // Not an object: what the rule sees below it is a matter of the whole.
-                        _ => break,
+                        _ => {
+                            above(below.len().saturating_sub(at), key);
+                            break;
+                        }
                     }
                 }
                 json(value, key);
@@ -139,11 +141,14 @@ impl Memory {
     fn look_up(&self, input: &Value, key: &mut Vec<u8>) {
         for path in &self.paths {
             let mut value = input;
-            for name in path {
+            for (at, name) in path.iter().enumerate() {
                 match value {
                     Value::Object(members) => value = members.get(name).unwrap_or(&Value::Undefined),
-                    // Not an object: what the rule sees below it is a matter of the whole.
-                    _ => break,
+                    Value::Undefined => break,
+                    _ => {
+                        above(path.len().saturating_sub(at), key);
+                        break;
+                    }
                 }
             }
             encode(value, key);
@@ -216,6 +221,12 @@ fn weight(texts: &[String]) -> usize {
 fn counted(tag: u8, count: usize, key: &mut Vec<u8>) {
     key.push(tag);
     key.extend(count.to_le_bytes());
+}
+
+/// What follows is no object, and stands this far above what was looked for: what a rule sees
+/// there is a matter of the whole, and another one than where the same value stands there.
+fn above(steps: usize, key: &mut Vec<u8>) {
+    counted(b'^', steps, key);
 }
 
 fn string(text: &str, key: &mut Vec<u8>) {
@@ -439,6 +450,8 @@ mod tests {
             (true, "allow if data.owners[input.mcp.arguments.id] == input.identity.subject"),
             (true, "allow if { some key; input.mcp.arguments[key] == \"a\" }"),
             (true, "allow if { arguments := input.mcp.arguments; count(arguments) == 1 }"),
+            // What stands there is not what stands below it.
+            (true, "allow if input.mcp.arguments.id.a == \"b\""),
             (true, "allow if input.http.headers[\"x-v\"] == \"v\""),
             (true, "allow if input.http.headers[sprintf(\"x-%s\", [input.mcp.name])]"),
             (true, "deny contains input.mcp.name if input.mcp.method == \"prompts/get\""),
