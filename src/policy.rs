@@ -12,8 +12,8 @@
 //! A candidate (`policy/candidate.rs`) is asked like it, and never makes a [`Permit`].
 //!
 //! A question that was answered is not asked again: the answer is remembered
-//! under the identity and exactly the values of the input paths that some rule
-//! can read. A policy that reads the time is asked each time.
+//! under exactly the values of the input paths that some rule can read, whoever's
+//! token they are of. A policy that reads the time is asked each time.
 
 mod candidate;
 mod evaluator;
@@ -280,11 +280,11 @@ impl Policy {
             return self.judge(question, self.input(question));
         };
         let key = memory.key(question, || self.input(question));
-        if let Some(answer) = memory.recall(&key, question.identity) {
+        if let Some(answer) = memory.recall(&key) {
             return answer;
         }
         let answer = self.judge(question, self.input(question));
-        memory.keep(key, question.identity, &answer);
+        memory.keep(key, &answer);
         answer
     }
 

@@ -16,20 +16,27 @@ use crate::token::Identity;
 
 /// Answers that were given, under one policy.
 pub(super) struct Memory {
-    /// The paths of the input that some rule can read, but for those whose value
-    /// is the same for every question of one identity.
+    /// The paths of `input.identity` that some rule can read.
+    traits: Vec<Vec<Value>>,
+    /// Does an answer name the scopes that were granted?
+    names_scopes: bool,
+    /// The other paths of the input that some rule can read, but for those whose value
+    /// is the same for every question about one resource.
     paths: Vec<Vec<Value>>,
     /// The same, where each is found in the call itself.
     fields: Option<Vec<Field>>,
-    answers: RefCell<Store<Vec<u8>, Given>>,
-    lists: RefCell<Store<Vec<u8>, Seen>>,
+    askers: RefCell<Store<usize, Asker>>,
+    answers: RefCell<Store<Vec<u8>, Answer>>,
+    lists: RefCell<Store<Vec<u8>, Rc<[Sight]>>>,
 }
 
-/// What became of the entries of a list, and for whom.
+/// Who asks at one resource, as far as the rules can tell: tokens of the same digest are
+/// one to them.
 #[derive(Clone)]
-struct Seen {
+struct Asker {
     identity: Weak<Identity>,
-    sights: Rc<[Sight]>,
+    resource: Rc<str>,
+    digest: [u8; 32],
 }
 
 /// A value of the input, as the call has it. What is no text, no flag and no object of
@@ -97,13 +104,6 @@ impl Field {
     }
 }
 
-/// An answer, and to whom it was given.
-#[derive(Clone)]
-struct Given {
-    identity: Weak<Identity>,
-    answer: Answer,
-}
-
 impl Memory {
     /// None for a policy whose answer depends on more than can be compared: on
     /// the time, of which a login's age is one, or on the input as a whole.
@@ -111,70 +111,82 @@ impl Memory {
         if analysis.reads(&["time"]) || analysis.defines("step_up") {
             return None;
         }
-        // An identity is of one resource, and so is what was pinned under a method and a name.
-        let given = |path: &&Vec<String>| {
-            !matches!(path.first().map(String::as_str), Some("identity" | "resource" | "version" | "tool"))
-        };
+        let is_trait = |path: &&Vec<String>| path.first().is_some_and(|name| name == "identity");
+        // What was pinned under a method and a name is a resource's own.
+        let is_given =
+            |path: &&Vec<String>| matches!(path.first().map(String::as_str), Some("resource" | "version" | "tool"));
         // Kind and method are what the handshake is known by.
         let known_by = ["kind", "method"].into_iter().chain(analysis.reads(&["tool"]).then_some("name"));
         let known_by = known_by.map(|name| vec!["mcp".to_owned(), name.to_owned()]);
-        let paths: BTreeSet<Vec<String>> = analysis.reads.iter().filter(given).cloned().chain(known_by).collect();
+        let (traits, others): (Vec<_>, Vec<_>) = analysis.reads.iter().partition(is_trait);
+        let paths = others.into_iter().filter(|path| !is_given(path)).cloned().chain(known_by);
+        let paths: BTreeSet<Vec<String>> = paths.collect();
         let fields = paths.iter().map(|path| Field::new(path)).collect();
-        let paths = paths.iter().map(|path| path.iter().map(|name| name.as_str().into()).collect()).collect();
-        let answers = RefCell::new(Store::new(2048, 1024 * 1024));
-        let lists = RefCell::new(Store::new(256, 256 * 1024));
-        Some(Self { paths, fields, answers, lists })
+        let names = |path: &[String]| path.iter().map(|name| name.as_str().into()).collect();
+        Some(Self {
+            traits: traits.into_iter().filter_map(|path| path.get(1..)).map(names).collect(),
+            names_scopes: analysis.defines("scopes"),
+            paths: paths.iter().map(|path| names(path)).collect(),
+            fields,
+            askers: RefCell::new(Store::new(1024, usize::MAX)),
+            answers: RefCell::new(Store::new(2048, 1024 * 1024)),
+            lists: RefCell::new(Store::new(256, 256 * 1024)),
+        })
     }
 
-    /// The identity, and every value that can be read, unambiguously one after the other.
+    /// The asker, and every value that can be read, unambiguously one after the other.
     /// Most policies read nothing for which the input document has to be made.
     pub(super) fn key(&self, question: Question<'_>, input: impl FnOnce() -> Value) -> Vec<u8> {
         let mut key = Vec::with_capacity(128);
-        key.extend(Rc::as_ptr(question.identity).addr().to_le_bytes());
+        key.extend(self.asker(question.identity, question.resource));
         match &self.fields {
             Some(fields) => fields.iter().for_each(|field| field.encode(question.call, &mut key)),
-            None => self.look_up(&input(), &mut key),
+            None => look_up(&self.paths, &input(), &mut key),
         }
         key
     }
 
-    fn look_up(&self, input: &Value, key: &mut Vec<u8>) {
-        for path in &self.paths {
-            let mut value = input;
-            for (at, name) in path.iter().enumerate() {
-                match value {
-                    Value::Object(members) => value = members.get(name).unwrap_or(&Value::Undefined),
-                    Value::Undefined => break,
-                    _ => {
-                        above(path.len().saturating_sub(at), key);
-                        break;
-                    }
-                }
-            }
-            encode(value, key);
+    /// The digest of all that the rules can read of who asks, and where. One is made for each
+    /// identity.
+    fn asker(&self, identity: &Rc<Identity>, resource: &str) -> [u8; 32] {
+        // INVARIANT: even weakly held, the place of an identity is given to no other, so its
+        // address means nobody else while the entry is there.
+        let address = Rc::as_ptr(identity).addr();
+        let known = self.askers.borrow_mut().get(&address);
+        let is_same =
+            |known: &Asker| std::ptr::eq(known.identity.as_ptr(), Rc::as_ptr(identity)) && *known.resource == *resource;
+        if let Some(known) = known.filter(is_same) {
+            return known.digest;
         }
+        let mut said = Vec::with_capacity(256);
+        string(resource, &mut said);
+        look_up(&self.traits, &identity.input, &mut said);
+        if self.names_scopes {
+            counted(b'a', identity.scopes.len(), &mut said);
+            identity.scopes.iter().for_each(|scope| string(scope, &mut said));
+        }
+        let digest = hmac_sha256::Hash::hash(&said);
+        let asker = Asker { identity: Rc::downgrade(identity), resource: resource.into(), digest };
+        self.askers.borrow_mut().insert(address, 1, asker);
+        digest
     }
 
-    pub(super) fn recall(&self, key: &[u8], identity: &Rc<Identity>) -> Option<Answer> {
-        let given = self.answers.borrow_mut().get(key)?;
-        std::ptr::eq(given.identity.as_ptr(), Rc::as_ptr(identity)).then_some(given.answer)
+    pub(super) fn recall(&self, key: &[u8]) -> Option<Answer> {
+        self.answers.borrow_mut().get(key)
     }
 
-    pub(super) fn keep(&self, key: Vec<u8>, identity: &Rc<Identity>, answer: &Answer) {
+    pub(super) fn keep(&self, key: Vec<u8>, answer: &Answer) {
         // A failure may pass; the next call tries again.
         if matches!(answer, Err(Denial::PolicyError(_) | Denial::PolicyTimeout)) {
             return;
         }
-        // INVARIANT: even weakly held, the place of an identity is given to no
-        // other, so its address in the key means nobody else while the entry is there.
-        let given = Given { identity: Rc::downgrade(identity), answer: answer.clone() };
         let said = match answer {
             Err(Denial::PolicyDenied { reasons }) => weight(reasons),
             Err(Denial::ScopeMissing { needed, granted }) => weight(needed).saturating_add(weight(granted)),
             _ => 0,
         };
         let weight = key.len().saturating_add(said).saturating_add(256);
-        self.answers.borrow_mut().insert(key, weight, given);
+        self.answers.borrow_mut().insert(key, weight, answer.clone());
     }
 
     /// The key of a list: the question is that about its first entry, and the others differ
@@ -198,18 +210,34 @@ impl Memory {
         key
     }
 
-    pub(super) fn recall_list(&self, key: &[u8], identity: &Rc<Identity>) -> Option<Rc<[Sight]>> {
-        let seen = self.lists.borrow_mut().get(key)?;
-        std::ptr::eq(seen.identity.as_ptr(), Rc::as_ptr(identity)).then_some(seen.sights)
+    pub(super) fn recall_list(&self, key: &[u8]) -> Option<Rc<[Sight]>> {
+        self.lists.borrow_mut().get(key)
     }
 
-    pub(super) fn keep_list(&self, key: Vec<u8>, identity: &Rc<Identity>, sights: &Rc<[Sight]>) {
+    pub(super) fn keep_list(&self, key: Vec<u8>, sights: &Rc<[Sight]>) {
         if sights.contains(&Sight::Failed) {
             return;
         }
         let weight = key.len().saturating_add(sights.len()).saturating_add(256);
-        let seen = Seen { identity: Rc::downgrade(identity), sights: Rc::clone(sights) };
-        self.lists.borrow_mut().insert(key, weight, seen);
+        self.lists.borrow_mut().insert(key, weight, Rc::clone(sights));
+    }
+}
+
+/// The values at these paths, one after the other.
+fn look_up(paths: &[Vec<Value>], document: &Value, key: &mut Vec<u8>) {
+    for path in paths {
+        let mut value = document;
+        for (at, name) in path.iter().enumerate() {
+            match value {
+                Value::Object(members) => value = members.get(name).unwrap_or(&Value::Undefined),
+                Value::Undefined => break,
+                _ => {
+                    above(path.len().saturating_sub(at), key);
+                    break;
+                }
+            }
+        }
+        encode(value, key);
     }
 }
 
@@ -327,24 +355,20 @@ mod tests {
     #[test]
     fn a_failure_is_tried_again() {
         let memory = policy("allow if input.mcp.name").memory.unwrap();
-        let identity = Rc::new(Identity::unverified("alice"));
         for (key, answer, is_kept) in [
             (b"1", Ok(()), true),
             (b"2", Err(Denial::PolicyUndefined), true),
             (b"3", Err(Denial::PolicyTimeout), false),
             (b"4", Err(Denial::PolicyError(String::new())), false),
         ] {
-            memory.keep(key.to_vec(), &identity, &answer);
-            assert_eq!(memory.recall(key, &identity), is_kept.then_some(answer));
+            memory.keep(key.to_vec(), &answer);
+            assert_eq!(memory.recall(key), is_kept.then_some(answer));
         }
-        let other = Rc::new(Identity::unverified("alice"));
-        assert_eq!(memory.recall(b"1", &other), None, "another identity, whatever it says of itself");
     }
 
     #[test]
     fn an_answer_weighs_what_it_says() {
         let memory = policy("allow if input.mcp.name").memory.unwrap();
-        let identity = Rc::new(Identity::unverified("alice"));
         let texts = |text: &str| vec![text.repeat(512); 64];
         let none = Vec::new;
         for denial in [
@@ -353,10 +377,54 @@ mod tests {
             Denial::ScopeMissing { needed: none(), granted: texts("c") },
         ] {
             for number in 0..200_u8 {
-                memory.keep(vec![number], &identity, &Err(denial.clone()));
+                memory.keep(vec![number], &Err(denial.clone()));
             }
             // Two generations of a mebibyte, 32 KiB and more each.
             assert!(memory.answers.borrow().len() <= 64, "{denial:?}");
+        }
+    }
+
+    fn identity(subject: &str, input: &str, scopes: &[&str]) -> Rc<Identity> {
+        let mut identity = Identity::unverified(subject);
+        identity.input = Value::from_json_str(input).unwrap();
+        identity.scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        Rc::new(identity)
+    }
+
+    #[test]
+    fn tokens_are_one_asker_as_long_as_no_rule_can_tell_them_apart() {
+        let one =
+            identity("alice", r#"{"subject":"alice","roles":["a"],"claims":{"jti":"1","dept":{"id":1}}}"#, &["s"]);
+        for (other, who) in [
+            (r#"{"subject":"alice","roles":["a"],"claims":{"jti":"2","dept":{"id":1}}}"#, "another token"),
+            (r#"{"subject":"bob","roles":["a"],"claims":{"jti":"2","dept":{"id":1}}}"#, "another subject"),
+            (r#"{"subject":"alice","roles":["a","b"],"claims":{"jti":"2","dept":{"id":1}}}"#, "another role"),
+            (r#"{"subject":"alice","roles":["a"],"claims":{"jti":"2","dept":{"id":2}}}"#, "another department"),
+            (r#"{"subject":"alice","roles":["a"],"claims":{"jti":"2"}}"#, "no department"),
+            (r#"{"subject":"alice","roles":["a"],"claims":{"jti":"2","dept":1}}"#, "a department without id"),
+        ] {
+            let [other, more] = [&["s"][..], &["s", "t"]].map(|scopes| identity("alice", other, scopes));
+            for (rules, tells) in [
+                ("allow if input.mcp.name", &[][..]),
+                ("allow if \"a\" in input.identity.roles", &["another role"]),
+                ("allow if input.identity.subject == \"alice\"", &["another subject"]),
+                (
+                    "allow if input.identity.claims.dept.id == 1",
+                    &["another department", "no department", "a department without id"],
+                ),
+            ] {
+                let memory = policy(rules).memory.unwrap();
+                let digests = [&one, &other, &more].map(|identity| memory.asker(identity, "r"));
+                assert_eq!(digests[0] != digests[1], tells.contains(&who), "{rules}: {who}");
+                assert_eq!(digests[1], digests[2], "{rules}: {who}");
+                assert_ne!(memory.asker(&one, "s"), digests[0], "{rules}: another resource");
+                assert_eq!(memory.asker(&one, "r"), digests[0]);
+            }
+            // The answer says which scopes there are, though no rule reads them.
+            let memory = policy("scopes contains \"t\"\nallow if input.mcp.name").memory.unwrap();
+            assert_ne!(memory.asker(&other, "r"), memory.asker(&more, "r"), "{who}");
+            let memory = policy("allow if some claim in input.identity.claims").memory.unwrap();
+            assert_ne!(memory.asker(&one, "r"), memory.asker(&other, "r"), "{who}");
         }
     }
 
@@ -450,12 +518,19 @@ mod tests {
             (true, "allow if data.owners[input.mcp.arguments.id] == input.identity.subject"),
             (true, "allow if { some key; input.mcp.arguments[key] == \"a\" }"),
             (true, "allow if { arguments := input.mcp.arguments; count(arguments) == 1 }"),
-            // What stands there is not what stands below it.
-            (true, "allow if input.mcp.arguments.id.a == \"b\""),
             (true, "allow if input.http.headers[\"x-v\"] == \"v\""),
             (true, "allow if input.http.headers[sprintf(\"x-%s\", [input.mcp.name])]"),
             (true, "deny contains input.mcp.name if input.mcp.method == \"prompts/get\""),
             (true, "scopes contains input.mcp.arguments.id\nallow if input.mcp.name"),
+            (true, "scopes contains \"b\" if input.mcp.name == \"x\"\nallow if \"b\" in input.identity.roles"),
+            (true, "allow if input.identity.claims[input.mcp.arguments.id]"),
+            // What stands there is not what stands below it.
+            (true, "allow if input.mcp.arguments.id.a == \"b\""),
+            (true, "allow if input.identity.claims.jti == \"3\""),
+            (
+                true,
+                "deny contains reason if {\n\tsome key, value in input.identity.claims\n\treason := sprintf(\"%s=%v\", [key, value])\n}\nallow if input.mcp.name",
+            ),
             // It reads the tool, and not its name.
             (true, "allow if input.tool.annotations.readOnlyHint == true"),
             (true, "allow if { input.tool.annotations; not input.tool.annotations.destructiveHint }"),
@@ -463,7 +538,11 @@ mod tests {
             (false, "allow if input.time.unix == 1"),
             (false, "step_up := {\"max_age\": 1}\nallow if input.mcp.name"),
         ];
-        let identities: Vec<_> = ["alice", "bob", "alice"].map(Identity::unverified).map(Rc::new).into();
+        let identities = [
+            identity("alice", r#"{"subject":"alice","roles":["a"],"claims":{"jti":"1"}}"#, &[]),
+            identity("bob", r#"{"subject":"bob","roles":["a","b"],"claims":{"jti":"2","a":true}}"#, &["a"]),
+            identity("alice", r#"{"subject":"alice","roles":["a"],"claims":{"jti":"3"}}"#, &["b"]),
+        ];
         let pin = |name: &str, annotations: &str| {
             let annotations = Some(Value::from_json_str(annotations).unwrap());
             (name.to_owned(), Pin { sha256: [0; 32], annotations })
@@ -496,7 +575,7 @@ mod tests {
                 assert_eq!(policy.answer(question), fresh, "{rules}: {body} {header}");
                 if let Some(memory) = &looks_up.memory {
                     let key = memory.key(question, || looks_up.input(question));
-                    let is_input = memory.recall(&key, question.identity);
+                    let is_input = memory.recall(&key);
                     assert!(is_input.is_none_or(|answer| answer == fresh), "{rules}: {body} {header}");
                     assert_eq!(looks_up.answer(question), fresh, "{rules}: {body} {header}");
                 }

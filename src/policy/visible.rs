@@ -74,11 +74,11 @@ impl Policy {
         let Some(memory) = &self.memory else { return self.judge_each(question, calls, deadline) };
         let entry = Question { call: first, ..question };
         let key = memory.list_key(entry, || self.input(entry), calls);
-        if let Some(sights) = memory.recall_list(&key, question.identity) {
+        if let Some(sights) = memory.recall_list(&key) {
             return sights;
         }
         let sights = self.judge_each(question, calls, deadline);
-        memory.keep_list(key, question.identity, &sights);
+        memory.keep_list(key, &sights);
         sights
     }
 
