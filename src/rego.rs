@@ -17,6 +17,7 @@ mod input;
 mod names;
 mod needs;
 mod program;
+mod scopes;
 mod shape;
 mod single;
 mod subset;
@@ -181,7 +182,7 @@ pub fn analyse(modules: &[Ref<Module>]) -> Result<Analysis, Vec<Refusal>> {
     program.check_imports();
     program.check_contract(modules);
     program.check_overlaps(modules);
-    let mut visits = visit(&program);
+    let mut visits = visit(&program, None);
     let mut refusals = program.refusals.clone();
     refusals.append(&mut visits.refusals);
     visits.check_flows(&mut refusals);
@@ -199,14 +200,19 @@ pub fn analyse_with(modules: &[Ref<Module>], data: &Value) -> Analysis {
         program.gather(module);
     }
     program.prune(data);
-    summary(&program, &visit(&program), modules)
+    let visits = match visit(&program, Some(data)) {
+        visits if visits.replaces => visit(&program, None),
+        visits => visits,
+    };
+    summary(&program, &visits, modules)
 }
 
-fn visit(program: &Program<'_>) -> Visits {
+/// Visits all rules; `data` is what they find under that name, if nothing takes its place.
+fn visit(program: &Program<'_>, data: Option<&Value>) -> Visits {
     let mut visits = Visits::default();
     for (index, node) in program.nodes.iter().enumerate() {
         for (module, rule) in &node.clauses {
-            let mut visitor = Visitor::new(program, &mut visits, index, module);
+            let mut visitor = Visitor::new(program, data, &mut visits, index, module);
             visitor.rule(rule);
         }
     }

@@ -23,7 +23,9 @@ import data.mcp.urls
 # description: Does the message meet this constraint?
 met(constraint) if {
 	data.mcp.index.constraints.any
-	_meets(constraint, input.mcp.arguments[constraint.argument])
+	argument := constraint.argument
+	argument in data.mcp.index.constraints.arguments
+	_meets(constraint, input.mcp.arguments[argument])
 }
 
 met(constraint) if {
@@ -33,7 +35,11 @@ met(constraint) if {
 	_may_be_absent(constraint)
 }
 
-_is_given(argument) if type_name(input.mcp.arguments[argument])
+# Of others nothing is demanded, so it makes no difference whether they are given.
+_is_given(argument) if {
+	argument in data.mcp.index.constraints.arguments
+	type_name(input.mcp.arguments[argument])
+}
 
 _may_be_absent(constraint) if constraint.wanted == {"absent": true}
 

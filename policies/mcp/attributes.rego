@@ -187,18 +187,38 @@ _is_one(key, wanted) if {
 	input.http.source.principal in wanted
 }
 
-_claim_meets(claim, wanted) if conditions.meets(_claim(claim), wanted)
+# That no claims are read but those that data asks for is what lets an answer be remembered.
+_claim_meets(claim, wanted) if {
+	claim in data.mcp.index.conditions.claims
+	conditions.meets(input.identity.claims[claim], wanted)
+}
+
+_claim_meets(claim, wanted) if {
+	not _is_claimed(claim)
+	outer := split(claim, ".")[0]
+	outer in data.mcp.index.conditions.claims
+	is_object(input.identity.claims[outer])
+	conditions.meets(object.get(input.identity.claims[outer], data.mcp.index.conditions.inner[claim], set()), wanted)
+}
 
 _claim_meets(claim, wanted) if {
 	wanted == {"absent": true}
-	_claim(claim) == set()
+	not _is_claimed(claim)
+	not _is_within(claim)
+}
+
+_is_claimed(claim) if {
+	claim in data.mcp.index.conditions.claims
+	type_name(input.identity.claims[claim])
 }
 
 # No claim is a set, and no condition holds for one.
-_claim(claim) := object.get(
-	input.identity.claims, claim,
-	object.get(input.identity.claims, split(claim, "."), set()),
-)
+_is_within(claim) if {
+	outer := split(claim, ".")[0]
+	outer in data.mcp.index.conditions.claims
+	is_object(input.identity.claims[outer])
+	object.get(input.identity.claims[outer], data.mcp.index.conditions.inner[claim], set()) != set()
+}
 
 _is_day(days) if {
 	is_array(days)

@@ -454,16 +454,68 @@ fn a_package_is_constant_if_nothing_that_it_reaches_depends_on_the_question() {
     constants(&[index, ("b.rego", "package lib.b\nx if data.lib.index.tools with data.tools as [1]\n")], &[]);
 }
 
+/// What is read beside data, and the rules that are left.
+fn reads_with(data: &str, rules: &str) -> (String, String) {
+    let text = authz(rules);
+    let mut engine = engine(&[("a.rego", &text)]).unwrap();
+    let left = analyse_with(engine.get_modules(), &Value::from_json_str(data).unwrap());
+    let reads: Vec<String> = left.reads.iter().map(|path| path.join(".")).collect();
+    (reads.join(" "), left.rules.keys().cloned().collect::<Vec<_>>().join(" "))
+}
+
+#[test]
+fn a_key_out_of_data_reads_what_it_can_be() {
+    let many: Vec<String> = (0..65).map(|number| format!("\"{number}\"")).collect();
+    let data = format!(
+        r#"{{"list": ["a", "b"], "table": {{"a": "c", "d": "e"}}, "mixed": ["a", 1], "many": [{}], "none": []}}"#,
+        many.join(",")
+    );
+    let (ab, all) = ("mcp.arguments.a mcp.arguments.b", "mcp.arguments");
+    for (rules, read) in [
+        ("allow if { some x in data.list; input.mcp.arguments[x] == 1 }", ab),
+        ("allow if { some x in data.list; input.mcp.arguments[x].y.z == 1 }", ab),
+        ("allow if { some x, _ in data.table; input.mcp.arguments[x] == 1 }", "mcp.arguments.a mcp.arguments.d"),
+        ("allow if { some _, x in data.table; input.mcp.arguments[x] == 1 }", "mcp.arguments.c mcp.arguments.e"),
+        (
+            "f(x) if { x in data.list; input.mcp.arguments[x] == 1 }\nallow if f(input.mcp.name)",
+            "mcp.arguments.a mcp.arguments.b mcp.name",
+        ),
+        ("allow if { some x in data.list; count({y | y := input.mcp.arguments[x]}) == 1 }", ab),
+        ("allow if { every x in [\"a\"] { x in data.list; input.mcp.arguments[x] } }", ab),
+        ("allow if { some x in data.list; not input.mcp.arguments[x] }", ab),
+        ("allow if { some x in data.none; input.mcp.arguments[x] }", ""),
+        // What is no text, is too much, or is not known to be data.
+        ("allow if { some x in data.mixed; input.mcp.arguments[x] == 1 }", all),
+        ("allow if { some x in data.many; input.mcp.arguments[x] == 1 }", all),
+        ("allow if { some x in data.absent; input.mcp.arguments[x] == 1 }", all),
+        ("allow if { some x in data[\"list\"]; input.mcp.arguments[x] == 1 }", ab),
+        ("allow if { some y in [\"list\"]; some x in data[y]; input.mcp.arguments[x] == 1 }", all),
+        ("names := [\"a\"]\nallow if { some x in names; input.mcp.arguments[x] == 1 }", all),
+        ("allow if { some x in array.concat(data.list, [\"c\"]); input.mcp.arguments[x] == 1 }", all),
+        ("allow if { some [x] in data.list; input.mcp.arguments[x] == 1 }", all),
+        // Not here, or not yet.
+        ("f(x) if { not x in data.list; input.mcp.arguments[x] == 1 }\nallow if f(\"c\")", all),
+        ("f(x) if x in data.list\nf(x) if input.mcp.arguments[x] == 1\nallow if f(\"c\")", all),
+        ("f(x) if { count({x | x in data.list}) == 0; input.mcp.arguments[x] == 1 }\nallow if f(\"c\")", all),
+        ("f(x) := 1 if { x in data.list } else := 2 if { input.mcp.arguments[x] }\nallow if f(\"c\") == 2", all),
+        ("f(x) if { x in data.list == false; input.mcp.arguments[x] == 1 }\nallow if f(\"c\")", all),
+        (
+            "allow if { some x in [\"c\"]; y := {x | some x in data.list}; count(y) == 2; input.mcp.arguments[x] == 1 }",
+            all,
+        ),
+        // Another `data` has other names.
+        (
+            "p if { some x in data.list; input.mcp.arguments[x] }\nallow if p with data.list as [input.mcp.name]",
+            "mcp.arguments mcp.name",
+        ),
+    ] {
+        assert_eq!(reads_with(&data, rules).0, read, "{rules}");
+    }
+}
+
 #[test]
 fn a_clause_that_asks_for_absent_data_first_reads_nothing() {
-    let reads = |rules: &str| {
-        let text = authz(rules);
-        let mut engine = engine(&[("a.rego", &text)]).unwrap();
-        let data = Value::from_json_str(r#"{"here": {"x": 1}, "no": false}"#).unwrap();
-        let left = analyse_with(engine.get_modules(), &data);
-        let reads: Vec<String> = left.reads.iter().map(|path| path.join(".")).collect();
-        (reads.join(" "), left.rules.keys().cloned().collect::<Vec<_>>().join(" "))
-    };
+    let reads = |rules: &str| reads_with(r#"{"here": {"x": 1}, "no": false}"#, rules);
     let rules = |rest: &str| format!("allow if input.mcp.name == \"a\"\n{rest}");
     let (some, all) = ("mcp.name time.unix", "mcp.name");
     for (rest, read, defined) in [

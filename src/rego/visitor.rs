@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use regorus::Value;
 use regorus::unstable::{AssignOp, BUILTINS, Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleHead, Span};
 
 use super::Refusal;
@@ -13,7 +14,8 @@ use super::builtins::{self, Need, Verdict};
 use super::input;
 use super::names::{Document, Names};
 use super::program::Program;
-use super::syntax::{anchor, base, declared, fields, literal_keys, static_path, variables};
+use super::scopes::{Scopes, keys, values};
+use super::syntax::{Step, anchor, base, declared, fields, literal_keys, static_path, steps, variables};
 
 /// An expression nested this deep takes about as much stack as one rule.
 const DEPTH_PER_FRAME: usize = 16;
@@ -81,11 +83,12 @@ impl Visits {
 /// Goes through one rule and writes down what it finds.
 pub(super) struct Visitor<'p, 'm> {
     program: &'p Program<'m>,
+    /// What there is of data, where no rule looks at the world under another.
+    data: Option<&'p Value>,
     visits: &'p mut Visits,
     node: usize,
     names: Names,
-    /// The names that each enclosing query declares.
-    scopes: Vec<BTreeSet<String>>,
+    scopes: Scopes,
     loops: usize,
     /// How deep the expression at hand is nested, and the deepest so far.
     depth: usize,
@@ -102,8 +105,15 @@ pub(super) enum Root {
 }
 
 impl<'p, 'm> Visitor<'p, 'm> {
-    pub(super) fn new(program: &'p Program<'m>, visits: &'p mut Visits, node: usize, module: &Module) -> Self {
-        Self { program, visits, node, names: Names::new(module), scopes: Vec::new(), loops: 0, depth: 0, deepest: 0 }
+    pub(super) fn new(
+        program: &'p Program<'m>,
+        data: Option<&'p Value>,
+        visits: &'p mut Visits,
+        node: usize,
+        module: &Module,
+    ) -> Self {
+        let names = Names::new(module);
+        Self { program, data, visits, node, names, scopes: Scopes::default(), loops: 0, depth: 0, deepest: 0 }
     }
 
     fn refuse(&mut self, span: &Span, reason: impl Into<String>) {
@@ -141,7 +151,7 @@ impl<'p, 'm> Visitor<'p, 'm> {
                 let bare = bodies.is_empty().then_some((None, None, false));
                 for (query, own, is_else) in queries.chain(bare) {
                     (self.loops, self.deepest) = (0, 0);
-                    self.scopes.push(query.map(|query| declared(query)).unwrap_or_default());
+                    self.scopes.open(query.map(|query| declared(query)).unwrap_or_default());
                     if let Some(query) = query {
                         self.statements(query);
                     }
@@ -150,7 +160,7 @@ impl<'p, 'm> Visitor<'p, 'm> {
                     from.extend(key.map(|key| self.expr(key)).unwrap_or_default());
                     from.extend(self.indexes_of_head(refr));
                     self.flow(result.clone(), &from);
-                    self.scopes.pop();
+                    self.scopes.close();
                     most = most.max(1 + self.loops + self.deepest / DEPTH_PER_FRAME);
                 }
                 let frames = self.visits.frames.entry(self.node).or_default();
@@ -182,7 +192,7 @@ impl<'p, 'm> Visitor<'p, 'm> {
             self.bind(arg, &[Source::Parameter(self.node, index)].into());
             self.refuse_reserved(arg);
         }
-        self.scopes.push(names);
+        self.scopes.open(names);
     }
 
     /// `p[k]` in a head: `k` is part of the value of `p`.
@@ -199,9 +209,9 @@ impl<'p, 'm> Visitor<'p, 'm> {
     }
 
     fn query(&mut self, query: &Query) {
-        self.scopes.push(declared(query));
+        self.scopes.open(declared(query));
         self.statements(query);
-        self.scopes.pop();
+        self.scopes.close();
     }
 
     fn statements(&mut self, query: &Query) {
@@ -231,6 +241,7 @@ impl<'p, 'm> Visitor<'p, 'm> {
                     self.expr(pattern);
                     self.bind(pattern, &from);
                 }
+                self.know(key.as_deref(), value, collection);
             }
             Literal::Every { key, value, domain, query, .. } => {
                 self.loops += 1;
@@ -241,11 +252,17 @@ impl<'p, 'm> Visitor<'p, 'm> {
                     self.flow(self.local(name.text()), &from);
                     names.insert(name.text().to_owned());
                 }
-                self.scopes.push(names);
+                self.scopes.open(names);
                 self.query(query);
-                self.scopes.pop();
+                self.scopes.close();
             }
-            Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => {
+            Literal::Expr { expr, .. } => {
+                self.expr(expr);
+                if let Expr::Membership { key: None, value, collection, .. } = expr.as_ref() {
+                    self.know(None, value, collection);
+                }
+            }
+            Literal::NotExpr { expr, .. } => {
                 self.expr(expr);
             }
         }
@@ -336,20 +353,18 @@ impl<'p, 'm> Visitor<'p, 'm> {
     /// `some x in x`, `x := x`: what is on the right is outside of the scope
     /// that is opened on the left.
     fn outside(&mut self, names: &BTreeSet<String>, expr: &Expr) -> Sources {
-        let scope = self.scopes.pop().unwrap_or_default();
-        self.scopes.push(scope.difference(names).cloned().collect());
+        let scope = self.scopes.hide(names);
         let from = self.expr(expr);
-        self.scopes.pop();
-        self.scopes.push(scope);
+        self.scopes.restore(scope);
         from
     }
 
     fn comprehension(&mut self, query: &Query, terms: &[&Ref<Expr>]) -> Sources {
         self.loops += 1;
-        self.scopes.push(declared(query));
+        self.scopes.open(declared(query));
         self.statements(query);
         let from = terms.iter().flat_map(|term| self.expr(term)).collect();
-        self.scopes.pop();
+        self.scopes.close();
         from
     }
 
@@ -443,20 +458,26 @@ impl<'p, 'm> Visitor<'p, 'm> {
             Root::Value(from) => from,
             Root::Local(name) => {
                 let local = self.local(&name);
-                if !self.scopes.iter().any(|scope| scope.contains(&name)) {
+                if !self.scopes.declare(&name) {
                     self.loops += 1;
                     let reason = format!(
                         "`{name}` is neither a rule of this package nor an import, and nothing gives it a value"
                     );
                     self.visits.free.push((local.clone(), Refusal::new(span, reason)));
-                    if let Some(scope) = self.scopes.last_mut().filter(|_| name != "_") {
-                        scope.insert(name);
+                    if name != "_" {
+                        self.scopes.add(name);
                     }
                 }
                 [local].into()
             }
             Root::Input(path) => {
-                self.read(span, path);
+                match self.next_names(expr) {
+                    None => self.read(span, path),
+                    // The key is computed, but what it can be is known.
+                    Some(names) => names.into_iter().for_each(|name| {
+                        self.read(span, path.iter().cloned().chain([name]).collect());
+                    }),
+                }
                 [Source::Input].into()
             }
             Root::Data(path) => {
@@ -493,13 +514,35 @@ impl<'p, 'm> Visitor<'p, 'm> {
         let name = span.text();
         let (written, is_static) = static_path(expr);
         let rest = written.iter().skip(1).cloned();
-        let is_local = self.scopes.iter().any(|scope| scope.contains(name));
+        let is_local = self.scopes.declare(name);
         let root = match self.names.document(self.program, name).filter(|_| !is_local) {
             Some(Document::Input(path)) => Root::Input(path.into_iter().chain(rest).collect()),
             Some(Document::Data(path)) => Root::Data(path.into_iter().chain(rest).collect()),
             None => Root::Local(name.to_owned()),
         };
         (root, is_static)
+    }
+
+    /// `some x in data.names`, `x in data.names`: what `x` can be from here on, where data alone
+    /// says so.
+    fn know(&mut self, key: Option<&Expr>, value: &Expr, collection: &Expr) {
+        let (Root::Data(path), true) = self.root(collection) else { return };
+        let Some(data) = self.data.filter(|_| self.program.below(&path).is_empty()) else { return };
+        let found = path.iter().try_fold(data, |value, name| value.as_object().ok()?.get(&name.as_str().into()));
+        let keys = key.map(|key| (key, found.and_then(keys)));
+        for (pattern, texts) in keys.into_iter().chain([(value, found.and_then(values))]) {
+            if let (Expr::Var { span, .. }, Some(texts)) = (pattern, texts) {
+                self.scopes.know(span.text(), texts);
+            }
+        }
+    }
+
+    /// What the first computed key of a reference can be, if that is known.
+    fn next_names(&self, expr: &Expr) -> Option<BTreeSet<String>> {
+        match steps(expr).iter().find_map(Step::computed)? {
+            Expr::Var { span, .. } => self.scopes.known(span.text()).cloned(),
+            _ => None,
+        }
     }
 
     fn edge(&mut self, to: usize, span: &Span) {

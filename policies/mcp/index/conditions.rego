@@ -19,6 +19,30 @@ uses := {key: true |
 	some key, _ in part
 }
 
+# METADATA
+# description: The claims that some entry asks for, and those in which a path with dots begins.
+claims contains claim if {
+	some wanted in _wanted_claims
+	some claim in [wanted, split(wanted, ".")[0]]
+}
+
+# METADATA
+# description: The way from there, by path.
+inner[claim] := array.slice(parts, 1, count(parts)) if {
+	some claim in _wanted_claims
+	contains(claim, ".")
+	parts := split(claim, ".")
+}
+
+_wanted_claims contains claim if {
+	some entry in _entries
+	is_object(entry)
+	some part in [entry, object.get(entry, "unless", {})]
+	is_object(part)
+	is_object(part.claims)
+	some claim, _ in part.claims
+}
+
 is_used if tools
 
 is_used if data.label_conditions

@@ -43,6 +43,51 @@ any if url
 
 any if path
 
+# METADATA
+# description: The arguments of which something is demanded, for whatever tool.
+arguments contains argument if {
+	some by_tool in _by_tool
+	is_object(by_tool)
+	some by_argument in by_tool
+	is_object(by_argument)
+	some argument, _ in by_argument
+}
+
+arguments contains argument if {
+	some entries in _entries
+	some entry in entries
+	is_object(entry.arguments)
+	some argument, _ in entry.arguments
+}
+
+arguments contains argument if {
+	is_object(data.relation_rules)
+	some rule in data.relation_rules
+	argument := rule.argument
+	is_string(argument)
+}
+
+arguments contains argument if {
+	is_object(data.guards.urls)
+	some list in data.guards.urls
+	is_array(list)
+	some argument in list
+	is_string(argument)
+}
+
+# What says something of arguments by tool.
+_by_tool contains limits if {
+	some role in data.roles
+	limits := role.limits
+}
+
+_by_tool contains marks if {
+	some label in data.labels
+	marks := label.arguments
+}
+
+_by_tool contains data.guards.paths if is_object(data.guards.paths)
+
 _conditions contains wanted if {
 	some role in data.roles
 	is_object(role.limits)
