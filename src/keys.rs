@@ -13,7 +13,8 @@ mod material;
 
 use std::fmt;
 
-use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
 pub use crypto::{Crypto, HostVerify};
@@ -177,7 +178,7 @@ impl VerifyingKey<'_> {
             return Err(Mismatch);
         }
         // Canonical: one text for one signature.
-        let signature = Base64UrlSafeNoPadding::decode_to_vec(signature, None).map_err(|_| Mismatch)?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| Mismatch)?;
         match crypto.verify(&self.key.material, self.algorithm, &signature, text.as_bytes()) {
             true => Ok(()),
             false => Err(Mismatch),

@@ -25,7 +25,8 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder as _, Encoder as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 pub use claims::{Confirmation, is_scope};
 pub use credential::{Bearer, Credential, LONGEST, Scheme};
@@ -313,12 +314,12 @@ fn unexpected<'a>(found: impl IntoIterator<Item = &'a str>, expected: impl IntoI
 
 /// base64url without padding, canonical (RFC 7515 §2): one text for one value.
 fn decode(part: &str) -> Result<Vec<u8>, Denial> {
-    Base64UrlSafeNoPadding::decode_to_vec(part, None).map_err(|_| Denial::CredentialMalformed)
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| Denial::CredentialMalformed)
 }
 
-/// The same, the other way. Only what is too long for memory has no text.
+/// The same, the other way.
 fn encode(bytes: &[u8]) -> String {
-    Base64UrlSafeNoPadding::encode_to_string(bytes).unwrap_or_default()
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 fn object(json: &[u8]) -> Result<Object<'_>, Denial> {

@@ -27,9 +27,13 @@ impl<'a> Bearer<'a> {
     /// A token of the characters that one may have (RFC 6750 §2.1, b64token).
     pub fn read(token: &'a str) -> Result<Self, Denial> {
         let body = token.trim_end_matches('=');
-        let is_b64token =
-            !body.is_empty() && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte));
-        if is_b64token { Ok(Self(token)) } else { Err(Denial::CredentialMalformed) }
+        let is_allowed =
+            |byte| matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+        if !body.is_empty() && body.bytes().all(is_allowed) {
+            Ok(Self(token))
+        } else {
+            Err(Denial::CredentialMalformed)
+        }
     }
 
     /// The text, for what verifies it.
