@@ -41,6 +41,10 @@ const NEGATED: &str = "this may be undefined, and its negation is then true here
 const LOST: &str = "this may be undefined behind a loop, and the engine then forgets what the loop gave before; \
     give it to a variable in the body, `x := ...`, and write `x` here";
 
+/// What stands against a list made of a set.
+const REPEATED: &str = "OPA goes twice through what stands twice in a set that is written with what it has to \
+    compute, and this engine once; loop over a list, `[a, b]`, or make a set: `{x | some x in {a, b}}`";
+
 /// What is found of modules that were analysed, by what the rules asked for need of them.
 #[derive(Debug)]
 pub struct Judgement {
@@ -104,7 +108,8 @@ struct Pass<'p, 'd> {
     known: &'p Facts<'d>,
     found: Facts<'d>,
     queue: Vec<usize>,
-    /// Negations of what may be undefined, and values that may be so behind a loop.
+    /// Negations of what may be undefined, values that may be so behind a loop, and lists made
+    /// of a set that is written out.
     misread: Vec<Refusal>,
     /// The first thing that stands against the machine. The pass goes on: facts hold
     /// only if they are those of every call.
@@ -123,6 +128,8 @@ struct Env<'d> {
     loaded: Loaded,
     /// Variables that may be undefined, of which something behind them needs the value.
     doubtful: BTreeSet<String>,
+    /// What an `every` around this goes through.
+    turned: BTreeSet<&'d str>,
 }
 
 /// The machine fetches each document once for a clause, where it is first looked at.
@@ -346,6 +353,7 @@ impl<'d> Clause<'_, '_, 'd> {
                     self.declare(key, shape.keys(), &mut inner);
                 }
                 self.declare(value, shape.items(), &mut inner);
+                inner.turned.extend(key.iter().chain([value]).map(|name| name.text()));
                 self.query(query, Needs::new(), &mut inner);
                 self.leave(anchor(domain), inner.loaded, env);
             }

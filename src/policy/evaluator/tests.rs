@@ -84,6 +84,24 @@ fn a_head_that_may_be_undefined_behind_a_loop_is_refused() {
     assert_eq!((refusals[0].file.as_str(), refusals[0].line), ("index.rego", 2), "{refusals:?}");
 }
 
+/// To OPA `[x | some x in {a, b}]` has two items where `a` is `b`.
+#[test]
+fn a_list_of_what_a_written_set_holds_is_refused() {
+    for (set, is_refused) in [
+        ("{input.mcp.name, input.identity.subject}", true),
+        ("{input.mcp.name, \"a\"}", true),
+        ("{input.mcp.name}", false),
+        ("{\"a\", \"b\"}", false),
+        ("{x | some x in {input.mcp.name, \"a\"}}", false),
+        ("[input.mcp.name, \"a\"]", false),
+    ] {
+        let policy = format!("package mcp.authz\ndefault allow := false\nallow if count([y | some y in {set}]) == 1\n");
+        let refusals = evaluator(&[("authz.rego", &policy)], &json!({})).err().unwrap_or_default();
+        let is_found = refusals.iter().any(|refusal| refusal.reason.contains("OPA goes twice"));
+        assert_eq!(is_found, is_refused, "{set}: {refusals:?}");
+    }
+}
+
 #[test]
 fn a_constant_package_that_takes_too_long_is_refused_at_load() {
     let index = "package lib.index\n\
@@ -308,6 +326,8 @@ fn what_is_outside_of_the_subset_differs() {
          "allow if data.numbered[input.mcp.arguments.number]"),
         ("a loop over nothing, in a term", "a loop over what may be undefined",
          "allow if { input.mcp.name\n count({input.mcp.arguments.missing[_] | some x in data.lists; x != 1}) == 0 }"),
+        ("a key from `every`", "a key that `every` gives",
+         "allow if { input.mcp.name != data.docs\n every x in [\"none\"] { data.numbered[x] } }"),
         ("a default of a function", "a default of a function",
          "default f(_) := true\nf(x) := false if x == 1\nallow if f(input.mcp.name)"),
         ("a partial object", "a partial object",

@@ -2,11 +2,12 @@
 
 use regorus::unstable::{Expr, Literal, LiteralStmt, Query, Span};
 
-use super::{Clause, Env, Loaded};
+use super::{Clause, Env, Loaded, REPEATED};
+use crate::rego::Refusal;
 use crate::rego::names::Document;
 use crate::rego::needs::{self, Needs};
 use crate::rego::shape::{Kinds, Shape};
-use crate::rego::single::{has_wildcard, wildcards};
+use crate::rego::single::{has_wildcard, literal, wildcards};
 use crate::rego::syntax::{anchor, base};
 
 impl<'d> Clause<'_, '_, 'd> {
@@ -76,6 +77,14 @@ impl<'d> Clause<'_, '_, 'd> {
                 "a condition in a comprehension before a loop, where the machine ends another",
             );
         }
+        if kinds == Kinds::ARRAY {
+            let loops = query.stmts.iter().filter_map(|statement| match &statement.literal {
+                Literal::SomeIn { collection, .. } if is_written_set(collection) => Some(collection),
+                _ => None,
+            });
+            let repeated: Vec<Refusal> = loops.map(|set| Refusal::new(anchor(set), REPEATED)).collect();
+            self.pass.misread.extend(repeated);
+        }
         let mut then = Needs::new();
         needs::of_value(term, &mut then);
         env.loaded = self.query(query, then, &mut inner);
@@ -89,6 +98,11 @@ impl<'d> Clause<'_, '_, 'd> {
         self.leave(anchor(term), inner.loaded, env);
         Shape::collection(kinds, items)
     }
+}
+
+/// Does it stand there with several items, not all of them known?
+fn is_written_set(expr: &Expr) -> bool {
+    matches!(expr, Expr::Set { items, .. } if items.len() > 1 && !items.iter().all(|item| literal(item).is_some()))
 }
 
 /// What a statement that is an expression loops over by `[_]`, if it does.

@@ -1,6 +1,6 @@
 //! Where a reference leads, and what stands there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::Value;
 use regorus::unstable::Expr;
@@ -20,6 +20,13 @@ impl<'d> Clause<'_, '_, 'd> {
             if let Step::Computed(index) = step
                 && !matches!(index, Expr::Var { span, .. } if span.text() == "_")
             {
+                // To the machine that variable has no value yet.
+                if names_one_of(index, &env.turned) {
+                    self.object(
+                        anchor(index),
+                        "a key that `every` gives, for which the machine takes any; write `key := x`",
+                    );
+                }
                 looked_up.insert(position, self.expr(index, env));
             }
         }
@@ -123,4 +130,14 @@ fn follow<'d>(shape: Shape<'d>, steps: &[Step<'d>], looked_up: &BTreeMap<usize, 
             _ => shape.items(),
         },
     })
+}
+
+/// Is this one of these variables, or made of one?
+fn names_one_of(expr: &Expr, names: &BTreeSet<&str>) -> bool {
+    match expr {
+        Expr::Var { span, .. } => names.contains(span.text()),
+        Expr::Array { items, .. } | Expr::Set { items, .. } => items.iter().any(|item| names_one_of(item, names)),
+        Expr::Object { fields, .. } => fields.iter().any(|(_, _, value)| names_one_of(value, names)),
+        _ => false,
+    }
 }
