@@ -79,10 +79,10 @@ differential: ## Hold the reader against other parsers (CASES=100000 SEED=1 LIMI
 	$(rust) MCP_GATE_CASES=$(CASES) MCP_GATE_SEED=$(SEED) MCP_GATE_LIMIT=$(LIMIT) \
 		cargo test --locked --test differential
 
-evaluators: ## Hold both evaluators and OPA against each other (POLICIES=1000 SEED=1)
+evaluators: ## Hold both evaluators and OPA against each other (POLICIES=20000 SEED=1); some 250000 are a million questions
 	@$(setup) opa
-	$(rust) MCP_GATE_CORPUS=$(CORPUS) MCP_GATE_POLICIES=$(or $(POLICIES),1000) MCP_GATE_SEED=$(or $(SEED),1) \
-		cargo test --locked --lib the_machine_says -- --nocapture
+	$(rust) MCP_GATE_CORPUS=$(CORPUS) MCP_GATE_POLICIES=$(or $(POLICIES),20000) MCP_GATE_SEED=$(or $(SEED),1) \
+		cargo test --locked --release --lib the_machine_says -- --nocapture
 	$(PYTHON) tests/opa.py $(TOOLS)/bin/opa $(CORPUS)
 
 matrix: module ## Run the cases on older Envoys, too

@@ -1,7 +1,7 @@
 mod generator;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::io::{BufWriter, Write};
 
 use serde_json::json;
 
@@ -135,7 +135,7 @@ const RULES: [&str; 3] = ["allow", "deny", "scopes"];
 /// A policy, by both evaluators; whether the machine may decide it.
 struct Both {
     engine: Engine,
-    machine: RegoVM,
+    machine: Option<RegoVM>,
     verdict: Result<(), Refusal>,
 }
 
@@ -151,22 +151,24 @@ impl Both {
         let data = engine.get_data();
         let judgement = rego::judge(engine.get_modules(), &data, &rules);
         let verdict = judgement.misread.into_iter().chain(judgement.against).next().map_or(Ok(()), Err);
-        let machine = compile(&mut engine, &rules, Duration::from_secs(5)).ok()?;
-        Some(Self { engine, machine, verdict })
+        Some(Self { engine, machine: None, verdict })
     }
 
     /// What either says to one question.
     fn ask(&mut self, input: &Value) -> [Vec<Result<Value, String>>; 2] {
-        self.engine.set_input(input.clone());
-        self.machine.set_input(input.clone());
+        let engine = &mut self.engine;
+        let compiled = || compile(engine, &RULES, Duration::from_secs(5)).unwrap();
+        let machine = self.machine.get_or_insert_with(compiled);
+        engine.set_input(input.clone());
+        machine.set_input(input.clone());
         let empty = |value: Value| if value == Value::Undefined { Value::new_set() } else { value };
         let interpreted = RULES.iter().map(|rule| {
-            let value = self.engine.eval_rule(format!("data.mcp.authz.{rule}"));
+            let value = engine.eval_rule(format!("data.mcp.authz.{rule}"));
             value.map(empty).map_err(|error| error.to_string())
         });
         let interpreted = interpreted.collect();
         let run = (0..RULES.len()).map(|index| {
-            let value = self.machine.execute_entry_point_by_index(index);
+            let value = machine.execute_entry_point_by_index(index);
             value.map(empty).map_err(|error| error.to_string())
         });
         [interpreted, run.collect()]
@@ -184,11 +186,14 @@ struct Found {
     refused_differ: usize,
     /// What stood against the machine, and how often.
     against: BTreeMap<String, usize>,
-    /// Policies and questions in the subset, for OPA.
-    corpus: String,
 }
 
-fn compare(seed: u64, policies: usize, questions: usize) -> Found {
+/// Of so many policies the machine is asked, too, where it may not decide: there are
+/// differences to be seen. Most of its time would go into loops that it does not end.
+const ALL_ASKED: usize = 600;
+
+/// `corpus` gets policies and questions in the subset, for OPA.
+fn compare(seed: u64, policies: usize, questions: usize, corpus: &mut dyn Write) -> Found {
     let mut generator = Generator::new(seed);
     let mut found = Found {
         policies: 0,
@@ -198,7 +203,6 @@ fn compare(seed: u64, policies: usize, questions: usize) -> Found {
         admitted_differ: Vec::new(),
         refused_differ: 0,
         against: BTreeMap::new(),
-        corpus: String::new(),
     };
     for _ in 0..policies {
         let (policy, data) = (generator.policy(), generator.data());
@@ -207,6 +211,9 @@ fn compare(seed: u64, policies: usize, questions: usize) -> Found {
         found.admitted += usize::from(both.verdict.is_ok());
         if let Err(refusal) = &both.verdict {
             *found.against.entry(refusal.reason.clone()).or_default() += 1;
+            if found.policies > ALL_ASKED {
+                continue;
+            }
         }
         let mut asked = Vec::new();
         for _ in 0..questions {
@@ -229,7 +236,7 @@ fn compare(seed: u64, policies: usize, questions: usize) -> Found {
             }
         }
         if both.verdict.is_ok() {
-            writeln!(found.corpus, "{}", json!({"policy": policy, "data": data, "asked": asked})).unwrap();
+            writeln!(corpus, "{}", json!({"policy": policy, "data": data, "asked": asked})).unwrap();
         }
     }
     found
@@ -242,7 +249,12 @@ fn compare(seed: u64, policies: usize, questions: usize) -> Found {
 fn the_machine_says_what_the_interpreter_says() {
     let setting = |name: &str, or: u64| std::env::var(name).map_or(or, |text| text.parse().unwrap());
     let policies = usize::try_from(setting("MCP_GATE_POLICIES", 600)).unwrap();
-    let found = compare(setting("MCP_GATE_SEED", 20_261_126), policies, 20);
+    let mut corpus: Box<dyn Write> = match std::env::var("MCP_GATE_CORPUS") {
+        Ok(path) => Box::new(BufWriter::new(std::fs::File::create(path).unwrap())),
+        Err(_) => Box::new(std::io::sink()),
+    };
+    let found = compare(setting("MCP_GATE_SEED", 20_261_126), policies, 20, &mut corpus);
+    corpus.flush().unwrap();
     assert!(
         found.admitted_differ.is_empty(),
         "{} differ, the shortest:\n{}",
@@ -256,9 +268,6 @@ fn the_machine_says_what_the_interpreter_says() {
     let mut against: Vec<_> = found.against.iter().map(|(reason, count)| (count, reason)).collect();
     against.sort();
     against.iter().rev().take(12).for_each(|(count, reason)| println!("{count:6} {reason}"));
-    if let Ok(path) = std::env::var("MCP_GATE_CORPUS") {
-        std::fs::write(path, found.corpus).unwrap();
-    }
     // A test of nothing would pass, too.
     assert!(found.admitted * 5 > found.policies, "{} of {}", found.admitted, found.policies);
     assert!(

@@ -52,7 +52,7 @@ impl Generator {
                     1 => format!("sprintf(\"%v\", [{}])", own.term(1)),
                     _ => own.pick(&["\"one\"", "\"two\""]).to_owned(),
                 });
-                text.push_str(&format!("{rule} contains {key} if {{\n{statements}}}\n\n"));
+                text.push_str(&self.member(rule, &statements, &key));
             }
         }
         text
@@ -125,7 +125,7 @@ impl Generator {
             }
             1 => {
                 let (body, key) = self.scoped(2, |own| own.term(1));
-                (format!("{name} contains {key} if {{\n{body}}}\n\n"), 0)
+                (self.member(name, &body, &key), 0)
             }
             2 | 3 => {
                 let mut text = String::new();
@@ -161,6 +161,15 @@ impl Generator {
     fn body(&mut self, most: usize) -> String {
         self.variables.clear();
         format!("{{\n{}}}\n", self.statements(most))
+    }
+
+    /// A clause of a set. What may be undefined behind a loop is refused in its head.
+    fn member(&mut self, rule: &str, statements: &str, key: &str) -> String {
+        if self.roll(8) == 0 {
+            return format!("{rule} contains {key} if {{\n{statements}}}\n\n");
+        }
+        let name = self.fresh();
+        format!("{rule} contains {name} if {{\n{statements}\t{name} := {key}\n}}\n\n")
     }
 
     /// Statements, and what follows from them.
