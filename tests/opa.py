@@ -38,43 +38,48 @@ class Server(http.client.HTTPConnection):
         self.sock.settimeout(self.timeout)
         self.sock.connect(self.path)
 
-    def send_json(self, method, path, body):
+    def tell(self, method, path, body):
+        """What it says to Rego, or to JSON; an error, if it does not take that."""
         self.request(method, path, body if isinstance(body, bytes) else json.dumps(body).encode())
         answer = self.getresponse()
-        return answer.status, answer.read()
+        said = answer.read().decode()
+        if answer.status not in (200, 204):
+            raise ValueError(said)
+        return said
 
 
 @contextlib.contextmanager
-def serving(opa):
+def serving(opa, modules=()):
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/opa.sock"
-        command = [opa, "run", "--server", "--addr", f"unix://{path}", "--log-level", "error", "--skip-version-check"]
+        command = [opa, "run", "--server", "--addr", f"unix://{path}", "--log-level", "error", "--skip-version-check", *map(str, modules)]
         process = subprocess.Popen(command)
+        server = Server(path)
         try:
-            while not pathlib.Path(path).exists():
+            while True:
+                with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+                    server.connect()
+                    break
                 if process.poll() is not None:
                     sys.exit(f"{opa} ended before it served")
                 time.sleep(0.01)
-            yield Server(path)
+            yield server
         finally:
             process.terminate()
             process.wait()
 
 
 def ask(server, entry):
-    """What OPA says to each question of one policy."""
-    # The one before goes first: data must not stand where it is a rule.
-    for method, path, body in (
-        ("PUT", "/v1/policies/authz", entry["policy"].encode()),
-        ("PUT", "/v1/policies/ask", ASK.encode()),
-        ("PUT", "/v1/data", entry["data"]),
-    ):
-        status, said = server.send_json(method, path, body)
-        if status not in (200, 204):
-            return said.decode()
+    """What OPA says to each question of one policy, or what it says against that."""
     questions = [question for question, _ in entry["asked"]]
-    status, said = server.send_json("POST", "/v1/data/ask/answers?strict-builtin-errors", {"input": questions})
-    return json.loads(said)["result"] if status == 200 and b'"result"' in said else said.decode()
+    try:
+        server.tell("PUT", "/v1/policies/authz", entry["policy"].encode())
+        server.tell("PUT", "/v1/policies/ask", ASK.encode())
+        server.tell("PUT", "/v1/data", entry["data"])
+        said = server.tell("POST", "/v1/data/ask/answers?strict-builtin-errors", {"input": questions})
+    except ValueError as error:
+        return str(error)
+    return json.loads(said).get("result", said)
 
 
 def ordered(value):

@@ -112,13 +112,17 @@ fn answer(engine: &mut Engine, package: &str, input: &Value) -> Result<Value, St
         }
     };
     let is_true = |value: Option<Value>| value == Some(Value::Bool(true));
-    let hidden = package == "data.mcp.rules" && is_true(rule("hidden")?);
+    // What arguments some rules leave to others, Rego that people read does not say.
+    let visible = match package {
+        "data.mcp.rules" => rule("grants")?.is_some_and(|grants| grants != json!([])) && !is_true(rule("hidden")?),
+        _ => is_true(rule("visible")?),
+    };
     Ok(json!({
         "allow": is_true(rule("allow")?),
         "deny": rule("deny")?.unwrap_or(json!([])),
         "scopes": rule("scopes")?.unwrap_or(json!([])),
         "step_up": rule("step_up")?,
-        "visible": is_true(rule("visible")?) && !hidden,
+        "visible": visible,
     }))
 }
 

@@ -6,6 +6,7 @@
 #       {"argument": "limit", "kind": "condition", "wanted": {"max": 20}}
 #       {"argument": "id", "kind": "relation", "wanted": {"type": "document", "relation": "owner"}}
 #       {"argument": "id", "kind": "avoid", "wanted": ["q3-report"]}
+#       {"argument": "id", "kind": "miss", "wanted": ["q3-report"]}
 #       {"argument": "url", "kind": "url", "wanted": "public"}
 #       {"argument": "path", "kind": "path", "wanted": ["/srv/data"]}
 #
@@ -41,9 +42,17 @@ _is_given(argument) if {
 	type_name(input.mcp.arguments[argument])
 }
 
-_may_be_absent(constraint) if constraint.wanted == {"absent": true}
+_may_be_absent(constraint) if {
+	constraint.kind == "condition"
+	constraint.wanted == {"absent": true}
+}
 
 _may_be_absent(constraint) if constraint.kind in {"avoid", "url", "path"}
+
+_may_be_absent(constraint) if {
+	constraint.kind == "miss"
+	constraint.wanted != {"absent": true}
+}
 
 _meets(constraint, value) if {
 	data.mcp.index.constraints.condition
@@ -61,6 +70,12 @@ _meets(constraint, value) if {
 	data.mcp.index.constraints.avoid
 	constraint.kind == "avoid"
 	avoids(constraint.wanted, value)
+}
+
+_meets(constraint, value) if {
+	data.mcp.index.constraints.miss
+	constraint.kind == "miss"
+	misses(constraint.wanted, value)
 }
 
 _meets(constraint, value) if {
@@ -85,6 +100,10 @@ avoids(wanted, value) if {
 }
 
 # METADATA
+# description: Is this a value that does not meet the condition?
+misses(wanted, value) if not conditions.meets(value, wanted)
+
+# METADATA
 # description: Are there arguments that meet all of these?
 satisfiable(constraints) if {
 	every constraint in constraints { _is_satisfiable(constraint.argument, constraints) }
@@ -99,7 +118,7 @@ _is_satisfiable(argument, constraints) if {
 	data.mcp.index.constraints.condition
 	some constraint in constraints
 	constraint.argument == argument
-	constraint.kind == "condition"
+	constraint.kind in {"condition", "miss"}
 	some value in data.mcp.index.constraints.witnesses[constraint.wanted]
 	every other in constraints { _allows(other, argument, value) }
 }
@@ -147,7 +166,7 @@ _is_satisfiable(argument, constraints) if {
 	texts := {text |
 		some constraint in constraints
 		constraint.argument == argument
-		constraint.kind == "condition"
+		constraint.kind in {"condition", "miss"}
 		some text in data.mcp.index.constraints.texts[constraint.wanted]
 	}
 	some start in texts

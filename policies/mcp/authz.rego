@@ -79,17 +79,27 @@ _asks_login if data.mcp.index.rules.asks_login
 default visible := false
 
 visible if {
-	data.rules
-	data.mcp.rules.visible
 	_is_open
-	arguments.satisfiable([constraint | some constraint in _constraints])
+	some option in _ways
+	arguments.satisfiable(option)
 }
 
-visible if {
-	_is_open
-	some option in _options
-	arguments.satisfiable(array.concat(option, [constraint | some constraint in _constraints]))
+_ways contains option if {
+	some grant in _grants
+	some escape in _escapes
+	option := array.concat(array.concat(grant, escape), [constraint | some constraint in _constraints])
 }
+
+_grants contains option if {
+	data.rules
+	some option in data.mcp.rules.grants
+}
+
+_grants contains option if some option in _options
+
+_escapes := data.mcp.rules.escapes if data.mcp.index.constraints.miss
+
+else := {[]}
 
 _is_open if {
 	not data.mcp.rules.hidden

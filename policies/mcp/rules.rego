@@ -2,8 +2,9 @@
 # title: Rules, without Rego
 # description: |
 #   What `policy.rules` of the configuration means; README has its keys. `allow`,
-#   `deny` and `scopes`, `step_up` are those of the contract. `visible` says that
-#   some arguments may be allowed, `hidden` that all are denied.
+#   `deny` and `scopes`, `step_up` are those of the contract. For a list, `grants` are
+#   what the arguments have to meet to be allowed, `escapes` what not to be denied, and
+#   `hidden` says that all are.
 package mcp.rules
 
 import data.mcp.conditions
@@ -38,10 +39,34 @@ step_up := {name: value |
 	count(first.login) > 0
 }
 
-visible if {
+grants contains option if {
 	data.rules
 	some at in _near
-	_covers(index.shown[at])
+	some case in index.shown[at]
+	_covers(case)
+	some way in case.ways
+	option := array.concat(case.needs, way)
+}
+
+# One way past each denial. Where more than three leave a choice, none is looked for.
+escapes contains option if {
+	count(_choices) <= 3
+	choices := array.concat(_choices, [[[]], [[]], [[]]])
+	some first in choices[0]
+	some second in choices[1]
+	some third in choices[2]
+	option := array.concat(_forced, array.concat(first, array.concat(second, third)))
+}
+
+_forced := [constraint | some ways in _denying; count(ways) == 1; some constraint in ways[0]]
+
+_choices := [ways | some ways in _denying; count(ways) > 1]
+
+_denying contains ways if {
+	some at in _near
+	some case in index.open[at]
+	_matches(case)
+	ways := case.ways
 }
 
 hidden if {

@@ -131,10 +131,7 @@ test_a_login_is_asked_for if {
 
 _listed := json.remove(_input, ["mcp/arguments"])
 
-_shows(match) if {
-	rules.visible with input as _listed with data.rules as match
-	not rules.hidden with input as _listed with data.rules as match
-}
+_shows(match) if data.mcp.authz.visible with input as _listed with data.rules as match
 
 test_a_list_shows_what_some_arguments_may_do if {
 	_shows([{"allow": {"arguments": {"city": "NY"}}}])
@@ -148,6 +145,34 @@ test_a_list_hides_what_no_arguments_may_do if {
 	not _shows([{"allow": {"tools": ["echo"], "arguments": {"city": "NY"}}}])
 	not _shows([{"allow": {"tools": ["*"]}}, {"deny": {"roles": ["analyst"]}}])
 	not _shows([{"allow": {"tools": ["*"], "unless": {"roles": ["analyst"]}}}])
+}
+
+# Each line is rules of which none leaves arguments to call with.
+test_a_list_hides_what_one_rule_allows_and_another_denies if {
+	_here := {"arguments": {"city": "NY"}}
+	not _shows([{"allow": _here}, {"deny": _here}])
+	not _shows([{"allow": _here}, {"deny": {"arguments": {"city": {"prefix": "N"}}}}])
+	not _shows([{"allow": _here}, {"deny": {"tools": ["*"], "unless": {"arguments": {"city": "LDN"}}}}])
+	not _shows([{"allow": object.union(_here, {"unless": _here})}])
+	_absent := {"arguments": {"city": {"absent": true}}}
+	not _shows([{"allow": _absent}, {"deny": _absent}])
+	not _shows([{"allow": {"tools": ["*"]}}, {"deny": _here}, {"deny": {"tools": ["*"], "unless": _here}}])
+	not _shows([{"allow": {"arguments": {"n": {"min": 2, "max": 7}}}}, {"deny": {"arguments": {"n": {"min": 1}}}}])
+}
+
+test_a_list_shows_what_denials_leave if {
+	_here := {"arguments": {"city": "NY"}}
+	_both := {"arguments": {"city": "NY", "days": {"max": 3}}}
+	_shows([{"allow": _here}, {"deny": _both}])
+	_shows([{"allow": {"arguments": {"city": {"prefix": "N"}}}}, {"deny": _here}])
+	_shows([{"allow": {"arguments": {"n": {"min": 2}}}}, {"deny": {"arguments": {"n": {"min": 2, "max": 7}}}}])
+	_shows([{"allow": _here}, {"deny": {"arguments": {"city": "NY"}, "unless": {"arguments": {"days": 1}}}}, {"deny": {"arguments": {"days": 2}}}])
+}
+
+test_a_list_hides_where_more_than_three_denials_leave_a_choice if {
+	_denials := [{"deny": {"arguments": {"city": "NY", name: 1}}} | some name in ["a", "b", "c", "d"]]
+	_shows(array.concat([{"allow": {"tools": ["*"]}}], array.slice(_denials, 0, 3)))
+	not _shows(array.concat([{"allow": {"tools": ["*"]}}], _denials))
 }
 
 _resources(mcp, match) if rules.allow with input as {"mcp": mcp, "identity": _identity} with data.rules as [{"allow": match}]
@@ -188,7 +213,7 @@ test_a_source_that_nobody_knows_is_denied_and_never_allowed if {
 		not rules.allow with input as message
 			with data.rules as [{"allow": {"methods": ["*"], "unless": {"sources": ["10.0.0.0/8"]}}}]
 		rules.hidden with input as message with data.rules as [{"deny": {"sources": ["10.0.0.0/8"]}}]
-		not rules.visible with input as message with data.rules as [{"allow": {"sources": ["10.0.0.0/8"]}}]
+		count(rules.grants) == 0 with input as message with data.rules as [{"allow": {"sources": ["10.0.0.0/8"]}}]
 	}
 	_misses_address := [{"sources": ["192.168.0.0/16"]}]
 	count(rules.deny) == 0 with input as _input with data.rules as [{"deny": match} | some match in _misses_address]

@@ -2,9 +2,9 @@
 # title: Values that meet a condition
 # description: |
 #   For lists: some values, among which one meets a condition of mcp.conditions if any
-#   value does. What several conditions on one argument have in common is looked for
-#   among the values of all. Not looked for: a size beyond 1000, a text that has to
-#   match a glob and to be longer than it.
+#   value does, and others, among which one misses it. What several conditions on one
+#   argument have in common is looked for among the values of all; policies/README.md
+#   says what is not looked for.
 package mcp.witness
 
 import data.mcp.conditions
@@ -27,6 +27,31 @@ _objects_inside(wanted) := {{name: value |
 	value := min({found | some found in _plain(member); conditions.meets(found, member)})
 }} if {
 	is_object(wanted)
+}
+
+else := set()
+
+# METADATA
+# description: Values beside those of a condition, one more or one less of each.
+others(wanted) := {value | some known in values(wanted); some value in _beside(known)} | _longer(wanted)
+
+_beside(known) := _beside_plain(known) if type_name(known) in {"boolean", "null", "number", "string"}
+
+else := {array.concat(known, [item]) | some item in _beside_items(known)} | {[item | some _ in known] | some item in _beside_items(known)} if is_array(known)
+
+else := {object.union(known, {name: value}) | some name, member in object.union(known, {"mcp-gate": true}); some value in _beside_plain(member)}
+
+_beside_items(known) := {"x"} | {value | some item in known; some value in (_beside_plain(item) | {item})}
+
+_beside_plain(known) := {known + 1, known - 1, known + 0.5, known - 0.5} if is_number(known)
+
+else := {concat("", [known, "x"]), concat("", [known, "/x"])} if is_string(known)
+
+else := {"x", 0, true, false}
+
+_longer(wanted) := {_padding(length), array.slice(_xs, 0, length)} if {
+	is_number(wanted.size.max)
+	length := floor(wanted.size.max) + 1
 }
 
 else := set()
@@ -90,4 +115,6 @@ else := 0
 
 _numbers := numbers.range(1, 1000)
 
-_padding(length) := concat("", ["x" | some _ in array.slice(_numbers, 0, length)])
+_padding(length) := concat("", array.slice(_xs, 0, length))
+
+_xs := ["x" | some _ in _numbers]

@@ -22,6 +22,16 @@ condition if {
 	entry.arguments
 }
 
+condition if count(_of_rules) > 0
+
+# A list has to find a way past these.
+miss if count(_missed) > 0
+
+miss if {
+	some rule in data.rules
+	rule.deny.unless.arguments
+}
+
 avoid if {
 	some label in data.labels
 	label.arguments
@@ -103,12 +113,39 @@ _conditions contains wanted if {
 	some wanted in entry.arguments
 }
 
+_conditions contains wanted if {
+	some arguments in _of_rules
+	some wanted in arguments
+}
+
+_of_rules contains arguments if {
+	some rule in data.rules
+	some key in ["allow", "deny"]
+	some match in [rule[key], object.get(rule[key], "unless", {})]
+	arguments := match.arguments
+}
+
+_missed contains wanted if {
+	some rule in data.rules
+	some wanted in rule.deny.arguments
+}
+
+_missed contains wanted if {
+	some rule in data.rules
+	some wanted in rule.allow.unless.arguments
+}
+
 _entries contains data.conditions if is_object(data.conditions)
 
 _entries contains data.label_conditions if is_object(data.label_conditions)
 
 # METADATA
-# description: For each condition on an argument, values among which one meets it.
-witnesses := {wanted: witness.values(wanted) | some wanted in _conditions}
+# description: |
+#   For each condition on an argument, values among which one meets it, and one misses it.
+witnesses := {wanted: _witnesses(wanted) | some wanted in _conditions}
 
-texts := {wanted: witness.texts(wanted) | some wanted in _conditions}
+_witnesses(wanted) := witness.values(wanted) | witness.others(wanted) if wanted in _missed
+
+else := witness.values(wanted)
+
+texts := {wanted: {text | some text in witnesses[wanted]; is_string(text)} | some wanted in _conditions}

@@ -20,10 +20,15 @@ deny := {at: object.union(_rule(match, match, _asks(match), true), {"reason": re
 	reason := object.get(rule, "reason", sprintf("rule %d", [at]))
 }
 
-# What some arguments may do: in a list nobody knows them.
-shown := {at: known |
-	some at, rule in allow
-	known := _shown(rule, data.rules[at].allow)
+# In a list nobody knows the arguments. Each case in which a rule may allow: what they
+# have to meet, and ways past its exception, one of which they have to take.
+shown := {at: _shown(match) | some at, rule in data.rules; match := rule.allow}
+
+# Each case in which a rule may deny, with the ways past it.
+open := {at: cases |
+	some at, rule in data.rules
+	cases := _open(rule.deny)
+	count(cases) > 0
 }
 
 # What holds whatever the arguments are.
@@ -136,16 +141,36 @@ else := []
 
 _held(match) := [{"is": key, "of": match[key]} | some key in _asked]
 
-_shown(rule, match) := rule if not _is_open(match)
+_shown(match) := [object.union(_rule(match, tested, [], false), {"needs": _needs(match), "ways": ways}) |
+	some [removed, ways] in _cases(match)
+	tested := object.union(object.remove(match, ["arguments", "unless"]), removed)
+]
 
-_shown(_, match) := _rule(match, object.remove(match, ["arguments"]), [], false) if {
-	match.arguments
-	not match.unless.arguments
-}
-
-_shown(_, match) := _rule(match, object.remove(match, ["arguments", "unless"]), [], false) if {
+# Its exception holds not, whatever the arguments are, or it is these that it misses.
+_cases(match) := [[{"unless": object.remove(match.unless, ["arguments"])}, [[]]], [{}, _misses(match.unless)]] if {
 	match.unless.arguments
 }
+
+else := [[{"unless": match.unless}, [[]]]] if match.unless
+
+else := [[{}, [[]]]]
+
+_open(match) := array.concat(
+	[_way(match, {}, array.concat(_misses(match), [_needs(match.unless)])) | match.unless.arguments],
+	[_way(match, unless, _misses(match)) |
+		match.arguments
+		unless := {"unless": object.remove(exception, ["arguments"]) | exception := match.unless}
+	],
+)
+
+_way(match, unless, ways) := object.union(
+	_rule(match, object.union(object.remove(match, ["arguments", "unless"]), unless), [], true),
+	{"ways": ways},
+)
+
+_needs(match) := [{"argument": name, "kind": "condition", "wanted": wanted} | some name, wanted in match.arguments]
+
+_misses(match) := [[{"argument": name, "kind": "miss", "wanted": wanted}] | some name, wanted in match.arguments]
 
 _hidden(rule, match) := rule if not _is_open(match)
 
