@@ -31,41 +31,59 @@ entries(index, name) := array.concat(
 # METADATA
 # description: Lists of names by owner and kind, as an index for `covers`.
 lists(names_by_owner) := index if {
-	globs := {owner: by_kind |
-		some owner, lists_by_kind in names_by_owner
-		by_kind := {kind: names |
-			some kind in _kinds
-			names := [name | some name in _list(lists_by_kind, kind); contains(name, "*")]
-			count(names) > 0
-		}
+	names := {owner: _by_kind(lists_by_kind) | some owner, lists_by_kind in names_by_owner}
+	globs := {owner: globs_by_kind |
+		some owner, by_kind in names
+		globs_by_kind := {kind: globs | some kind, list in by_kind; globs := _globs(list); count(globs) > 0}
 	}
 	index := {
-		"exact": {owner: by_kind |
-			some owner, lists_by_kind in names_by_owner
-			by_kind := {kind: names |
-				some kind in _kinds
-				names := {name | some name in _list(lists_by_kind, kind); not contains(name, "*")}
-				count(names) > 0
-			}
+		"exact": {owner: exact_by_kind |
+			some owner, by_kind in names
+			exact_by_kind := {kind: exact | some kind, list in by_kind; exact := _exact(list); count(exact) > 0}
 		},
-		"beginnings": {owner: _by_kind(globs_by_kind, "beginning") | some owner, globs_by_kind in globs},
-		"ends": {owner: _by_kind(globs_by_kind, "end") | some owner, globs_by_kind in globs},
+		"beginnings": {owner: _of_form(globs_by_kind, "beginning") | some owner, globs_by_kind in globs},
+		"ends": {owner: _of_form(globs_by_kind, "end") | some owner, globs_by_kind in globs},
 		"patterns": {owner: by_kind |
 			some owner, globs_by_kind in globs
-			by_kind := {kind: patterns(names) | some kind, names in _by_kind(globs_by_kind, "other")}
+			by_kind := {kind: patterns(others) | some kind, others in _of_form(globs_by_kind, "other")}
 		},
 	}
 }
 
+_by_kind(lists_by_kind) := {kind: texts(list) |
+	some kind, list in object.filter(lists_by_kind, {"tools", "prompts", "resources", "methods"})
+	is_array(list)
+} if {
+	is_object(lists_by_kind)
+} else := {}
+
+# METADATA
+# description: |
+#   The texts of a list. Values are ordered by their types: what lies between two
+#   texts is one. To ask each would cost more than all else.
+texts(list) := list if {
+	is_array(list)
+	is_string(min(list))
+	is_string(max(list))
+} else := [text | some text in list; is_string(text)]
+
+_exact(names) := {name | some name in names} if {
+	contains(concat("", names), "*") == false
+} else := {name | some name in names; not contains(name, "*")}
+
+_globs(names) := [] if {
+	contains(concat("", names), "*") == false
+} else := [name | some name in names; contains(name, "*")]
+
 # What has to be compared of the globs of one form; no kind without any.
-_by_kind(globs_by_kind, form) := {kind: texts |
+_of_form(globs_by_kind, form) := {kind: parts |
 	some kind, globs in globs_by_kind
-	texts := [text |
+	parts := [part |
 		some glob in globs
-		[form_of_glob, text] := _form(split(glob, "*"))
+		[form_of_glob, part] := _form(split(glob, "*"))
 		form_of_glob == form
 	]
-	count(texts) > 0
+	count(parts) > 0
 }
 
 _form(parts) := ["beginning", parts[0]] if {
@@ -79,13 +97,6 @@ else := ["end", parts[1]] if {
 }
 
 else := ["other", concat("*", parts)]
-
-_kinds := {"tools", "prompts", "resources", "methods"}
-
-_list(lists_by_kind, kind) := [name | some name in lists_by_kind[kind]; is_string(name)] if {
-	is_object(lists_by_kind)
-	is_array(lists_by_kind[kind])
-} else := []
 
 # METADATA
 # description: Has this owner this name of this kind in one of its lists?

@@ -50,6 +50,13 @@ test_what_is_no_name_names_nothing if {
 	}
 }
 
+test_what_is_no_name_takes_no_name_with_it if {
+	index := names.lists({"r": {"tools": [null, 5, "a", "b*", ["c"], {"d": "d"}]}})
+	names.covers(index, "r", "tools", "a")
+	names.covers(index, "r", "tools", "bx")
+	every name in ["b", "c", "d", "5"] { not names.covers({"exact": index.exact, "beginnings": {}, "ends": {}, "patterns": {}}, "r", "tools", name) }
+}
+
 test_a_glob_may_have_its_star_anywhere if {
 	index := names.lists({"r": {"tools": ["a_*", "*_b", "c_*_c", "*_d_*", "e**"]}})
 	every name in ["a_", "a_x", "_b", "x_b", "c__c", "c_x_c", "_d_", "x_d_x", "e", "ex"] { names.covers(index, "r", "tools", name) }

@@ -146,6 +146,10 @@ test_tuples_and_types_of_another_form_give_nothing if {
 	every tuples in [[5, null, {}, "document:q3#owner", "document:q3@user:alice", "q3#owner@user:alice", "document:q3#owner@alice"], {}, []] {
 		not rebac.related("document", "q3", "owner") with input as {"identity": _user("alice")} with data.relations as tuples
 	}
+	every forged in ["x\ndocument:q3#owner@user:alice", "document:q3#owner@user:alice\n", "document:q3#owner@user:alice\nx"] {
+		not rebac.related("document", "q3", "owner") with input as {"identity": _user("alice")}
+			with data.relations as [forged, "document:q4#owner@user:alice"]
+	}
 	every types in [{"document": {"editor": "owner"}}, {"document": ["owner"]}, {"document": null}, []] {
 		not rebac.related("document", "q3", "editor") with input as {"identity": _user("alice")}
 			with data.relations as _company

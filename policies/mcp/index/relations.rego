@@ -7,20 +7,21 @@ package mcp.index.relations
 
 import data.mcp.names
 
-# Each as its object, `document#owner`, and its subject.
-_tuples := [[object, concat("#", [type, relation]), subject] |
-	some tuple in data.relations
-	is_string(tuple)
-	some [_, object, type, relation, subject] in regex.find_all_string_submatch_n(`^(([^#@:]+):[^#]+)#([^#@:]+)@([^#@:]+:.+)$`, tuple, 1)
-]
-
-# Of sets such as `group:eng#member`. A user's name may hold a `#`.
-_of_sets := [tuple | some tuple in _tuples; contains(tuple[2], "#"); not startswith(tuple[2], "user:")]
-
-_of_one := array.concat(
-	[tuple | some tuple in _tuples; is_string(tuple[2]); not contains(tuple[2], "#")],
-	[tuple | some tuple in _tuples; contains(tuple[2], "#"); startswith(tuple[2], "user:")],
+# Each as its node, object, type and relation, and its subject: one, or a set such as
+# `group:eng#member`. A user's name may hold a `#`. All in one call, a line each.
+_tuples := regex.find_all_string_submatch_n(
+	`(?m)^((([^#@:\n]+):[^#\n]+)#([^#@:\n]+))@(?:(user:.+|[^#@:\n]+:[^#\n]+)|([^#@:\n]+:.+))$`,
+	concat("\n", _lines), -1,
 )
+
+_of_sets := [tuple | some tuple in _tuples; tuple[6] != ""]
+
+_lines := texts if {
+	texts := names.texts(data.relations)
+	contains(concat("", texts), "\n") == false
+}
+
+else := [tuple | some tuple in names.texts(data.relations); not contains(tuple, "\n")]
 
 # A type whose relations are not lists adds nothing to what the tuples say.
 _types := {type: relations |
@@ -29,59 +30,56 @@ _types := {type: relations |
 	every parts in relations { is_array(parts) }
 }
 
-# `document#editor` to what is said to be part of it on the same object.
-_parts := {sprintf("%s#%s", [type, relation]): [sprintf("%s#%s", [type, part]) |
-	some part in parts
-	not contains(part, " of ")
-] |
+# By type, a relation to what is said to be part of it on the same object.
+_parts := {type: parts |
+	some type, relations in _types
+	parts := {relation: [part | some part in all; not contains(part, " of ")] | some relation, all in relations}
+}
+
+# By type and relation: the others for which a tuple stands, too. An owner is an editor is a viewer.
+_implied := {type: implied |
+	some type, parts in _parts
+	of_parts := object.union({part: [] | some all in parts; some part in all}, parts)
+	implied := {part: marks |
+		some part, _ in of_parts
+		marks := {concat("", ["#", whole]) |
+			some whole, _ in parts
+			whole != part
+			part in graph.reachable(of_parts, [whole])
+		}
+	}
+}
+
+# By type and relation: which relations `parent` hands on, and from which relation of the parent.
+_hands[type][via] contains {"near": near, "far": concat("", ["#", far])} if {
 	some type, relations in _types
 	some relation, parts in relations
-}
-
-_graph_of_parts := object.union({part: [] | some _, parts in _parts; some part in parts}, _parts)
-
-# Which relations a tuple stands for: an owner is an editor is a viewer.
-_implied := {part: relations |
-	some part, _ in _graph_of_parts
-	relations := {split(whole, "#")[1] |
-		some whole, _ in _parts
-		part in graph.reachable(_graph_of_parts, [whole])
-	} | {split(part, "#")[1]}
-}
-
-_marks := {hop: {concat("", ["#", relation]) | some relation in _relations(hop)} | some hop in _hops}
-
-_hops := {hop | some [_, hop, _] in _tuples}
-
-_relations(hop) := object.get(_implied, hop, {split(hop, "#")[1]})
-
-# Which relations `document#parent` hands on, and from which relation of the parent.
-_hands[hop] contains {"near": concat("", ["#", relation]), "far": concat("", ["#", far])} if {
-	some type, relations in _types
-	some near, parts in relations
 	some part in parts
 	[far, via] = split(part, " of ")
-	hop := concat("#", [type, via])
-	some relation in _relations(concat("#", [type, near]))
+	some near in (_implied[type][relation] | {concat("", ["#", relation])})
 }
 
 # Who is named in person: pairs of a node and `user:alice`.
-direct contains [node, subject] if {
-	some [object, hop, subject] in _of_one
-	some mark in _marks[hop]
+direct := {[node, subject] | some [_, node, _, _, _, subject, _] in _tuples; subject != ""} | {[node, subject] |
+	some [_, _, object, type, relation, subject, _] in _tuples
+	subject != ""
+	some mark in _implied[type][relation]
 	node := concat("", [object, mark])
 }
 
 # Nodes whose members are members: groups, and what parents hand on.
-_edges[node] contains subject if {
-	some [object, hop, subject] in _of_sets
-	some mark in _marks[hop]
+_edges[node] contains set if some [_, node, _, _, _, _, set] in _of_sets
+
+_edges[node] contains set if {
+	some [_, _, object, type, relation, _, set] in _of_sets
+	some mark in _implied[type][relation]
 	node := concat("", [object, mark])
 }
 
 _edges[node] contains far if {
-	some [object, hop, subject] in _of_one
-	some hand in _hands[hop]
+	some [_, _, object, type, relation, subject, _] in _tuples
+	subject != ""
+	some hand in _hands[type][relation]
 	node := concat("", [object, hand.near])
 	far := concat("", [subject, hand.far])
 }

@@ -8,15 +8,11 @@ import data.mcp.names
 # A role of another form grants nothing.
 _roles := {name: role |
 	some name, role in data.roles
-	_has_lists(role, {"inherits", "at", "tenants", "issuers"})
+	is_object(role)
+	every list in object.filter(role, {"inherits", "at", "tenants", "issuers"}) { is_array(list) }
 	limits := object.get(role, "limits", {})
 	is_object(limits)
 	every by_argument in limits { is_object(by_argument) }
-}
-
-_has_lists(object_of_lists, keys) if {
-	is_object(object_of_lists)
-	every list in object.filter(object_of_lists, keys) { is_array(list) }
 }
 
 grants := names.lists(_roles)
@@ -49,13 +45,16 @@ places := {name: place |
 # The assignments of each principal, such as `subject:alice`.
 assigned[principal] contains {"roles": roles, "place": place} if {
 	some assignment in data.assignments
-	_has_lists(assignment, {"subjects", "groups", "clients", "roles", "at", "tenants", "issuers"})
+	is_object(assignment)
+	every list in object.filter(assignment, _of_assignments) { is_array(list) }
 	roles := {role | some given in assignment.roles; some role in closure[given]}
 	place := object.filter(assignment, ["at", "tenants", "issuers"])
 	some kind, list in {"subject": "subjects", "group": "groups", "client": "clients"}
 	some name in assignment[list]
 	principal := sprintf("%s:%s", [kind, name])
 }
+
+_of_assignments := {"subjects", "groups", "clients", "roles", "at", "tenants", "issuers"}
 
 # Sets of roles of which one identity may use one.
 exclusive := [{role | some role in roles} | some roles in data.duties.exclusive] if count(malformed) == 0
