@@ -1,8 +1,8 @@
 # METADATA
 # title: Relations
 # description: |
-#   Who may touch what, by tuples `object#relation@subject` as in Zanzibar. A
-#   subject is a `user:` (`sub`), a `client:`, `user:*` for everybody, all members
+#   Who may touch what, by tuples `object#relation@subject` as in Zanzibar, each one
+#   line. A subject is a `user:` (`sub`), a `client:`, `user:*` for everybody, all members
 #   of a set such as `group:eng#member`, or an object that a rule goes through:
 #
 #       relations:
