@@ -25,7 +25,7 @@ import data.mcp.urls
 met(constraint) if {
 	data.mcp.index.constraints.any
 	argument := constraint.argument
-	argument in data.mcp.index.constraints.arguments
+	argument in data.mcp.index.constraints.demanded
 	_meets(constraint, input.mcp.arguments[argument])
 }
 
@@ -38,7 +38,7 @@ met(constraint) if {
 
 # Of others nothing is demanded, so it makes no difference whether they are given.
 _is_given(argument) if {
-	argument in data.mcp.index.constraints.arguments
+	argument in data.mcp.index.constraints.demanded
 	type_name(input.mcp.arguments[argument])
 }
 

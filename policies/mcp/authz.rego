@@ -97,9 +97,12 @@ _grants contains option if {
 
 _grants contains option if some option in _options
 
-_escapes := data.mcp.rules.escapes if data.mcp.index.constraints.miss
+_escapes contains [] if not data.mcp.index.constraints.miss
 
-else := {[]}
+_escapes contains escape if {
+	data.mcp.index.constraints.miss
+	some escape in data.mcp.rules.escapes
+}
 
 _is_open if {
 	not data.mcp.rules.hidden

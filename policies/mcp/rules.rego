@@ -187,10 +187,16 @@ _method := input.mcp.method if is_string(input.mcp.method)
 
 else := input.mcp.kind if is_string(input.mcp.kind)
 
-_is_who(test) if _is_one(input.identity[test.one], test)
+_is_who(test) if {
+	field := test.one
+	field in index.one
+	_is_one(input.identity[field], test)
+}
 
 _is_who(test) if {
-	values := input.identity[test.many]
+	field := test.many
+	field in index.many
+	values := input.identity[field]
 	is_array(values)
 	some value in values
 	_is_one(value, test)
@@ -232,19 +238,19 @@ _passes(test) if {
 _passes(test) if {
 	index.uses.claims
 	test.is == "claims"
-	_are_met(_claims, test.of)
+	every name, condition in test.of { _claim_meets(name, condition) }
 }
 
 _passes(test) if {
 	index.uses.arguments
 	test.is == "arguments"
-	_are_met(_arguments, test.of)
+	every name, condition in test.of { _argument_meets(name, condition) }
 }
 
 _passes(test) if {
 	index.uses.annotations
 	test.is == "annotations"
-	_are_met(_annotations, test.of)
+	every name, condition in test.of { conditions.met(_annotations, name, condition) }
 }
 
 _passes(test) if {
@@ -274,21 +280,40 @@ _passes(test) if {
 	_is_hour(test.of)
 }
 
-_claims := input.identity.claims if is_object(input.identity.claims)
+# That none are read but those that rules ask for is what lets an answer be remembered.
+_claim_meets(name, condition) if {
+	name in index.claims
+	conditions.meets(input.identity.claims[name], condition)
+}
 
-else := {}
+_claim_meets(name, condition) if {
+	condition == {"absent": true}
+	not _is_claimed(name)
+}
 
-_arguments := input.mcp.arguments if is_object(input.mcp.arguments)
+_is_claimed(name) if {
+	name in index.claims
+	type_name(input.identity.claims[name])
+}
 
-else := {}
+_argument_meets(name, condition) if {
+	name in index.arguments
+	conditions.meets(input.mcp.arguments[name], condition)
+}
+
+_argument_meets(name, condition) if {
+	condition == {"absent": true}
+	not _is_given(name)
+}
+
+_is_given(name) if {
+	name in index.arguments
+	type_name(input.mcp.arguments[name])
+}
 
 _annotations := input.tool.annotations if is_object(input.tool.annotations)
 
 else := {}
-
-_are_met(object, wanted) if {
-	every name, condition in wanted { conditions.met(object, name, condition) }
-}
 
 _is_about(test) if {
 	test.all

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::{Rc, Weak};
@@ -42,10 +43,11 @@ struct Asker {
     digest: [u8; 32],
 }
 
-/// A value of the input, as the call has it. What is no text, no flag and no object of
-/// the caller's is looked up in the input document.
+/// A value of the input, as the call has it. What is not of these kinds is looked up in the
+/// input document.
 enum Field {
     Text(for<'a> fn(&'a Call<'_>) -> Option<&'a str>),
+    Texts(for<'a, 'b> fn(&'a Call<'b>) -> &'a [Cow<'b, str>]),
     Retry,
     /// One of the caller's objects, and a way into it.
     Within(for<'a, 'b> fn(&'a Call<'b>) -> Option<&'a Object<'b>>, Vec<String>),
@@ -71,6 +73,8 @@ impl Field {
             "cursor" => Self::Text(|call| call.cursor()),
             "level" => Self::Text(|call| call.level()),
             "request_state" => Self::Text(|call| call.request_state()),
+            "uris" => Self::Texts(|call| &call.uris),
+            "tasks" => Self::Texts(|call| &call.tasks),
             "retry" => Self::Retry,
             _ => return within.filter(|_| mcp == "mcp"),
         };
@@ -84,6 +88,12 @@ impl Field {
                 Some(text) => string(text, key),
                 None => key.push(b'u'),
             },
+            // The input has no empty list.
+            Self::Texts(texts) if texts(call).is_empty() => key.push(b'u'),
+            Self::Texts(texts) => {
+                counted(b'a', texts(call).len(), key);
+                texts(call).iter().for_each(|text| string(text, key));
+            }
             Self::Retry => key.push(if call.is_retry() { b't' } else { b'f' }),
             Self::Within(object, path) => {
                 let Some(object) = object(call) else { return key.push(b'u') };

@@ -55,7 +55,7 @@ any if path
 
 # METADATA
 # description: The arguments of which something is demanded, for whatever tool.
-arguments contains argument if {
+demanded contains argument if {
 	some by_tool in _by_tool
 	is_object(by_tool)
 	some by_argument in by_tool
@@ -63,21 +63,21 @@ arguments contains argument if {
 	some argument, _ in by_argument
 }
 
-arguments contains argument if {
+demanded contains argument if {
 	some entries in _entries
 	some entry in entries
 	is_object(entry.arguments)
 	some argument, _ in entry.arguments
 }
 
-arguments contains argument if {
+demanded contains argument if {
 	is_object(data.relation_rules)
 	some rule in data.relation_rules
 	argument := rule.argument
 	is_string(argument)
 }
 
-arguments contains argument if {
+demanded contains argument if {
 	is_object(data.guards.urls)
 	some list in data.guards.urls
 	is_array(list)

@@ -79,6 +79,34 @@ general := {at |
 # description: The keys that some rule has. What none has is not looked at.
 uses := {key: true | some match in _matches; some key, _ in match}
 
+# METADATA
+# description: The fields of the identity that some rule asks for, of one value and of many.
+one contains field if {
+	some key, _ in uses
+	field := _who[key].one
+}
+
+many contains field if {
+	some key, _ in uses
+	field := _who[key].many
+}
+
+# METADATA
+# description: The claims that some rule asks for.
+claims contains name if {
+	some match in _matches
+	is_object(match.claims)
+	some name, _ in match.claims
+}
+
+# METADATA
+# description: The arguments that some rule asks for.
+arguments contains name if {
+	some match in _matches
+	is_object(match.arguments)
+	some name, _ in match.arguments
+}
+
 _matches contains match if {
 	some rule in data.rules
 	some effect in ["allow", "deny"]

@@ -154,14 +154,28 @@ fn bundled_policies_are_remembered_unless_data_asks_for_the_time() {
 #[test]
 fn bundled_policies_are_remembered_for_what_data_asks_for() {
     let options = Options { handshake: true, shadow: false, time_limit: Duration::from_secs(1) };
-    let data = serde_json::json!({
+    let tables = serde_json::json!({
         "roles": {"a": {"tools": ["search"], "limits": {"search": {"limit": {"max": 20}}}}},
         "conditions": {"search": {"claims": {"device": ["managed"], "dept.id": {"absent": true}}}},
         "relation_rules": {"edit": {"type": "document", "argument": "id", "relation": "owner"}},
     });
-    let policy = Policy::compile(&BTreeMap::new(), &data, options).unwrap();
+    let rules = serde_json::json!({"rules": [
+        {"allow": {
+            "tools": ["search"], "roles": ["a"], "arguments": {"limit": {"max": 20}, "none": {"absent": true}},
+            "claims": {"device": ["managed"], "dept": {"absent": true}, "dept.id": {"absent": true}}
+        }},
+        {"deny": {"tools": ["edit"], "arguments": {"id": "q3"}}},
+        {"allow": {"methods": ["tasks/*"], "subjects": ["x"]}},
+    ]});
+    for data in [tables, rules] {
+        is_remembered_for_what_it_asks_for(&Policy::compile(&BTreeMap::new(), &data, options).unwrap());
+    }
+}
+
+fn is_remembered_for_what_it_asks_for(policy: &Policy) {
     assert_eq!(policy.evaluator(), "decided by the virtual machine");
     let memory = policy.memory.as_ref().unwrap();
+    eprintln!("PATHS {:?} {:?}", memory.paths, memory.traits);
     let key = |claims: &str, arguments: &str| {
         let input = format!(r#"{{"subject":"s","roles":["a"],"groups":[],"scopes":[],"claims":{claims}}}"#);
         let identity = identity("s", &input, &[]);
