@@ -110,7 +110,7 @@ fn keys() -> Result<(), String> {
         ("untrusted", trust(&other, NAME)),
         ("trusted", trust(&named, NAME)),
     ];
-    let place = |cluster: &str| json!({"url": {"cluster": cluster, "url": format!("https://{NAME}/jwks")}});
+    let place = |cluster: &str| json!({"cluster": cluster, "url": format!("https://{NAME}/jwks")});
     let issuer = format!("https://{NAME}");
     let mut world = fetching::World::start_changed(&issuer, &place("nobody"), [server.port; 2], |bootstrap| {
         let mut document: Value = yaml_serde::from_str(bootstrap).unwrap();

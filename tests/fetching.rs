@@ -26,7 +26,7 @@ pub(crate) struct World {
 
 /// A place of keys behind cluster `keys`.
 pub(crate) fn url(port: u16, refresh: u64, keep: u64) -> Value {
-    json!({"url": {"cluster": "keys", "url": format!("http://127.0.0.1:{port}/jwks")}, "refresh": refresh, "keep": keep})
+    json!({"cluster": "keys", "url": format!("http://127.0.0.1:{port}/jwks"), "refresh": refresh, "keep": keep})
 }
 
 impl World {

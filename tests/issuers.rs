@@ -151,7 +151,7 @@ fn keys_are_found(issuer: &Value, jwks_uri: &str) -> Result<(), String> {
     let origin = |url: &str| url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
     let own = issuer["issuer"].as_str().map(origin);
     let is_found = match (jwks.get("url"), jwks.get("discover")) {
-        (Some(url), None) => url["url"] == jwks_uri && url["cluster"].is_string(),
+        (Some(url), None) => url == jwks_uri && jwks["cluster"].is_string(),
         (None, Some(discover)) => {
             let listed = discover["origins"].as_object().is_some_and(|origins| origins.contains_key(&origin(jwks_uri)));
             discover["cluster"].is_string() && (listed || own == Some(origin(jwks_uri)))

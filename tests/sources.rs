@@ -419,7 +419,7 @@ fn push() -> Result<(), String> {
     let server = stopped.start();
     // Another place of keys has none yet.
     world.configure(&json!({"issuers": [{"name": "demo", "issuer": "https://as.example.com", "jwks": {
-        "url": {"cluster": "keys", "url": format!("http://127.0.0.1:{}/other", server.port)},
+        "cluster": "keys", "url": format!("http://127.0.0.1:{}/other", server.port),
     }}]}))?;
     world.until("another place", &request, 503, Duration::from_secs(2))?;
     server.set("/other", Answer::keys(&[jwk("es256")]));

@@ -128,7 +128,7 @@ async fn hold(port: u16, held: &Request, trap: &Request) -> Result<Vec<u16>, Str
 fn while_it_fetches() -> Result<(), String> {
     let (module, server) = (trapping_module()?, KeyServer::start(0));
     server.set("/jwks", Answer::Silent);
-    let jwks = json!({"url": {"cluster": "keys", "url": format!("http://127.0.0.1:{}/jwks", server.port)}});
+    let jwks = json!({"cluster": "keys", "url": format!("http://127.0.0.1:{}/jwks", server.port)});
     let given = json!({"issuers": [{"name": "demo", "issuer": "https://as.example.com", "jwks": jwks}]});
     let mut world = World::start_changed(&given, |bootstrap, filter| {
         let place = "/resources/0/typed_config/config/vm_config/code/local/filename";

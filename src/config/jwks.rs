@@ -16,7 +16,9 @@ use crate::source::{Schedule, Source};
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct JwksConfig {
     inline: Option<JwkSet>,
-    url: Option<UrlConfig>,
+    /// A JWK Set, and the cluster of Envoy's that leads there.
+    url: Option<String>,
+    cluster: Option<String>,
     discover: Option<DiscoverConfig>,
     /// Seconds from one fetch to the next.
     refresh: Option<u64>,
@@ -28,14 +30,6 @@ pub(super) struct JwksConfig {
 #[serde(deny_unknown_fields, expecting = "an object")]
 struct JwkSet {
     keys: Vec<serde_json::Value>,
-}
-
-/// A JWK Set behind a cluster of Envoy's.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
-struct UrlConfig {
-    cluster: String,
-    url: String,
 }
 
 /// The issuer's metadata behind a cluster of Envoy's.
@@ -60,7 +54,7 @@ impl Findings {
     /// Where the keys live; nothing, after a finding.
     pub(super) fn source(&mut self, issuer_path: &str, issuer: &str, config: JwksConfig) -> Option<Source> {
         let path = format!("{issuer_path}.jwks");
-        let JwksConfig { inline, url, discover, refresh, keep } = config;
+        let JwksConfig { inline, url, cluster, discover, refresh, keep } = config;
         let schedule = match &inline {
             None => self.schedule(&path, refresh, keep),
             Some(_) => {
@@ -71,6 +65,13 @@ impl Findings {
                 None
             }
         };
+        match (&url, &cluster) {
+            (Some(_), None) => {
+                self.add(format!("{path}.cluster"), "expected the cluster of Envoy's that leads to `url`, found none");
+            }
+            (None, Some(_)) => self.add(format!("{path}.cluster"), "expected it beside `url` alone, found no `url`"),
+            _ => {}
+        }
         match (inline, url, discover) {
             (Some(inline), None, None) => {
                 let (keys, unusable) = Keys::read(&inline.keys);
@@ -79,8 +80,8 @@ impl Findings {
                 }
                 Some(Source::inline(keys))
             }
-            (None, Some(config), None) => {
-                let endpoint = self.endpoint(&format!("{path}.url"), config.cluster, &config.url);
+            (None, Some(url), None) => {
+                let endpoint = self.endpoint(&path, cluster?, &url);
                 endpoint.zip(schedule).map(|(endpoint, schedule)| Source::url(endpoint, schedule))
             }
             (None, None, Some(config)) => {

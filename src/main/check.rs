@@ -77,7 +77,7 @@ fn count(configuration: &Value, at: &str) -> String {
 /// The clusters of Envoy's that a configuration names.
 fn clusters_of(configuration: &Value) -> BTreeSet<String> {
     let issuers = configuration.get("issuers").and_then(Value::as_array).into_iter().flatten();
-    let places = ["/jwks/url/cluster", "/jwks/discover/cluster", "/introspection/cluster"];
+    let places = ["/jwks/cluster", "/jwks/discover/cluster", "/introspection/cluster"];
     let found = issuers.flat_map(|issuer| {
         let origins = issuer.pointer("/jwks/discover/origins").and_then(Value::as_object);
         let named = places.iter().filter_map(|place| issuer.pointer(place));
