@@ -384,14 +384,16 @@ const MAGIC: &str = "$serde_json::private::";
 /// The path of a member whose name, or whose text once it is parsed, serde_json or regorus would take for
 /// something else. The depth is that of a JSON text, which its reader bounds.
 fn magic(data: &serde_json::Value, path: &str) -> Option<String> {
+    // Nearly always there is none, so paths are made on the way back.
     match data {
         serde_json::Value::Object(members) => members.iter().find_map(|(name, value)| {
-            let path = format!("{path}.{name}");
-            if name.contains(MAGIC) { Some(path) } else { magic(value, &path) }
+            let below = if name.contains(MAGIC) { Some(String::new()) } else { magic(value, "") };
+            below.map(|below| format!("{path}.{name}{below}"))
         }),
-        serde_json::Value::Array(items) => {
-            items.iter().zip(0..).find_map(|(item, index)| magic(item, &format!("{path}[{index}]")))
-        }
+        serde_json::Value::Array(items) => items
+            .iter()
+            .zip(0..)
+            .find_map(|(item, index)| magic(item, "").map(|below| format!("{path}[{index}]{below}"))),
         serde_json::Value::String(text) => text.contains(MAGIC).then(|| path.to_owned()),
         _ => None,
     }

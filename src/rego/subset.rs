@@ -340,11 +340,10 @@ impl<'d> Clause<'_, '_, 'd> {
                         "not known to be a collection; ask `is_array` or `is_object` before",
                     );
                 }
-                let (keys, items) = (shape.keys(), shape.items());
-                let pairs = key.iter().map(|key| (key, keys.clone())).chain([(value, items)]);
-                for (pattern, shape) in pairs.collect::<Vec<_>>() {
-                    self.bind(pattern, shape, env);
+                if let Some(key) = key {
+                    self.bind(key, shape.keys(), env);
                 }
+                self.bind(value, shape.items(), env);
             }
             Literal::Every { key, value, domain, query, .. } => {
                 let shape = self.expr(domain, env);

@@ -32,7 +32,10 @@ impl<'d> Clause<'_, '_, 'd> {
         }
         let proven = written(expr).and_then(|text| env.proven.iter().rev().find(|(known, _)| *known == text).cloned());
         let shape = self.root(expr, &steps, &looked_up, env);
-        proven.map_or(shape.clone(), |(_, kinds)| shape.narrow(kinds))
+        match proven {
+            Some((_, kinds)) => shape.narrow(kinds),
+            None => shape,
+        }
     }
 
     fn root(
@@ -108,13 +111,16 @@ impl<'d> Clause<'_, '_, 'd> {
     ) {
         for (position, step) in steps.iter().enumerate().skip(taken) {
             let (Step::Computed(index), Some(key)) = (step, looked_up.get(&position)) else { continue };
+            if key.is(Kinds::STRING) {
+                continue;
+            }
             let stands = follow(shape.clone(), steps.get(..position).unwrap_or_default(), looked_up, taken);
             let is_number = |key: &&Value| matches!(key, Value::String(text) if text.parse::<f64>().is_ok());
-            let has_numbers = match stands.keys() {
+            let has_numbers = || match stands.keys() {
                 Shape::One(keys) => keys.iter().any(is_number),
                 _ => true,
             };
-            if !key.is(Kinds::STRING) && !stands.is(Kinds::ARRAY.or(Kinds::SET)) && has_numbers {
+            if !stands.is(Kinds::ARRAY.or(Kinds::SET)) && has_numbers() {
                 self.object(anchor(index), "a key in `data` that is not known to be a text");
             }
         }
