@@ -501,7 +501,7 @@ impl Denial {
             Self::SessionUnbound => format!(
                 "expected a session id of 1 to {LONGEST_UNSEALED} bytes of visible ASCII without a comma from the server"
             ),
-            Self::ListUnreadable(expected) => format!("the list of the server cannot be shown: {expected}"),
+            Self::ListUnreadable(expected) => format!("the answer of the server cannot be shown: {expected}"),
             Self::ListTooLarge { limit } => {
                 format!("the list of the server cannot be shown: expected at most {limit} bytes")
             }

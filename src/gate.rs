@@ -426,8 +426,9 @@ impl Exchange {
                 let is_changed = gate.hold == Hold::Body && head.method() == b"POST";
                 let edits = if is_changed { Edits::default() } else { self.introduce(resource, &held) };
                 let Held { arrival: Arrival { resource, head, peer, .. }, identity, session } = held;
-                let listing = Listing::of(call, head, peer);
-                self.asked = Some(Asked { resource, identity, session, listing });
+                let id = call.id.clone().filter(|_| call.kind == Kind::Request);
+                let listing = Listing::of(&call, head, peer);
+                self.asked = Some(Asked { resource, identity, session, id, listing });
                 self.forward(&permit, edits, "permitted")
             }
         }

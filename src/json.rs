@@ -23,8 +23,9 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
+pub(crate) use names::weight;
 pub use names::{Names, is_lookalike};
-use names::{is_alike, skeleton, weight};
+use names::{is_alike, skeleton};
 use number::{MAX_SAFE_INTEGER, UNSAFE, unsafe_number};
 
 /// Bounds on one JSON text.

@@ -9,6 +9,8 @@
 //! everybody's (`cacheScope`, 2026-07-28, Caching), so it is told otherwise.
 
 mod gathered;
+mod scan;
+mod watch;
 
 use std::ops::Range;
 
@@ -17,6 +19,7 @@ use crate::mcp::Listed;
 use crate::policy::Sight;
 use crate::record::Tally;
 pub use gathered::{Found, Gathered, gather};
+pub use watch::Watch;
 
 /// The most values that an answer with a list may have.
 pub const MOST_NODES: u32 = 100_000;

@@ -21,7 +21,7 @@ use crate::denial::Denial;
 use crate::http::Head;
 use crate::json::{Fault, Json, JsonError, Limits, Object};
 pub use headers::{ParamHeaders, is_param_name};
-pub use listed::{Listed, is_list};
+pub use listed::{Listed, is_list, may_list};
 use methods::{Names, known};
 pub use methods::{is_known_method, methods};
 use params::{check_lookalikes, check_params, is_meta, is_plain, string, strings};

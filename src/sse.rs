@@ -10,6 +10,12 @@
 //! Go), some wherever Unicode does (`splitlines` of Python). So a line ends with LF or CRLF
 //! here, and an event in which some reader finds another line is [`Event::Ambiguous`].
 
+mod bytes;
+mod data;
+
+pub(crate) use bytes::Bytes;
+pub use data::{Data, Part};
+
 /// What a [`Reader`] asks about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event<'a> {

@@ -14,6 +14,8 @@ pub(crate) enum Ask {
     Legacy(&'static str),
     /// A list, in the modern era.
     Modern(&'static str),
+    /// What is in a directory.
+    Directory,
     /// A call.
     Call,
     /// A stream, taken up again.
@@ -31,8 +33,8 @@ pub(crate) enum Becomes {
     Refused(&'static str),
     /// This before the list, and then an error.
     Error(&'static str, &'static str),
-    /// The stream ends, and is not complete.
-    Cut,
+    /// The answer ends, and is not complete; no more than this of it came.
+    Cut(String),
 }
 
 #[derive(Clone, Debug)]
@@ -95,6 +97,13 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         message(&format!(r#""resources":[{}]"#, entries.join(",")))
     };
     let templates = |entries: &str| message(&format!(r#""resourceTemplates":[{entries}]"#));
+    let cut = || Becomes::Cut(format!(": ping\n\n{PROGRESS}id: 3\r\n"));
+    let before_list = |answer: &str| {
+        let before = answer.split_once(r#"[{"name""#).map(|(before, _)| before);
+        Becomes::Cut(before.unwrap_or_default().to_owned())
+    };
+    let result = |more: &str| message(&format!(r#""content":[{{"type":"text","text":"tools: \n"}}]{more}"#));
+    let sampling = r#"{"jsonrpc":"2.0","id":9,"method":"sampling/createMessage","params":{"tools":[{"name":"rm"}]}}"#;
     let error = r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32603,"message":"no tools today"}}"#;
     let mut scenarios = vec![
         scenario(
@@ -164,7 +173,88 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             Some((0, 0)),
         ),
         scenario("a JSON-RPC error", legacy, "bob", &[JSON], error.into(), Becomes::Same, None),
-        scenario("a call's answer", Ask::Call, "bob", &[JSON], list(&all), Becomes::Same, None),
+        scenario(
+            "a directory",
+            Ask::Directory,
+            "bob",
+            &[JSON],
+            resources(&["file:///a", "file:///b"]),
+            Becomes::Body(resources(&["file:///b"])),
+            Some((2, 1)),
+        ),
+        scenario(
+            "a call's answer",
+            Ask::Call,
+            "bob",
+            &[JSON],
+            result(r#","structuredContent":{"tools":[{"name":"rm"}],"result":{"prompts":[]}}"#),
+            Becomes::Same,
+            None,
+        ),
+        scenario(
+            "a call's answer that is large",
+            Ask::Call,
+            "bob",
+            &[JSON],
+            result(&format!(r#","structuredContent":"{}""#, "\"tools\":[".repeat(20_000).replace('"', "\\\""))),
+            Becomes::Same,
+            None,
+        ),
+        scenario(
+            "a call's events",
+            Ask::Call,
+            "bob",
+            &[EVENTS],
+            stream("", sampling) + &stream("", &result("")),
+            Becomes::Same,
+            None,
+        ),
+        scenario("a list to a call", Ask::Call, "bob", &[JSON], list(&all), before_list(&list(&all)), None),
+        scenario(
+            "a list of no type to a call",
+            Ask::Call,
+            "bob",
+            &[("content-type", "text/plain")],
+            list(&all),
+            before_list(&list(&all)),
+            None,
+        ),
+        scenario(
+            "a list in a batch to a call",
+            Ask::Call,
+            "bob",
+            &[JSON],
+            format!("[{},{}]", result(""), list(&all)),
+            before_list(&format!("[{},{}]", result(""), list(&all))),
+            None,
+        ),
+        scenario(
+            "a list in a call's events",
+            Ask::Call,
+            "bob",
+            &[EVENTS],
+            stream("", &list(&all)),
+            before_list(&stream("", &list(&all))),
+            None,
+        ),
+        scenario(
+            "a list by another name in a call's events",
+            Ask::Call,
+            "bob",
+            &[EVENTS],
+            stream("", &message("\"TOOL\u{17f}\":[{\"name\":\"rm\"}]")),
+            before_list(&stream("", &message("\"TOOL\u{17f}\":[{\"name\":\"rm\"}]"))),
+            None,
+        ),
+        scenario(
+            "a list behind a CR in a call's events",
+            Ask::Call,
+            "bob",
+            &[EVENTS],
+            stream(&format!(": c\rdata: {}\r\n", list(&all)), error),
+            Becomes::Cut(format!(": ping\n\n{PROGRESS}id: 3\r\n: c\rdata")),
+            None,
+        ),
         scenario(
             "events",
             legacy,
@@ -234,7 +324,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             "bob",
             &[EVENTS],
             stream("", r#"{"result":{"tools":[],"tools":[]}}"#),
-            Becomes::Cut,
+            cut(),
             None,
         ),
         scenario(
@@ -243,7 +333,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             "bob",
             &[EVENTS],
             stream("", &"x".repeat(3000)),
-            Becomes::Cut,
+            cut(),
             None,
         ),
         scenario(
@@ -261,7 +351,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             "bob",
             &[EVENTS],
             stream("", &list(&all).replacen(',', ",\r", 2)),
-            Becomes::Cut,
+            cut(),
             None,
         ),
         scenario(
@@ -282,7 +372,6 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             Becomes::Body(stream("", &message("\"tools\":[{\"name\":\"read\",\"title\":\"a\u{2028}\u{85}b\"}]"))),
             Some((2, 1)),
         ),
-        scenario("a call's events", Ask::Call, "bob", &[EVENTS], stream("", &list(&all)), Becomes::Same, None),
         scenario(
             "a list that nobody can read",
             legacy,
@@ -344,7 +433,16 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             "bob",
             &[JSON, ("content-encoding", "gzip")],
             list(&all),
-            Becomes::Same,
+            Becomes::Refused("list_unreadable"),
+            None,
+        ),
+        scenario(
+            "other characters to a call",
+            Ask::Call,
+            "bob",
+            &[("content-type", "text/event-stream; charset=utf-16")],
+            list(&all),
+            Becomes::Refused("list_unreadable"),
             None,
         ),
         scenario(
@@ -412,6 +510,13 @@ impl Ask {
             }
             Self::Modern(method) => {
                 let body = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": {"_meta": meta()}});
+                let headers = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", method)];
+                request(authority, "POST", &headers, body, &token, now)
+            }
+            Self::Directory => {
+                let (method, uri) = ("resources/directory/read", "file:///b");
+                let params = json!({"_meta": meta(), "uri": uri});
+                let body = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params});
                 let headers = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", method)];
                 request(authority, "POST", &headers, body, &token, now)
             }
@@ -485,15 +590,15 @@ impl Scenario {
                     && error["id"] == 7
                     && detail.starts_with(code)
             }
-            Becomes::Cut => {
-                let before = format!(": ping\n\n{PROGRESS}id: 3\r\n");
+            Becomes::Cut(before) => {
                 got.is_cut && before.as_bytes().starts_with(&got.body) && detail.starts_with("list_")
             }
         };
-        if !is_whole || (got.is_cut && !matches!(self.becomes, Becomes::Cut)) {
+        if !is_whole || (got.is_cut && !matches!(self.becomes, Becomes::Cut(_))) {
             return problem("expected something else");
         }
-        if !matches!(self.becomes, Becomes::Same) && got.headers.iter().any(|name| name == "etag") {
+        let is_changed = !matches!(self.becomes, Becomes::Same) && !matches!(self.ask, Ask::Call);
+        if is_changed && got.headers.iter().any(|name| name == "etag") {
             return problem("expected no `etag` of another body");
         }
         let counts = self.counts.map_or(json!([null, null]), |(listed, hidden)| json!([listed, hidden]));

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::case::{AUTHORITY, Request, Run, merge};
 use crate::client::{self, writes};
 use crate::keys::{Keys, surroundings};
-use crate::listings::{Ask, Becomes, Got, Scenario, call, list, scenarios};
+use crate::listings::{Ask, Becomes, EVENTS, Got, JSON, Scenario, call, list, scenarios};
 use crate::native::{self, NOW};
 use crate::process::{Envoy, PATIENCE, Setting, free_port};
 use crate::sessions::WAYS;
@@ -27,10 +27,10 @@ use crate::upstream::Message;
 pub(crate) fn trials() -> Vec<Trial> {
     let trial = |name: &str, run: fn() -> Result<(), String>| Trial::test(name, move || run().map_err(Failed::from));
     vec![
-        trial("native/MCP-17 HTTP-23 PW-25 what becomes of each list, however it comes", natively),
+        trial("native/MCP-17 RPC-18 RPC-19 HTTP-23 PW-25 what becomes of each list, however it comes", natively),
         trial("native/MCP-17 what is listed may be called, and nothing else may", listed_is_callable),
         trial("native/MCP-17 in shadow mode nothing is hidden, and what would be is counted", shadowed),
-        trial("lists/MCP-17 HTTP-23 PW-25 what becomes of each list, however it comes", through_envoy),
+        trial("lists/MCP-17 RPC-18 RPC-19 HTTP-23 PW-25 what becomes of each list, however it comes", through_envoy),
         trial("lists/PW-25 under a held body, too", body_held),
         trial("lists/PW-25 a stream that does not end goes on as it comes", endless),
     ]
@@ -327,9 +327,11 @@ impl World {
         checked.map(|()| record).map_err(|problem| format!("{way:?}, {run:?}: {problem}"))
     }
 
-    /// The status of what comes to a call, which the server answers with this.
-    pub(crate) fn call(&mut self, scenario: &Scenario, user: &str, tool: &str, now: u64) -> Result<u16, String> {
-        *self.script.lock().unwrap() = Some(Script::new(scenario, Way::Length));
+    /// The status of what comes to a call.
+    pub(crate) fn call(&mut self, user: &str, tool: &str, now: u64) -> Result<u16, String> {
+        let scenario =
+            scenarios().into_iter().find(|scenario| scenario.what == "a call's answer").ok_or("no answer")?;
+        *self.script.lock().unwrap() = Some(Script::new(&scenario, Way::Length));
         let request = call(&self.authority, user, tool, now);
         let found = client::send(self.envoy.port, Run::H1, &request)?.ok_or("no answer")?.status;
         self.envoy.next_line()?;
@@ -351,7 +353,7 @@ fn through_envoy() -> Result<(), String> {
             for run in WAYS {
                 world.run(&scenario, way, run, true)?;
                 let (listed, hidden) = scenario.counts.unwrap_or_default();
-                let is_refused = matches!(scenario.becomes, Becomes::Refused(_) | Becomes::Error(..) | Becomes::Cut);
+                let is_refused = matches!(scenario.becomes, Becomes::Refused(_) | Becomes::Error(..) | Becomes::Cut(_));
                 counts = (counts.0 + listed, counts.1 + hidden, counts.2 + u32::from(is_refused));
             }
         }
@@ -365,8 +367,7 @@ fn through_envoy() -> Result<(), String> {
     // A tool that was hidden is no more callable than before.
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     for (tool, status) in [("rm", 403), ("read", 200)] {
-        let scenario = scenarios().swap_remove(11);
-        let found = world.call(&scenario, "bob", tool, now)?;
+        let found = world.call("bob", tool, now)?;
         if found != status {
             return Err(format!("{tool}: expected {status}, found {found}"));
         }
@@ -390,15 +391,24 @@ fn body_held() -> Result<(), String> {
 fn endless() -> Result<(), String> {
     let mut world = World::start(&json!({}))?;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    for ask in [Ask::Stream, Ask::Legacy("tools/list"), Ask::Modern("tools/list")] {
-        let head = "HTTP/1.1 200 X\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_owned();
-        *world.script.lock().unwrap() = Some(Script { head, pieces: vec![chunk(b": ping\n\n")], end: Vec::new() });
+    let (ping, half) = (": ping\n\n", r#"{"result":{"content":[{"text":"tools"#);
+    for (ask, (_, media_type), piece) in [
+        (Ask::Stream, EVENTS, ping),
+        (Ask::Legacy("tools/list"), EVENTS, ping),
+        (Ask::Modern("tools/list"), EVENTS, ping),
+        (Ask::Call, EVENTS, ping),
+        (Ask::Call, EVENTS, &format!("data: {half}")),
+        (Ask::Call, JSON, half),
+    ] {
+        let head = format!("HTTP/1.1 200 X\r\ncontent-type: {media_type}\r\ntransfer-encoding: chunked\r\n\r\n");
+        let pieces = vec![chunk(piece.as_bytes())];
+        *world.script.lock().unwrap() = Some(Script { head, pieces, end: Vec::new() });
         let request = ask.request(&world.authority, "bob", now);
         let mut stream = TcpStream::connect(("127.0.0.1", world.envoy.port)).map_err(|error| error.to_string())?;
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(&writes(Run::H1, &request).concat()).map_err(|error| error.to_string())?;
         let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
-        while !String::from_utf8_lossy(&bytes).contains(": ping\n\n") {
+        while !String::from_utf8_lossy(&bytes).contains(piece) {
             match stream.read(&mut buffer) {
                 Ok(count @ 1..) => bytes.extend_from_slice(&buffer[..count]),
                 other => return Err(format!("{ask:?}: {other:?} after {:?}", String::from_utf8_lossy(&bytes))),
@@ -408,17 +418,18 @@ fn endless() -> Result<(), String> {
         world.envoy.next_line()?;
     }
     // What is cut is cut where it says.
-    let scenario = scenarios().into_iter().find(|scenario| matches!(scenario.becomes, Becomes::Cut)).ok_or("no cut")?;
-    *world.script.lock().unwrap() = Some(Script::new(&scenario, Way::Chunks));
-    let request = scenario.ask.request(&world.authority, "bob", now);
-    let mut stream = TcpStream::connect(("127.0.0.1", world.envoy.port)).map_err(|error| error.to_string())?;
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(&writes(Run::H1, &request).concat()).map_err(|error| error.to_string())?;
-    let mut bytes = Vec::new();
-    let _ = stream.read_to_end(&mut bytes);
-    let text = String::from_utf8_lossy(&bytes);
-    if text.contains("tools") || text.ends_with("0\r\n\r\n") {
-        return Err(format!("cut: found {text}"));
+    for scenario in scenarios().into_iter().filter(|scenario| matches!(scenario.becomes, Becomes::Cut(_))) {
+        *world.script.lock().unwrap() = Some(Script::new(&scenario, Way::Chunks));
+        let request = scenario.ask.request(&world.authority, "bob", now);
+        let mut stream = TcpStream::connect(("127.0.0.1", world.envoy.port)).map_err(|error| error.to_string())?;
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(&writes(Run::H1, &request).concat()).map_err(|error| error.to_string())?;
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        let text = String::from_utf8_lossy(&bytes);
+        if text.contains("\"name\"") || text.ends_with("0\r\n\r\n") {
+            return Err(format!("{}: found {text}", scenario.what));
+        }
     }
     world.no_trap()
 }

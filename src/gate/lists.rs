@@ -3,7 +3,8 @@
 //!
 //! The answer to a request for a list is read whatever it is: JSON as a whole, a stream
 //! event by event. A stream that carries the answers to other requests (a GET, or one
-//! that is taken up again) is read, too. What cannot be read is not passed on.
+//! that is taken up again) is read, too. What cannot be read is not passed on. Any other
+//! answer goes on as it comes, and ends where a list turns up in it.
 
 use std::time::SystemTime;
 
@@ -12,8 +13,8 @@ use super::{Exchange, Gate, Hold, JSON};
 use crate::catalogue::Standing;
 use crate::denial::Denial;
 use crate::http::{Head, Reply, essence};
-use crate::listing::{self, Entry, Filtered};
-use crate::mcp::{Call, Id, Kind, Listed, Version, is_list};
+use crate::listing::{self, Entry, Filtered, Watch};
+use crate::mcp::{Call, Id, Kind, Listed, Version, may_list};
 use crate::policy::{Deadline, Peer, Question, Sight};
 use crate::record::Tally;
 use crate::resource::Resource;
@@ -29,17 +30,16 @@ pub(super) struct Listing {
     head: Head,
     peer: Peer,
     version: Version,
-    /// Where a list was asked for, the id of the request.
-    id: Option<Id>,
+    /// Was a list asked for?
+    is_asked: bool,
 }
 
 impl Listing {
     /// None where the answer is to this request alone, and no list.
-    pub(super) fn of(call: Call<'_>, head: Head, peer: Peer) -> Option<Box<Self>> {
-        let asks = call.kind == Kind::Request && call.method.as_deref().is_some_and(is_list);
+    pub(super) fn of(call: &Call<'_>, head: Head, peer: Peer) -> Option<Box<Self>> {
+        let is_asked = call.kind == Kind::Request && call.method.as_deref().is_some_and(may_list);
         let is_resumed = call.kind == Kind::Stream || head.has("last-event-id");
-        let id = call.id.filter(|_| asks);
-        (asks || is_resumed).then(|| Box::new(Self { head, peer, version: call.version, id }))
+        (is_asked || is_resumed).then(|| Box::new(Self { head, peer, version: call.version, is_asked }))
     }
 }
 
@@ -52,6 +52,8 @@ pub(super) enum Reading {
     Whole,
     /// Event by event.
     Events(Box<sse::Reader>),
+    /// As it passes.
+    Watched(Box<Watch>),
     /// What is still to come goes nowhere: something else went in its place.
     Over,
 }
@@ -63,7 +65,7 @@ impl Reading {
 
     /// May other bytes go on than those that came?
     pub(super) fn changes(&self) -> bool {
-        !matches!(self, Self::Nothing)
+        !matches!(self, Self::Nothing | Self::Watched(_))
     }
 }
 
@@ -85,35 +87,41 @@ pub enum Piece {
 
 impl Asked {
     /// The id of the request, if it asks for a list.
-    pub(super) fn list_id(&self) -> Option<Id> {
-        self.listing.as_ref().and_then(|listing| listing.id.clone())
+    fn list_id(&self) -> Option<Id> {
+        self.id.clone().filter(|_| self.listing.as_ref().is_some_and(|listing| listing.is_asked))
     }
 
     /// How the body after this head is read.
-    pub(super) fn reading(&self, gate: &Gate, header: impl Fn(&str) -> Option<Vec<u8>>) -> Result<Reading, Denial> {
-        let (Some(listing), Some(resource)) = (&self.listing, gate.resources.get(self.resource)) else {
-            return Ok(Reading::Nothing);
-        };
+    pub(super) fn reading(
+        &self,
+        gate: &Gate,
+        media_type: &[u8],
+        header: impl Fn(&str) -> Option<Vec<u8>>,
+    ) -> Result<Reading, Denial> {
+        let Some(resource) = gate.resources.get(self.resource) else { return Ok(Reading::Nothing) };
+        // Nothing is hidden in shadow mode, so what is not counted has not to be read.
+        let is_shadow = gate.policy.is_shadow();
         // No client takes a result from an answer of another status.
-        if header(":status").is_some_and(|status| !status.starts_with(b"2")) {
+        if is_shadow && self.listing.is_none() || header(":status").is_some_and(|status| !status.starts_with(b"2")) {
             return Ok(Reading::Nothing);
         }
         let encoding = header("content-encoding").unwrap_or_default();
-        let media_type = header("content-type").unwrap_or_default();
         let is_plain = encoding.trim_ascii().is_empty() || encoding.eq_ignore_ascii_case(b"identity");
+        // What nobody waits for may be empty, and called what the server calls its pages.
+        let is_awaited = self.id.is_some() || self.listing.is_some();
         let events = || Reading::Events(Box::new(sse::Reader::new(resource.list_limit)));
-        let reading = match essence(&media_type).to_ascii_lowercase().as_slice() {
+        let reading = match (essence(media_type).to_ascii_lowercase().as_slice(), &self.listing) {
             _ if !is_plain => Err("expected an answer without Content-Encoding"),
-            _ if !is_utf8(&media_type) => Err("expected an answer in UTF-8"),
-            b"text/event-stream" => Ok(events()),
-            essence if essence == JSON.as_bytes() => Ok(Reading::Whole),
+            _ if is_awaited && !is_utf8(media_type) => Err("expected an answer in UTF-8"),
+            (_, None) => Ok(Reading::Watched(Box::new(Watch::new(media_type)))),
+            (b"text/event-stream", _) => Ok(events()),
+            (essence, _) if essence == JSON.as_bytes() => Ok(Reading::Whole),
             // Some clients read whatever a GET brings as events.
-            _ if listing.id.is_none() => Ok(events()),
+            (_, Some(listing)) if !listing.is_asked => Ok(events()),
             _ => Err("expected `application/json` or `text/event-stream`"),
         };
         match reading {
-            // Nothing is hidden in shadow mode, so nothing has to be read.
-            Err(_) if gate.policy.is_shadow() => Ok(Reading::Nothing),
+            Err(_) if is_shadow => Ok(Reading::Nothing),
             reading => reading.map_err(Denial::ListUnreadable),
         }
     }
@@ -167,7 +175,7 @@ fn is_utf8(media_type: &[u8]) -> bool {
 impl Exchange {
     /// Is the body of the answer read?
     pub fn reads_answer(&self) -> bool {
-        self.reading.changes()
+        !matches!(self.reading, Reading::Nothing)
     }
 
     /// What was in the lists of the answer so far.
@@ -184,20 +192,19 @@ impl Exchange {
         read: impl FnOnce() -> Option<Vec<u8>>,
         clock: impl Fn() -> SystemTime,
     ) -> Piece {
-        let Some(deadline) = self.gate.as_ref().map(|gate| gate.policy.deadline(&clock)) else { return Piece::Ends };
-        match std::mem::replace(&mut self.reading, Reading::Nothing) {
+        let Some(gate) = self.gate.clone() else { return Piece::Ends };
+        let deadline = || gate.policy.deadline(&clock);
+        let mut reading = std::mem::replace(&mut self.reading, Reading::Nothing);
+        let piece = match &mut reading {
             Reading::Nothing => Piece::Goes,
-            Reading::Over => {
-                self.reading = Reading::Over;
-                if size == 0 { Piece::Goes } else { Piece::Becomes(Vec::new()) }
-            }
-            Reading::Whole => self.handle_whole(size, end, read, &deadline),
-            Reading::Events(mut reader) => {
-                let piece = self.handle_events(&mut reader, size, end, read, &deadline);
-                self.reading = if piece == Piece::Ends { Reading::Over } else { Reading::Events(reader) };
-                piece
-            }
-        }
+            Reading::Over if size == 0 => Piece::Goes,
+            Reading::Over => Piece::Becomes(Vec::new()),
+            Reading::Whole => return self.handle_whole(size, end, read, &deadline()),
+            Reading::Events(reader) => self.handle_events(reader, size, end, read, &deadline()),
+            Reading::Watched(watch) => self.handle_watched(watch, size, read),
+        };
+        self.reading = if piece == Piece::Ends { Reading::Over } else { reading };
+        piece
     }
 
     fn handle_whole(
@@ -260,6 +267,23 @@ impl Exchange {
             Ok(passed) if passed == piece => Piece::Goes,
             Ok(passed) => Piece::Becomes(passed),
             Err(sse::Ended) => Piece::Ends,
+        }
+    }
+
+    /// Goes on, unless there is a list in it.
+    fn handle_watched(&mut self, watch: &mut Watch, size: usize, read: impl FnOnce() -> Option<Vec<u8>>) -> Piece {
+        if size == 0 {
+            return Piece::Goes;
+        }
+        let watched = read()
+            .ok_or(Denial::HostFailed)
+            .and_then(|piece| watch.read(&piece).map_err(|unreadable| Denial::ListUnreadable(unreadable.0)));
+        match watched {
+            Ok(()) => Piece::Goes,
+            Err(denial) => {
+                self.note_answer(&denial);
+                Piece::Ends
+            }
         }
     }
 

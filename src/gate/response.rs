@@ -12,6 +12,7 @@ use super::session::{HEADER, Session};
 use super::{Exchange, Gate, Hold, JSON, cors};
 use crate::denial::Denial;
 use crate::http::{Edits, Reply, essence};
+use crate::mcp::Id;
 use crate::record::Verdict;
 use crate::token::Identity;
 
@@ -47,11 +48,12 @@ impl Exchange {
             // What was passed on elsewhere, or is the gate's own answer.
             return Response::Untouched;
         };
-        let reading = || if end { Ok(Reading::Nothing) } else { asked.reading(gate, &header) };
+        let media_type = header("content-type").unwrap_or_default();
+        let reading = || if end { Ok(Reading::Nothing) } else { asked.reading(gate, &media_type, &header) };
         let edits = asked.edits(gate, self.origin.as_deref(), &header);
         match edits.and_then(|edits| Ok((edits, reading()?))) {
             Ok((mut edits, reading)) => {
-                self.ends = if end { None } else { asked.ends(&header) };
+                self.ends = if end { None } else { asked.ends(&media_type) };
                 let is_held = reading.is_whole() && gate.hold == Hold::Head;
                 if reading.changes() {
                     edits.remove.extend(lists::OF_A_BODY.map(Cow::Borrowed));
@@ -67,7 +69,7 @@ impl Exchange {
             }
             Err(denial) => {
                 // Upstream has acted; what is refused is its answer.
-                let id = asked.list_id();
+                let id = asked.id.clone();
                 self.note_answer(&denial);
                 self.asked = None;
                 Response::Refused(self.reply(&denial, id, None))
@@ -111,6 +113,8 @@ pub(super) struct Asked {
     pub(super) resource: usize,
     pub(super) identity: Rc<Identity>,
     pub(super) session: Session,
+    /// The id of the request; none of what asks for no answer.
+    pub(super) id: Option<Id>,
     /// What there is to know if the answer may hold lists.
     pub(super) listing: Option<Box<Listing>>,
 }
@@ -132,10 +136,9 @@ impl Asked {
 
     /// When the token is over, for an answer that may take longer than that: one
     /// message is what was permitted, a stream is whatever comes.
-    fn ends(&self, header: impl Fn(&str) -> Option<Vec<u8>>) -> Option<SystemTime> {
+    fn ends(&self, media_type: &[u8]) -> Option<SystemTime> {
         let last = u64::try_from(self.identity.last()).ok()?;
         let ends = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(last.checked_add(1)?))?;
-        let media_type = header("content-type").unwrap_or_default();
-        (!essence(&media_type).eq_ignore_ascii_case(JSON.as_bytes())).then_some(ends)
+        (!essence(media_type).eq_ignore_ascii_case(JSON.as_bytes())).then_some(ends)
     }
 }

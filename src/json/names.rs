@@ -72,7 +72,7 @@ fn is_plain(name: &str) -> bool {
 
 /// What looking a name up costs: the bytes of its characters, and many times that
 /// where one stands for a word. Nothing for a plain name.
-pub(super) fn weight(name: &str) -> usize {
+pub(crate) fn weight(name: &str) -> usize {
     let weight = |c: char| match c {
         '\u{2100}'..='\u{214f}' | '\u{3200}'..='\u{33ff}' | '\u{fb00}'..='\u{fdff}' | '\u{1f100}'..='\u{1f2ff}' => 72,
         c => c.len_utf8(),

@@ -50,3 +50,9 @@ impl Listed {
 pub fn is_list(method: &str) -> bool {
     matches!(method, "tools/list" | "prompts/list" | "resources/list" | "resources/templates/list" | "server/discover")
 }
+
+/// May its answer have a list? What is in a directory is listed as resources are, but of one that
+/// policy lets be read.
+pub fn may_list(method: &str) -> bool {
+    is_list(method) || method == "resources/directory/read"
+}

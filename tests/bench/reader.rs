@@ -1,8 +1,8 @@
 //! What reading costs, natively: `cargo bench --bench reader`, which `make bench` runs.
 //!
 //! Friendly messages of four sizes, read as JSON by serde_json, as strict JSON
-//! and as a `Call`; then bodies of one megabyte that were made to cost much. It
-//! prints medians, and asserts nothing.
+//! and as a `Call`; then bodies of one megabyte that were made to cost much; then answers
+//! to calls, as they pass. It prints medians, and asserts nothing.
 
 #![expect(
     clippy::disallowed_methods,
@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use mcp_gate::http::Head;
 use mcp_gate::json::{Json, Limits};
+use mcp_gate::listing::Watch;
 use mcp_gate::mcp::{Call, Dialect};
 use serde_json::{Value, json};
 
@@ -49,6 +50,32 @@ fn main() {
         let ratio = call.as_secs_f64() / usual.as_secs_f64();
         println!("{name:<24} {:>9} {:>12} {ratio:>10.2} {is_read:>10}", body.len(), nanos(call));
     }
+    println!("\n{:<24} {:>9} {:>12} {:>12}", "answer that passes", "bytes", "watch ns", "ns per KB");
+    for (name, media_type, answer) in answers() {
+        let pass = time(|| {
+            let mut watch = Watch::new(media_type.as_bytes());
+            answer.chunks(16 * 1024).all(|piece| watch.read(piece).is_ok())
+        });
+        let each = pass.as_secs_f64() * 1e9 * 1024.0 / answer.len() as f64;
+        println!("{name:<24} {:>9} {:>12} {each:>12.0}", answer.len(), nanos(pass));
+    }
+}
+
+/// What servers answer to calls: texts, and structured content.
+fn answers() -> Vec<(String, &'static str, Vec<u8>)> {
+    let mut answers = Vec::new();
+    for size in [1024, 100 * 1024, MEGABYTE] {
+        let text = "A paragraph of a document, \"quoted\", with a line's end.\n".repeat(size / 64);
+        let text =
+            json!({"jsonrpc": "2.0", "id": 7, "result": {"content": [{"type": "text", "text": text}]}}).to_string();
+        let structured: Value = serde_json::from_slice(&message(size)).unwrap_or_default();
+        let structured = json!({"jsonrpc": "2.0", "id": 7, "result": {"structuredContent": structured}}).to_string();
+        for (name, body) in [("text", text), ("structured", structured)] {
+            answers.push((format!("{name}, JSON"), "application/json", body.clone().into_bytes()));
+            answers.push((format!("{name}, event"), "text/event-stream", format!("data: {body}\n\n").into_bytes()));
+        }
+    }
+    answers
 }
 
 /// The median of one run over half a second of runs, at least five.

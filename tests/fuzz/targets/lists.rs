@@ -1,11 +1,12 @@
 //! Any bytes, as an answer with lists and as a stream of events. What is filtered is the
 //! same JSON without what is hidden; a stream is the same in any pieces, and what is not
-//! replaced in it goes on byte by byte.
+//! replaced in it goes on byte by byte. What is only watched is judged alike in any pieces, and
+//! has no list where it passes.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mcp_gate::listing::{Entry, filter, is_suspect};
+use mcp_gate::listing::{Entry, Watch, filter, is_suspect};
 use mcp_gate::mcp::Listed;
 use mcp_gate::policy::Sight;
 use mcp_gate::sse::{Ended, Event, Fate, Reader};
@@ -15,6 +16,8 @@ fuzz_target!(|data: &[u8]| {
     // Behind the text, so that the text of a seed stands as it is.
     let Some((text, [size, limit])) = data.split_last_chunk() else { return };
     check_list(text);
+
+    check_watch(text, usize::from(*size).max(1));
 
     let (size, limit) = (usize::from(*size).max(1), usize::from(*limit).saturating_mul(8));
     let passes = |_: Event<'_>| Fate::Passes;
@@ -66,6 +69,42 @@ fn check_list(text: &[u8]) {
     assert!(filtered.text.is_none() || is_suspect(text), "a list that nobody would look for");
     let again = filter(found, judge).expect("what goes on can be read again");
     assert_eq!(again.text, None, "filtered again it is the same");
+}
+
+/// An answer to a request for no list.
+fn check_watch(text: &[u8], size: usize) {
+    let passes = |media_type: &[u8], size: usize| {
+        let mut watch = Watch::new(media_type);
+        text.chunks(size).all(|piece| watch.read(piece).is_ok())
+    };
+    for media_type in [&b"application/json"[..], b"text/event-stream"] {
+        assert_eq!(passes(media_type, size), passes(media_type, text.len().max(1)), "in any pieces");
+    }
+    let value = serde_json::from_slice::<Value>(text);
+    let is_list = value.as_ref().is_ok_and(has_list);
+    let is_plain = filter(text, judge).is_ok() && text.len() <= 1024;
+    match passes(b"application/json", size) {
+        true => assert!(!is_list, "a list passes"),
+        false => assert!(is_list || !is_plain, "what is no list passes"),
+    }
+    if passes(b"text/event-stream", size) {
+        let found = |event: Event<'_>| match event {
+            Event::Data(data) if serde_json::from_slice::<Value>(data).is_ok_and(|value| has_list(&value)) => {
+                Fate::Ends
+            }
+            _ => Fate::Passes,
+        };
+        assert!(stream(text, size, usize::MAX, found).is_ok(), "a list in an event passes");
+    }
+}
+
+fn has_list(value: &Value) -> bool {
+    match value {
+        Value::Array(messages) => messages.iter().any(has_list),
+        message => Listed::ALL
+            .iter()
+            .any(|listed| message.get("result").is_some_and(|result| result.get(listed.member()).is_some())),
+    }
 }
 
 /// The same by the tree.
