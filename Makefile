@@ -64,7 +64,7 @@ trap: module
 test: module trap policy ## Run every test, natively and through a real Envoy
 	@$(setup) envoy clients authorization-server func-e go-client rust-client json-suite differential
 	$(rust) MCP_GATE_CORPUS=$(CORPUS) cargo test --locked
-	$(PYTHON) tests/opa.py $(TOOLS)/bin/opa $(CORPUS) 200
+	$(PYTHON) tests/opa.py $(TOOLS)/bin/opa $(CORPUS) 600
 	$(rust) $(PYTHON) tests/threats.py
 	$(PYTHON) tests/clients/run.py
 	$(PYTHON) tests/clients/run.py --func-e

@@ -9,6 +9,7 @@
 //! overflows the stack or that panics stops a whole worker. What regorus finds
 //! out while evaluating, or not at all, is therefore found out here.
 
+mod alike;
 mod builtins;
 mod constants;
 mod dead;

@@ -81,6 +81,22 @@ impl<'d> Shape<'d> {
         }
     }
 
+    /// The texts of the policy or its data that it may be.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &'d str> {
+        let values = if let Self::One(values) = self { values.as_slice() } else { &[] };
+        values.iter().filter_map(|value| if let Value::String(text) = value { Some(text.as_ref()) } else { None })
+    }
+
+    /// May it be one of which this holds?
+    pub(super) fn has_text(&self, holds: &dyn Fn(&str) -> bool) -> bool {
+        self.texts().any(holds)
+    }
+
+    /// Is it there, and of these kinds?
+    pub(super) fn is_some_kind(&self, kinds: Kinds) -> bool {
+        self.is(kinds) && !matches!(self, Self::One(values) if values.is_empty())
+    }
+
     /// What it is, if it is of these kinds.
     pub(super) fn narrow(self, kinds: Kinds) -> Self {
         match self {

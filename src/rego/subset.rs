@@ -22,9 +22,9 @@ use super::names::Names;
 use super::needs::{self, Needs};
 use super::program::{PACKAGE, Program};
 use super::shape::{Kinds, Shape};
-use super::single::{self, collections, generates, literal, loops};
+use super::single::{self, collections, generates, has_wildcard, literal, loops};
 use super::syntax::{Step, anchor, path, static_path, steps, written};
-use super::{Kind, Refusal, input, total};
+use super::{Kind, Refusal, alike, input, total};
 
 /// More arguments become undefined in the virtual machine.
 const MOST_ARGUMENTS: usize = 8;
@@ -41,9 +41,8 @@ const NEGATED: &str = "this may be undefined, and its negation is then true here
 const LOST: &str = "this may be undefined behind a loop, and the engine then forgets what the loop gave before; \
     give it to a variable in the body, `x := ...`, and write `x` here";
 
-/// What stands against a list made of a set.
-const REPEATED: &str = "OPA goes twice through what stands twice in a set that is written with what it has to \
-    compute, and this engine once; loop over a list, `[a, b]`, or make a set: `{x | some x in {a, b}}`";
+/// What stands against a loop inside of a negation.
+const UNSAFE: &str = "OPA refuses `_` inside of `not`; write a rule that asks for it, and negate that";
 
 /// What is found of modules that were analysed, by what the rules asked for need of them.
 #[derive(Debug)]
@@ -357,6 +356,9 @@ impl<'d> Clause<'_, '_, 'd> {
                 self.leave(anchor(domain), inner.loaded, env);
             }
             Literal::NotExpr { expr, .. } => {
+                if has_wildcard(expr) {
+                    self.pass.misread.push(Refusal::new(anchor(expr), UNSAFE));
+                }
                 let mut inner = env.clone();
                 self.condition(expr, &mut inner);
                 env.loaded = inner.loaded;
@@ -491,7 +493,12 @@ impl<'d> Clause<'_, '_, 'd> {
                 Shape::Any
             }
             Expr::Call { fcn, params, .. } => self.call(fcn, params, env),
-            Expr::UnaryExpr { expr, .. } => {
+            Expr::UnaryExpr { span, expr, .. } => {
+                if !matches!(expr.as_ref(), Expr::Number { .. }) {
+                    self.pass
+                        .misread
+                        .push(Refusal::new(span, "the engine takes `-` from numbers alone; write `0 - x`"));
+                }
                 self.must(expr, Kinds::NUMBER, "a number", env);
                 Shape::kind(Kinds::NUMBER)
             }
@@ -573,6 +580,9 @@ impl<'d> Clause<'_, '_, 'd> {
             self.pass.queue.push(callee);
             return self.value_of(callee);
         }
+        if let Some(reason) = alike::otherwise(&name.join("."), params, &shapes) {
+            self.pass.misread.push(Refusal::new(anchor(function), format!("`{}`: {reason}", name.join("."))));
+        }
         total::call(&name.join("."), params, &shapes).unwrap_or_else(|reason| {
             self.object(anchor(function), format!("`{}` may fail: {reason}", name.join(".")));
             Shape::Any
@@ -580,6 +590,8 @@ impl<'d> Clause<'_, '_, 'd> {
     }
 
     fn value_of(&self, rule: usize) -> Shape<'d> {
-        self.pass.known.values.get(&rule).cloned().unwrap_or(Shape::Any)
+        let is_set = self.pass.world.program.nodes.get(rule).is_some_and(|node| node.kind == Kind::Set);
+        let any = if is_set { Shape::kind(Kinds::SET) } else { Shape::Any };
+        self.pass.known.values.get(&rule).cloned().unwrap_or(any)
     }
 }

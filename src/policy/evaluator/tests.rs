@@ -11,7 +11,7 @@ use generator::Generator;
 fn evaluator(files: &[(&str, &str)], data: &serde_json::Value) -> Result<Evaluator, Vec<Refusal>> {
     let mut modules = Modules::parse(files.to_vec())?;
     let analysis = rego::analyse(modules.engine.get_modules())?;
-    Evaluator::new(modules, data, &analysis, &["allow"], Duration::from_secs(1)).map(|(evaluator, _)| evaluator)
+    Evaluator::new(modules, data, &analysis, &RULES, Duration::from_secs(1)).map(|(evaluator, _)| evaluator)
 }
 
 fn allow(evaluator: &Evaluator, input: serde_json::Value) -> Value {
@@ -154,25 +154,24 @@ impl Both {
         Some(Self { engine, machine: None, verdict })
     }
 
+    fn interpret(&mut self, input: &Value) -> Vec<Result<Value, String>> {
+        self.engine.set_input(input.clone());
+        RULES.iter().map(|rule| said(self.engine.eval_rule(format!("data.mcp.authz.{rule}")))).collect()
+    }
+
     /// What either says to one question.
     fn ask(&mut self, input: &Value) -> [Vec<Result<Value, String>>; 2] {
-        let engine = &mut self.engine;
-        let compiled = || compile(engine, &RULES, Duration::from_secs(5)).unwrap();
+        let compiled = || compile(&mut self.engine, &RULES, Duration::from_secs(5)).unwrap();
         let machine = self.machine.get_or_insert_with(compiled);
-        engine.set_input(input.clone());
         machine.set_input(input.clone());
-        let empty = |value: Value| if value == Value::Undefined { Value::new_set() } else { value };
-        let interpreted = RULES.iter().map(|rule| {
-            let value = engine.eval_rule(format!("data.mcp.authz.{rule}"));
-            value.map(empty).map_err(|error| error.to_string())
-        });
-        let interpreted = interpreted.collect();
-        let run = (0..RULES.len()).map(|index| {
-            let value = machine.execute_entry_point_by_index(index);
-            value.map(empty).map_err(|error| error.to_string())
-        });
-        [interpreted, run.collect()]
+        let run = (0..RULES.len()).map(|index| said(machine.execute_entry_point_by_index(index))).collect();
+        [self.interpret(input), run]
     }
+}
+
+fn said(value: Result<Value, impl ToString>) -> Result<Value, String> {
+    let empty = |value: Value| if value == Value::Undefined { Value::new_set() } else { value };
+    value.map(empty).map_err(|error| error.to_string())
 }
 
 /// Random policies and questions: what is found, and how many were in the subset.
@@ -242,6 +241,49 @@ fn compare(seed: u64, policies: usize, questions: usize, corpus: &mut dyn Write)
     found
 }
 
+/// Holds calls of builtins against `tests/builtins.json`: what is refused, what the gate
+/// says, and for OPA what it says, of which some `differ`.
+fn builtins(corpus: &mut dyn Write) {
+    let rows: serde_json::Value = serde_json::from_str(include_str!("../../../tests/builtins.json")).unwrap();
+    let (data, input) = (&rows["data"], &rows["input"]);
+    let policy = |expression: &str| {
+        format!(
+            "package mcp.authz\ndefault allow := false\nallow if input.mcp.name\ndeny contains \"no\" if false\n\
+             scopes contains value if {{ value := [{expression}] }}\n"
+        )
+    };
+    for (expression, name) in rows["refused"].as_object().unwrap() {
+        let refusals = evaluator(&[("authz.rego", &policy(expression))], data).err();
+        let reason = &refusals.unwrap_or_else(|| panic!("{expression}: not refused"))[0].reason;
+        assert!(reason.contains(name.as_str().unwrap()), "{expression}: {reason}");
+    }
+    let same = rows["same"].as_array().unwrap().iter().map(|expression| (expression.as_str().unwrap(), None));
+    let differ = rows["differ"].as_object().unwrap().iter().map(|(expression, said)| (expression.as_str(), Some(said)));
+    for (expression, said) in same.chain(differ) {
+        let mut both = Both::load(&policy(expression), data).unwrap_or_else(|| panic!("{expression}: refused"));
+        let interpreted = both.interpret(&input.clone().into());
+        if both.verdict.is_ok() {
+            assert_eq!(both.ask(&input.clone().into())[1], interpreted, "{expression}");
+        }
+        let found =
+            serde_json::to_value(interpreted[2].clone().unwrap_or_else(|error| panic!("{expression}: {error}")));
+        let found = found.unwrap();
+        let list = |value: &serde_json::Value| if value.is_null() { json!([]) } else { json!([[value]]) };
+        let expected = said.map_or_else(|| found.clone(), |said| list(&said["here"]));
+        assert_eq!(found, expected, "{expression}");
+        let of_opa = said.map_or(found, |said| list(&said["opa"]));
+        let fails = said.is_some_and(|said| said["opa"] == "ERROR");
+        let asked = json!([[input, [true, [], of_opa]]]);
+        writeln!(corpus, "{}", json!({"policy": policy(expression), "data": data, "asked": asked, "fails": fails}))
+            .unwrap();
+    }
+}
+
+#[test]
+fn builtins_say_what_is_written_of_them() {
+    builtins(&mut std::io::sink());
+}
+
 /// `MCP_GATE_POLICIES` and `MCP_GATE_SEED` make a campaign of it; `MCP_GATE_CORPUS`
 /// names a file for `tests/opa.py`.
 #[test]
@@ -253,6 +295,7 @@ fn the_machine_says_what_the_interpreter_says() {
         Ok(path) => Box::new(BufWriter::new(std::fs::File::create(path).unwrap())),
         Err(_) => Box::new(std::io::sink()),
     };
+    builtins(&mut corpus);
     let found = compare(setting("MCP_GATE_SEED", 20_261_126), policies, 20, &mut corpus);
     corpus.flush().unwrap();
     assert!(

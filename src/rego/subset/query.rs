@@ -2,13 +2,17 @@
 
 use regorus::unstable::{Expr, Literal, LiteralStmt, Query, Span};
 
-use super::{Clause, Env, Loaded, REPEATED};
+use super::{Clause, Env, Loaded};
 use crate::rego::Refusal;
 use crate::rego::names::Document;
 use crate::rego::needs::{self, Needs};
 use crate::rego::shape::{Kinds, Shape};
 use crate::rego::single::{has_wildcard, literal, wildcards};
 use crate::rego::syntax::{anchor, base};
+
+/// What stands against a list made of a set.
+const REPEATED: &str = "OPA goes twice through what stands twice in a set that is written with what it has to \
+    compute, and this engine once; loop over a list, `[a, b]`, or make a set: `{x | some x in {a, b}}`";
 
 impl<'d> Clause<'_, '_, 'd> {
     /// Goes through a query of whose outcome `then` is needed. Gives what its first
