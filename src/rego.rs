@@ -176,10 +176,7 @@ pub fn refuse_rule(modules: &[Ref<Module>], rule: &str, reason: String) -> Refus
 
 /// Judges modules that regorus has parsed, all of them together.
 pub fn analyse(modules: &[Ref<Module>]) -> Result<Analysis, Vec<Refusal>> {
-    let mut program = Program::default();
-    for module in modules {
-        program.gather(module);
-    }
+    let mut program = Program::of(modules);
     program.check_imports();
     program.check_contract(modules);
     program.check_overlaps(modules);
@@ -196,15 +193,14 @@ pub fn analyse(modules: &[Ref<Module>]) -> Result<Analysis, Vec<Refusal>> {
 /// What modules that were analysed may do beside this data. Clauses that ask for data
 /// that is not there are left out.
 pub fn analyse_with(modules: &[Ref<Module>], data: &Value) -> Analysis {
-    let mut program = Program::default();
-    for module in modules {
-        program.gather(module);
-    }
+    let mut program = Program::of(modules);
     program.prune(data);
-    let visits = match visit(&program, Some(data)) {
-        visits if visits.replaces => visit(&program, None),
-        visits => visits,
-    };
+    let visits = visit(&program, Some(data));
+    if visits.replaces {
+        // What ends here for want of data may go on where a rule sees other data.
+        let program = Program::of(modules);
+        return summary(&program, &visit(&program, None), modules);
+    }
     summary(&program, &visits, modules)
 }
 

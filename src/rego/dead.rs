@@ -4,13 +4,15 @@
 //! asks for behind it is not asked for, and a policy that could do much more answers what it is
 //! configured to answer from less.
 
+use std::collections::BTreeSet;
+
 use regorus::Value;
-use regorus::unstable::{Expr, Literal, LiteralStmt, Module, Rule};
+use regorus::unstable::{Expr, Literal, LiteralStmt, Module, Rule, RuleHead};
 
 use super::Kind;
 use super::names::{Document, Names};
 use super::program::Program;
-use super::syntax::static_path;
+use super::syntax::{declared, static_path, variables};
 
 /// The clauses that cannot hold, by rule and position.
 pub(super) fn find(program: &Program<'_>, data: &Value) -> Vec<(usize, usize)> {
@@ -22,27 +24,42 @@ pub(super) fn find(program: &Program<'_>, data: &Value) -> Vec<(usize, usize)> {
 }
 
 fn is_dead(program: &Program<'_>, data: &Value, module: &Module, rule: &Rule) -> bool {
-    let Rule::Spec { bodies, .. } = rule else { return false };
+    let Rule::Spec { head, bodies, .. } = rule else { return false };
     // Of several bodies another one may hold.
     let [body] = bodies.as_slice() else { return false };
     let names = Names::new(module);
+    // A parameter hides the rule or the import of its name.
+    let mut own = declared(&body.query);
+    if let RuleHead::Func { args, .. } = head {
+        args.iter().for_each(|arg| variables(arg, &mut own));
+    }
     // What stands before the end of a clause is evaluated, and may fail.
-    body.query.stmts.first().is_some_and(|statement| never_holds(program, data, &names, statement))
+    body.query.stmts.first().is_some_and(|statement| never_holds(program, data, &names, &own, statement))
 }
 
 /// Does this ask for data that is not there, or that no data is there?
-fn never_holds(program: &Program<'_>, data: &Value, names: &Names, statement: &LiteralStmt) -> bool {
+fn never_holds(
+    program: &Program<'_>,
+    data: &Value,
+    names: &Names,
+    own: &BTreeSet<String>,
+    statement: &LiteralStmt,
+) -> bool {
+    // It may find data that is not there.
+    if !statement.with_mods.is_empty() {
+        return false;
+    }
     match &statement.literal {
-        Literal::Expr { expr, .. } => constant(program, data, names, expr) == Some(false),
-        Literal::NotExpr { expr, .. } => constant(program, data, names, expr) == Some(true),
+        Literal::Expr { expr, .. } => constant(program, data, names, own, expr) == Some(false),
+        Literal::NotExpr { expr, .. } => constant(program, data, names, own, expr) == Some(true),
         Literal::SomeVars { .. } | Literal::SomeIn { .. } | Literal::Every { .. } => false,
     }
 }
 
 /// Whether a reference holds as a statement, if data alone says so.
-fn constant(program: &Program<'_>, data: &Value, names: &Names, expr: &Expr) -> Option<bool> {
+fn constant(program: &Program<'_>, data: &Value, names: &Names, own: &BTreeSet<String>, expr: &Expr) -> Option<bool> {
     let (path, true) = static_path(expr) else { return None };
-    let (first, rest) = path.split_first()?;
+    let (first, rest) = path.split_first().filter(|(first, _)| !own.contains(*first))?;
     let Document::Data(start) = names.document(program, first)? else { return None };
     let whole: Vec<String> = start.into_iter().chain(rest.iter().cloned()).collect();
     // A rule at, above or below it has a say.

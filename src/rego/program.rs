@@ -54,7 +54,13 @@ pub(super) struct Node<'m> {
 }
 
 impl<'m> Program<'m> {
-    pub(super) fn gather(&mut self, module: &'m Module) {
+    pub(super) fn of(modules: &'m [Ref<Module>]) -> Self {
+        let mut program = Self::default();
+        modules.iter().for_each(|module| program.gather(module));
+        program
+    }
+
+    fn gather(&mut self, module: &'m Module) {
         let package = static_path(&module.package.refr).0;
         if module.target.is_some() {
             self.refusals.push(Refusal::new(&module.package.span, "`__target__` is not Rego; remove it"));

@@ -86,10 +86,7 @@ pub fn misread<'a>(
 }
 
 fn gathered<'d>(modules: &'d [Ref<Module>], data: &Value) -> Program<'d> {
-    let mut program = Program::default();
-    for module in modules {
-        program.gather(module);
-    }
+    let mut program = Program::of(modules);
     program.prune(data);
     program
 }
