@@ -503,6 +503,11 @@ fn a_key_out_of_data_reads_what_it_can_be() {
             "allow if { some x in [\"c\"]; y := {x | some x in data.list}; count(y) == 2; input.mcp.arguments[x] == 1 }",
             all,
         ),
+        // Each `_` is another name, and what nothing gives a value runs over all first.
+        ("allow if { some _ in data.list; input.mcp.arguments[_] == 1 }", all),
+        ("allow if { some _, x in data.list; x != input.mcp.arguments[_] }", all),
+        ("allow if { some x; x in data.list; input.mcp.arguments[x] == 1 }", all),
+        ("allow if { x in data.list; input.mcp.arguments[x] == 1 }", all),
         // Another `data` has other names.
         (
             "p if { some x in data.list; input.mcp.arguments[x] }\nallow if p with data.list as [input.mcp.name]",
@@ -530,6 +535,14 @@ fn a_clause_that_asks_for_absent_data_first_reads_nothing() {
         // A rule that cannot hold is as good as no data.
         ("h if data.absent\ndeny contains \"x\" if {\n h\n input.time.unix > 1\n}", all, "allow"),
         ("h if data.here\ndeny contains \"x\" if {\n h\n input.time.unix > 1\n}", some, "allow deny h"),
+        // Other data may be there for the rule, and what is a parameter is no rule.
+        (
+            "h if {\n data.absent\n input.time.unix > 1\n}\ndeny contains \"x\" if h with data.absent as 1",
+            some,
+            "allow deny h",
+        ),
+        ("deny contains \"x\" if {\n data.absent with data.absent as 1\n input.time.unix > 1\n}", some, "allow deny"),
+        ("h if data.absent\nf(h) if {\n h\n input.time.unix > 1\n}\ndeny contains \"x\" if f(1)", some, "allow deny f"),
         // Any key may be there.
         ("deny contains \"x\" if {\n data[input.mcp.name]\n input.time.unix > 1\n}", some, "allow deny"),
         (

@@ -226,6 +226,7 @@ impl<'p, 'm> Visitor<'p, 'm> {
                 self.loops += vars.len();
                 for var in vars {
                     self.refuse_reserved_name(var);
+                    self.scopes.free(var.text());
                 }
             }
             Literal::SomeIn { key, value, collection, .. } => {
