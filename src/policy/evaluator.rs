@@ -6,7 +6,7 @@
 //! asked.
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::cell::{RefCell, RefMut};
 use std::collections::BTreeMap;

@@ -96,14 +96,14 @@ impl Field {
             }
             Self::Retry => key.push(if call.is_retry() { b't' } else { b'f' }),
             Self::Within(object, path) => {
-                let Some(object) = object(call) else { return key.push(b'u') };
+                let Some(object) = object(call) else { return absent(path.len().saturating_add(1), key) };
                 let Some((first, below)) = path.split_first() else { return members(object, key) };
-                let Some(mut value) = object.get(first) else { return key.push(b'u') };
+                let Some(mut value) = object.get(first) else { return absent(path.len(), key) };
                 for (at, name) in below.iter().enumerate() {
                     match value {
                         Json::Object(object) => match object.get(name) {
                             Some(member) => value = member,
-                            None => return key.push(b'u'),
+                            None => return absent(below.len().saturating_sub(at), key),
                         },
                         _ => {
                             above(below.len().saturating_sub(at), key);
@@ -238,17 +238,19 @@ impl Memory {
 
 /// The values at these paths, one after the other.
 fn look_up(paths: &[Vec<Value>], document: &Value, key: &mut Vec<u8>) {
-    for path in paths {
+    'paths: for path in paths {
         let mut value = document;
         for (at, name) in path.iter().enumerate() {
-            match value {
-                Value::Object(members) => value = members.get(name).unwrap_or(&Value::Undefined),
-                Value::Undefined => break,
-                _ => {
-                    above(path.len().saturating_sub(at), key);
-                    break;
-                }
-            }
+            let left = path.len().saturating_sub(at);
+            let Value::Object(members) = value else {
+                above(left, key);
+                break;
+            };
+            let Some(member) = members.get(name) else {
+                absent(left, key);
+                continue 'paths;
+            };
+            value = member;
         }
         encode(value, key);
     }
@@ -262,6 +264,12 @@ fn weight(texts: &[String]) -> usize {
 fn counted(tag: u8, count: usize, key: &mut Vec<u8>) {
     key.push(tag);
     key.extend(count.to_le_bytes());
+}
+
+/// Nothing, from so far above what was looked for: to `object.get` an object without the
+/// member is another thing than no object.
+fn absent(steps: usize, key: &mut Vec<u8>) {
+    counted(b'u', steps, key);
 }
 
 /// What follows is no object, and stands this far above what was looked for: what a rule sees

@@ -1,4 +1,4 @@
-mod generator;
+pub(in crate::policy) mod generator;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufWriter, Write};

@@ -1,3 +1,5 @@
+mod alike;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
@@ -175,7 +177,6 @@ fn bundled_policies_are_remembered_for_what_data_asks_for() {
 fn is_remembered_for_what_it_asks_for(policy: &Policy) {
     assert_eq!(policy.evaluator(), "decided by the virtual machine");
     let memory = policy.memory.as_ref().unwrap();
-    eprintln!("PATHS {:?} {:?}", memory.paths, memory.traits);
     let key = |claims: &str, arguments: &str| {
         let input = format!(r#"{{"subject":"s","roles":["a"],"groups":[],"scopes":[],"claims":{claims}}}"#);
         let identity = identity("s", &input, &[]);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 /// xorshift64*
-pub(super) struct Generator {
+pub(in crate::policy) struct Generator {
     state: u64,
     /// The variables in scope.
     variables: Vec<String>,
@@ -18,11 +18,11 @@ const USED: &str = "[\"unused\"]";
 const NAMES: [&str; 4] = ["x", "y", "list", "deep"];
 
 impl Generator {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(in crate::policy) fn new(seed: u64) -> Self {
         Self { state: seed | 1, variables: Vec::new(), named: 0, helpers: Vec::new() }
     }
 
-    fn roll(&mut self, sides: usize) -> usize {
+    pub(in crate::policy) fn roll(&mut self, sides: usize) -> usize {
         self.state ^= self.state >> 12;
         self.state ^= self.state << 25;
         self.state ^= self.state >> 27;
@@ -33,7 +33,7 @@ impl Generator {
         from[self.roll(from.len())]
     }
 
-    pub(super) fn policy(&mut self) -> String {
+    pub(in crate::policy) fn policy(&mut self) -> String {
         self.helpers.clear();
         let mut text = "package mcp.authz\n\ndefault allow := false\n\n".to_owned();
         for index in 0..self.roll(4) {
@@ -58,7 +58,32 @@ impl Generator {
         text
     }
 
-    pub(super) fn data(&mut self) -> Value {
+    /// One of a few rules, which look members up by names that they compute.
+    pub(in crate::policy) fn keyed_policy(&mut self) -> String {
+        self.helpers.clear();
+        let mut text = "package mcp.authz\n\n".to_owned();
+        if self.roll(3) == 0 {
+            self.variables = vec!["p".to_owned()];
+            let body = self.keyed();
+            text.push_str(&format!("h(p) if {{\n\t{body}\n}}\n\n"));
+            self.helpers.push(("h".to_owned(), 1));
+        }
+        for _ in 0..=self.roll(2) {
+            self.variables.clear();
+            let body = match self.roll(6) {
+                0 => format!("not count([1 | {}]) == 1", self.keyed().replace("\n\t", "; ")),
+                1 => format!("{}\n\t{}", self.keyed(), self.keyed()),
+                2 if !self.helpers.is_empty() => {
+                    format!("h({})", self.pick(&["\"x\"", "\"y\"", "\"deep\"", "input.mcp.name"]))
+                }
+                _ => self.keyed(),
+            };
+            text.push_str(&format!("allow if {{\n\tinput.mcp.method\n\t{body}\n}}\n\n"));
+        }
+        text
+    }
+
+    pub(in crate::policy) fn data(&mut self) -> Value {
         let some: Vec<Value> = (0..3).map(|_| self.value(2)).collect();
         let words: Vec<&str> = (0..self.roll(4)).map(|_| self.pick(&WORDS)).collect();
         json!({
@@ -68,10 +93,12 @@ impl Generator {
             "limits": {"a": {"max": self.roll(5)}, "b": {"max": 2}},
             "any": self.value(3),
             "numbered": {"1": true, "2": "a", "a": 1},
+            "names": ["x", "y"],
+            "named": {"x": "deep", "list": "x"},
         })
     }
 
-    pub(super) fn input(&mut self) -> Value {
+    pub(in crate::policy) fn input(&mut self) -> Value {
         let mut arguments = serde_json::Map::new();
         for name in NAMES {
             if self.roll(3) > 0 {
@@ -257,6 +284,50 @@ impl Generator {
             }
             _ => self.condition(),
         }
+    }
+
+    /// A look-up by a name, of which data may know what it can be.
+    fn keyed(&mut self) -> String {
+        let names = self.pick(&["data.names", "data.names", "data.named", "data.words"]);
+        let object = self.pick(&["input.mcp.arguments", "input.identity.claims", "input.mcp.arguments.deep"]);
+        let guard = match self.roll(8) {
+            0 => format!("some {} in {names}", self.pick(&["_", "i, _"])),
+            1 => format!("{} in {names}", self.argument()),
+            kind => {
+                let name = self.fresh();
+                self.variables.push(name.clone());
+                let value = self.pick(&["\"x\"", "\"other\"", "input.mcp.name"]);
+                match kind {
+                    2 | 3 => format!("some {name} in {names}"),
+                    4 => format!("some {name}, _ in {names}"),
+                    5 => format!("some {name}\n\t{name} in {names}"),
+                    6 => format!("{name} := {value}\n\t{name} in {names}"),
+                    _ => format!("{name} := {value}\n\tnot {name} in {names}"),
+                }
+            }
+        };
+        let is_wild = self.roll(if guard.contains("_ ") { 2 } else { 8 }) == 0;
+        let key = match self.variables.last().cloned() {
+            _ if is_wild => "_".to_owned(),
+            Some(last) if self.roll(4) > 0 => last,
+            _ => self.argument(),
+        };
+        let found = match self.roll(8) {
+            0 => {
+                let names = self.pick(&["\"x\"", "\"y\"", "[\"deep\", \"x\"]"]);
+                format!("object.get({object}, {names}, {}) == {}", self.roll(2), self.roll(2))
+            }
+            1 => format!("object.get({object}, {key}, 0) == {}", self.roll(2)),
+            2 => {
+                let name = self.fresh();
+                self.variables.push(name.clone());
+                format!("{name} := {object}[{key}]\n\t{name} != {USED}")
+            }
+            3 => format!("abs({object}[{key}]) > 0"),
+            4 => format!("{object}[{key}] == {}", self.term(0)),
+            _ => format!("{object}[{key}] != {USED}"),
+        };
+        format!("{guard}\n\t{found}")
     }
 
     /// A statement that gives no variable a value.
