@@ -193,15 +193,19 @@ pub fn analyse(modules: &[Ref<Module>]) -> Result<Analysis, Vec<Refusal>> {
 /// What modules that were analysed may do beside this data. Clauses that ask for data
 /// that is not there are left out.
 pub fn analyse_with(modules: &[Ref<Module>], data: &Value) -> Analysis {
+    let (program, replaces) = left(modules, data);
+    summary(&program, &visit(&program, Some(data).filter(|_| !replaces)), modules)
+}
+
+/// What is left of the rules beside this data, and whether one of them sees other data: then
+/// all are left, because what ends for want of data may go on there.
+fn left<'m>(modules: &'m [Ref<Module>], data: &Value) -> (Program<'m>, bool) {
     let mut program = Program::of(modules);
     program.prune(data);
-    let visits = visit(&program, Some(data));
-    if visits.replaces {
-        // What ends here for want of data may go on where a rule sees other data.
-        let program = Program::of(modules);
-        return summary(&program, &visit(&program, None), modules);
+    match visit(&program, None).replaces {
+        true => (Program::of(modules), true),
+        false => (program, false),
     }
-    summary(&program, &visits, modules)
 }
 
 /// Visits all rules; `data` is what they find under that name, if nothing takes its place.

@@ -20,11 +20,11 @@ use regorus::unstable::{
 use super::defined::World;
 use super::names::Names;
 use super::needs::{self, Needs};
-use super::program::{PACKAGE, Program};
+use super::program::PACKAGE;
 use super::shape::{Kinds, Shape};
 use super::single::{self, collections, generates, has_wildcard, literal, loops};
 use super::syntax::{Step, anchor, path, static_path, steps, written};
-use super::{Kind, Refusal, alike, input, total};
+use super::{Kind, Refusal, alike, input, left, total};
 
 /// More arguments become undefined in the virtual machine.
 const MOST_ARGUMENTS: usize = 8;
@@ -56,7 +56,7 @@ pub struct Judgement {
 /// Judges modules that were analysed, by what the rules `asked` for need of them.
 /// `data` is all that stands beside the modules.
 pub fn judge(modules: &[Ref<Module>], data: &Value, asked: &[&str]) -> Judgement {
-    let program = gathered(modules, data);
+    let program = left(modules, data).0;
     let rules = asked.iter().map(|rule| path([PACKAGE[0], PACKAGE[1], rule]));
     let asked: Vec<usize> = rules.flat_map(|rule| program.under(&rule).collect::<Vec<_>>()).collect();
     let world = World { program: &program, data };
@@ -80,15 +80,9 @@ pub fn misread<'a>(
     data: &Value,
     packages: impl IntoIterator<Item = &'a Vec<String>>,
 ) -> Vec<Refusal> {
-    let program = gathered(modules, data);
+    let program = left(modules, data).0;
     let rules: Vec<usize> = packages.into_iter().flat_map(|path| program.under(path).collect::<Vec<_>>()).collect();
     Pass::over(World { program: &program, data }, &Facts::default(), rules).misread
-}
-
-fn gathered<'d>(modules: &'d [Ref<Module>], data: &Value) -> Program<'d> {
-    let mut program = Program::of(modules);
-    program.prune(data);
-    program
 }
 
 /// What is known of rules, by their number.

@@ -137,7 +137,7 @@ _missed contains wanted if {
 
 _entries contains data.conditions if is_object(data.conditions)
 
-_entries contains data.label_conditions if is_object(data.label_conditions)
+_entries contains data.label_conditions if data.label_conditions
 
 # METADATA
 # description: |

@@ -67,6 +67,9 @@ fn a_head_that_may_be_undefined_behind_a_loop_is_refused() {
         "deny contains value.reason if walk(input.mcp.arguments, [_, value])",
         "h := x.name if some x in input.mcp.arguments.list\ndeny contains \"h\" if h == 1",
         "h[x.name] := 1 if some x in input.mcp.arguments.list\ndeny contains \"h\" if h.a",
+        // There is no such data, but for who looks at other data.
+        "h contains x.reason if {\n data.flag\n some x in input.mcp.arguments.list\n}\n\
+         deny contains r if some r in h with data.flag as true",
     ] {
         let refusal = load(head).expect_err(head);
         assert!(refusal.contains("may be undefined behind a loop"), "{head}: {refusal}");
