@@ -254,7 +254,7 @@ fn clusters() -> Result<(), String> {
         "resources": [resource],
         "issuers": [
             {"name": "a", "issuer": "https://a.example.com", "jwks": {"discover": discover}},
-            {"name": "b", "issuer": "https://b.example.com", "jwks": {"url": url}},
+            {"name": "b", "issuer": "https://b.example.com", "jwks": url},
         ],
         "policy": {},
     });

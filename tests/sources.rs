@@ -463,9 +463,7 @@ fn clusters() -> Result<(), String> {
     let request = world.call(&json!({}));
     for name in ["empty", "nobody", "tls", "missing"] {
         let place = json!({"cluster": name, "url": format!("http://127.0.0.1:{}/jwks", server.port)});
-        world.configure(
-            &json!({"issuers": [{"name": "demo", "issuer": "https://as.example.com", "jwks": {"url": place}}]}),
-        )?;
+        world.configure(&json!({"issuers": [{"name": "demo", "issuer": "https://as.example.com", "jwks": place}]}))?;
         let failed = world.fetches("failed");
         world.envoy.wait_until(name, |envoy| envoy.stat("mcp_gate_jwks_fetches_failed") > failed + 2)?;
         world.expect(name, &request, 503)?;
