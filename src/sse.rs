@@ -275,4 +275,4 @@ fn replace(event: &[u8], with: &[u8], out: &mut Vec<u8>) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -184,9 +184,13 @@ impl State {
             Answer::Bytes(bytes) => connection.write_all(&bytes),
             Answer::Drips(bytes) => {
                 connection.write_all(&bytes)?;
+                connection.set_read_timeout(Some(Duration::from_secs(1)))?;
                 loop {
-                    thread::sleep(Duration::from_secs(1));
-                    connection.write_all(b" ")?;
+                    // Until the other side has enough, which it says at once.
+                    match connection.read(&mut [0; 64]) {
+                        Ok(0) => return Ok(()),
+                        _ => connection.write_all(b" ")?,
+                    }
                 }
             }
             Answer::Endless(head) => {

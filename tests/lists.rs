@@ -28,6 +28,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     let trial = |name: &str, run: fn() -> Result<(), String>| Trial::test(name, move || run().map_err(Failed::from));
     vec![
         trial("native/MCP-17 RPC-18 RPC-19 HTTP-23 PW-25 what becomes of each list, however it comes", natively),
+        trial("native/MCP-17 what the host does not hand over is not passed on", not_handed_over),
         trial("native/MCP-17 what is listed may be called, and nothing else may", listed_is_callable),
         trial("native/MCP-17 in shadow mode nothing is hidden, and what would be is counted", shadowed),
         trial("lists/MCP-17 RPC-18 RPC-19 HTTP-23 PW-25 what becomes of each list, however it comes", through_envoy),
@@ -161,6 +162,28 @@ fn natively() -> Result<(), String> {
                 scenario
                     .check(&got, &record(&exchange), hold == "head")
                     .map_err(|e| format!("in {pieces} pieces: {e}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Held or not, as a whole or as events, asked for or not.
+fn not_handed_over() -> Result<(), String> {
+    let gate = gate(&given(false))?;
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW);
+    for ask in [Ask::Legacy("tools/list"), Ask::Call, Ask::Stream] {
+        for (name, media_type) in [JSON, EVENTS] {
+            let mut exchange = permitted(&gate, &ask.request(AUTHORITY, "alice", NOW))?;
+            let header = |asked: &str| (asked == name).then(|| media_type.as_bytes().to_vec());
+            if let Response::Refused(reply) = exchange.handle_response(header, false) {
+                return Err(format!("{ask:?} {media_type}: refused with {}", reply.status));
+            }
+            let piece = exchange.handle_response_body(7, true, || None, || now);
+            let detail = record(&exchange)["detail"].as_str().unwrap_or_default().to_owned();
+            let is_ended = matches!(piece, Piece::Ends | Piece::Refused(_));
+            if !is_ended || !detail.starts_with("host_failed: ") || exchange.refusals() != 1 {
+                return Err(format!("{ask:?} {media_type}: expected `host_failed`, found {piece:?}, `{detail}`"));
             }
         }
     }

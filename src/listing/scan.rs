@@ -174,6 +174,7 @@ pub(super) mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::sse::tests::dice;
 
     /// How much of a text goes on that comes byte by byte.
     fn passes(text: &[u8]) -> Result<(), usize> {
@@ -318,13 +319,7 @@ pub(super) mod tests {
             "a\\n",
         ];
         const VALUES: [&str; 8] = ["1", "-1e5", "null", "\"\"", "\"a\\\\\"", "\"{\\\"result\\\":{\"", "[]", "{}"];
-        let mut seed = 20_261_126_u64;
-        let mut roll = |sides: usize| {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            usize::try_from(seed % sides as u64).unwrap()
-        };
+        let mut roll = dice();
         fn value(roll: &mut impl FnMut(usize) -> usize, depth: usize, out: &mut String) {
             let kind = if depth > 4 { 0 } else { roll(3) };
             if kind == 0 && depth > 0 {

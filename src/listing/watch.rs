@@ -42,6 +42,7 @@ impl Watch {
 mod tests {
     use super::super::scan::tests::has_list;
     use super::*;
+    use crate::sse::tests::dice;
 
     const EVENTS: &[u8] = b"text/event-stream";
 
@@ -144,13 +145,7 @@ mod tests {
             PARTS.split('|').map(|part| part.replace("LIST", LIST).replace("RESULT", RESULT)).collect();
         const UNICODE: &[char] =
             &['\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}'];
-        let mut seed = 20_261_126_u64;
-        let mut roll = |sides: usize| {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            usize::try_from(seed % sides as u64).unwrap()
-        };
+        let mut roll = dice();
         let seen = |stream: &str| {
             let readers: [&[char]; 3] = [&['\n'], &['\n', '\r'], UNICODE];
             let all = readers.iter().flat_map(|ends| [true, false].map(|has_mark| events(stream, ends, has_mark)));

@@ -150,10 +150,9 @@ mod tests {
             assert_eq!(regex(good), None, "{good}");
         }
         for bad in [
-            r"\d", r"[\w]", r"\pL", "(?i)a", "(?-u)a", "[a&&b]", "[a[b]]", "a{,2}", "a{1001}", "a**", "a{2}{3}",
-            r"\Qa", "(",
+            r"\d", r"[\w]", r"\pL", "(?i)a", "(?-u)a", "[a&&b]", "[a[b]]", "a{,2}", "a{1001}", "a**", "a{2}{3}", r"\Qa",
         ] {
-            assert!(regex(bad).is_some() || bad == "(", "{bad}");
+            assert!(regex(bad).is_some(), "{bad}");
         }
     }
 }

@@ -1,5 +1,16 @@
 use super::*;
 
+/// A die that falls alike in each run: below so many sides.
+pub(crate) fn dice() -> impl FnMut(usize) -> usize {
+    let mut seed = 20_261_126_u64;
+    move |sides| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        usize::try_from(seed % sides as u64).unwrap()
+    }
+}
+
 /// What a stream becomes that comes in these pieces, and the data that were asked about.
 fn read(pieces: &[&[u8]], limit: usize, judge: impl Fn(Event<'_>) -> Fate) -> (Result<Vec<u8>, Ended>, Vec<String>) {
     let mut reader = Reader::new(limit);
@@ -212,13 +223,7 @@ fn a_stream_is_the_same_in_any_pieces() {
         "\u{feff}",
         "event: message",
     ];
-    let mut seed = 20_261_126_u64;
-    let mut roll = |sides: usize| {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        usize::try_from(seed % sides as u64).unwrap()
-    };
+    let mut roll = dice();
     for _ in 0..4000 {
         let parts: Vec<&str> = (0..roll(24)).map(|_| PARTS[roll(PARTS.len())]).collect();
         let stream = parts.concat();

@@ -47,6 +47,10 @@ fn an_answer_weighs_what_it_says() {
     }
 }
 
+fn question<'a>(identity: &'a Rc<Identity>, call: &'a Call<'a>, head: &'a Head, peer: &'a Peer) -> Question<'a> {
+    Question { resource: "r", catalogue: None, identity, call, head, peer, now: SystemTime::UNIX_EPOCH }
+}
+
 fn identity(subject: &str, input: &str, scopes: &[&str]) -> Rc<Identity> {
     let mut identity = Identity::unverified(subject);
     identity.input = Value::from_json_str(input).unwrap();
@@ -185,16 +189,8 @@ fn is_remembered_for_what_it_asks_for(policy: &Policy) {
         );
         let head = Head::default();
         let call = Call::read(body.as_bytes(), &head, &crate::mcp::Dialect::default()).unwrap();
-        let (peer, now) = (Peer::default(), SystemTime::UNIX_EPOCH);
-        let question = Question {
-            resource: "r",
-            catalogue: None,
-            identity: &identity,
-            call: &call,
-            head: &head,
-            peer: &peer,
-            now,
-        };
+        let peer = Peer::default();
+        let question = question(&identity, &call, &head, &peer);
         (memory.key(question, || panic!("the input document is not needed")), policy.decide(question).is_ok())
     };
     let (known, may) = key(r#"{"jti":"1","device":"managed"}"#, r#"{"limit":10,"query":"a"}"#);
@@ -283,14 +279,11 @@ fn a_remembered_answer_is_the_one_that_would_be_given() {
             let headers = vec![("x-v".to_owned(), header.into()), (format!("x-{header}"), b"1".to_vec())];
             let head = Head::new(headers);
             let call = Call::read(body.as_bytes(), &head, &crate::mcp::Dialect::default()).unwrap();
+            let peer = Peer::default();
             let question = Question {
-                resource: "r",
                 catalogue: Some(&catalogue),
-                identity: &identities[identity],
-                call: &call,
-                head: &head,
-                peer: &Peer::default(),
                 now: SystemTime::UNIX_EPOCH + Duration::from_secs(unix),
+                ..question(&identities[identity], &call, &head, &peer)
             };
             let fresh = policy.judge(question, policy.input(question));
             assert_eq!(policy.answer(question), fresh, "{rules}: {body} {header}");

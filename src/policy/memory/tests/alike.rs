@@ -54,15 +54,7 @@ fn ask(policy: &Policy, questions: &[serde_json::Value]) -> Found {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": asked["mcp"]["method"], "params": params}).to_string();
         let Ok(call) = Call::read(body.as_bytes(), &head, &Dialect::default()) else { continue };
         let identity = identity("s", &asked["identity"].to_string(), &["a"]);
-        let question = Question {
-            resource: "r",
-            catalogue: None,
-            identity: &identity,
-            call: &call,
-            head: &head,
-            peer: &peer,
-            now: SystemTime::UNIX_EPOCH,
-        };
+        let question = super::question(&identity, &call, &head, &peer);
         let answer = policy.judge(question, policy.input(question));
         let mut looked_up = memory.asker(&identity, "r").to_vec();
         look_up(&memory.paths, &policy.input(question), &mut looked_up);
