@@ -22,7 +22,7 @@ use super::names::Names;
 use super::needs::{self, Needs};
 use super::program::PACKAGE;
 use super::shape::{Kinds, Shape};
-use super::single::{self, collections, generates, has_wildcard, literal, loops};
+use super::single::{self, collections, generates, literal, loops};
 use super::syntax::{Step, anchor, path, static_path, steps, written};
 use super::{Kind, Refusal, alike, input, left, total};
 
@@ -40,9 +40,6 @@ const NEGATED: &str = "this may be undefined, and its negation is then true here
 /// What stands against a value of a rule.
 const LOST: &str = "this may be undefined behind a loop, and the engine then forgets what the loop gave before; \
     give it to a variable in the body, `x := ...`, and write `x` here";
-
-/// What stands against a loop inside of a negation.
-const UNSAFE: &str = "OPA refuses `_` inside of `not`; write a rule that asks for it, and negate that";
 
 /// What is found of modules that were analysed, by what the rules asked for need of them.
 #[derive(Debug)]
@@ -347,9 +344,6 @@ impl<'d> Clause<'_, '_, 'd> {
                 self.leave(anchor(domain), inner.loaded, env);
             }
             Literal::NotExpr { expr, .. } => {
-                if has_wildcard(expr) {
-                    self.pass.misread.push(Refusal::new(anchor(expr), UNSAFE));
-                }
                 let mut inner = env.clone();
                 self.condition(expr, &mut inner);
                 env.loaded = inner.loaded;

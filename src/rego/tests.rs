@@ -145,6 +145,8 @@ fn an_unknown_input_path_is_refused() {
 
 #[test]
 fn rego_v0_is_refused_with_the_way_to_write_it() {
+    // In a rule that nobody asks, too.
+    refused("spare if not input.identity.roles[_] == \"a\"", "a.rego:3:14: OPA refuses `_` inside of `not`");
     refused("allow { true }", "a.rego:3:7: `if` keyword is required before rule body; this is Rego v0");
     refused("deny[\"x\"]\nspare := 1", "a.rego:3:1: a partial set of Rego v0");
 }

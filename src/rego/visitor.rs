@@ -15,6 +15,7 @@ use super::input;
 use super::names::{Document, Names};
 use super::program::Program;
 use super::scopes::{Scopes, keys, values};
+use super::single::has_wildcard;
 use super::syntax::{Step, anchor, base, declared, fields, literal_keys, static_path, steps, variables};
 
 /// An expression nested this deep takes about as much stack as one rule.
@@ -264,6 +265,9 @@ impl<'p, 'm> Visitor<'p, 'm> {
                 }
             }
             Literal::NotExpr { expr, .. } => {
+                if has_wildcard(expr) {
+                    self.refuse(anchor(expr), "OPA refuses `_` inside of `not`; ask in a rule, and negate that");
+                }
                 self.expr(expr);
             }
         }

@@ -114,10 +114,8 @@ impl Generator {
         if self.roll(8) > 0 {
             mcp["arguments"] = arguments.into();
         }
-        let mut identity = json!({"subject": self.pick(&WORDS), "claims": {"x": self.value(2)}});
-        if self.roll(6) > 0 {
-            identity["roles"] = json!(roles);
-        }
+        // Roles are always there, be they none (`rego::input::is_always`).
+        let identity = json!({"subject": self.pick(&WORDS), "roles": roles, "claims": {"x": self.value(2)}});
         json!({"version": 1, "mcp": mcp, "identity": identity, "time": {"unix": self.roll(5)}})
     }
 
