@@ -1,13 +1,15 @@
 mod alike;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
+use super::traits::{encode, look_up};
 use super::*;
 use crate::catalogue::{Catalogue, Pin};
 use crate::http::Head;
 use crate::mcp::{Call, Listed};
 use crate::policy::{Options, Peer, Policy, Question};
+use crate::token::Identity;
 
 fn encoded(json: &str) -> Vec<u8> {
     let mut key = Vec::new();
@@ -80,17 +82,17 @@ fn tokens_are_one_asker_as_long_as_no_rule_can_tell_them_apart() {
             ),
         ] {
             let memory = policy(rules).memory.unwrap();
-            let digests = [&one, &other, &more].map(|identity| memory.asker(identity, "r"));
+            let digests = [&one, &other, &more].map(|identity| memory.traits.asker(identity, "r"));
             assert_eq!(digests[0] != digests[1], tells.contains(&who), "{rules}: {who}");
             assert_eq!(digests[1], digests[2], "{rules}: {who}");
-            assert_ne!(memory.asker(&one, "s"), digests[0], "{rules}: another resource");
-            assert_eq!(memory.asker(&one, "r"), digests[0]);
+            assert_ne!(memory.traits.asker(&one, "s"), digests[0], "{rules}: another resource");
+            assert_eq!(memory.traits.asker(&one, "r"), digests[0]);
         }
         // The answer says which scopes there are, though no rule reads them.
         let memory = policy("scopes contains \"t\"\nallow if input.mcp.name").memory.unwrap();
-        assert_ne!(memory.asker(&other, "r"), memory.asker(&more, "r"), "{who}");
+        assert_ne!(memory.traits.asker(&other, "r"), memory.traits.asker(&more, "r"), "{who}");
         let memory = policy("allow if some claim in input.identity.claims").memory.unwrap();
-        assert_ne!(memory.asker(&one, "r"), memory.asker(&other, "r"), "{who}");
+        assert_ne!(memory.traits.asker(&one, "r"), memory.traits.asker(&other, "r"), "{who}");
     }
 }
 
@@ -272,7 +274,7 @@ fn a_remembered_answer_is_the_one_that_would_be_given() {
             if rules.contains("allow") { rules.to_owned() } else { format!("{rules}\nallow if input.mcp.name") };
         let (policy, mut looks_up) = (policy(&rules), policy(&rules));
         // The slower way to the same key.
-        looks_up.memory.iter_mut().for_each(|memory| memory.fields = None);
+        looks_up.memory.iter_mut().for_each(|memory| memory.traits.fields = None);
         assert_eq!(policy.memory.is_some(), remembers, "{rules}");
         let mut answers = BTreeSet::new();
         for (identity, body, header, unix) in history() {

@@ -1,16 +1,16 @@
 //! What is one question to the memory has one answer.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::json;
 
 use super::*;
 use crate::mcp::Dialect;
-use crate::policy::RULES;
 use crate::policy::evaluator::tests::generator::Generator;
 use crate::policy::evaluator::{Evaluator, Modules};
 use crate::policy::input::{InputNames, Reads};
 use crate::policy::names::HeaderNames;
+use crate::policy::RULES;
 use crate::rego;
 
 /// Without the bundled modules, which take most of the time. None if it is refused.
@@ -43,21 +43,26 @@ struct Found {
     holes: Vec<String>,
 }
 
+/// The message that a question stands for.
+fn body(asked: &serde_json::Value) -> String {
+    let said = |name: &str| asked["mcp"].get(name).map(|value| (name.to_owned(), value.clone()));
+    let params: serde_json::Map<_, _> = ["name", "arguments"].into_iter().filter_map(said).collect();
+    json!({"jsonrpc": "2.0", "id": 1, "method": asked["mcp"]["method"], "params": params}).to_string()
+}
+
 fn ask(policy: &Policy, questions: &[serde_json::Value]) -> Found {
     let memory = policy.memory.as_ref().unwrap();
     let mut found = Found::default();
     let mut known: [HashMap<Vec<u8>, (&serde_json::Value, Answer)>; 2] = Default::default();
     let (head, peer) = (Head::default(), Peer::default());
     for asked in questions {
-        let said = |name: &str| asked["mcp"].get(name).map(|value| (name.to_owned(), value.clone()));
-        let params: serde_json::Map<_, _> = ["name", "arguments"].into_iter().filter_map(said).collect();
-        let body = json!({"jsonrpc": "2.0", "id": 1, "method": asked["mcp"]["method"], "params": params}).to_string();
+        let body = body(asked);
         let Ok(call) = Call::read(body.as_bytes(), &head, &Dialect::default()) else { continue };
         let identity = identity("s", &asked["identity"].to_string(), &["a"]);
         let question = super::question(&identity, &call, &head, &peer);
         let answer = policy.judge(question, policy.input(question));
-        let mut looked_up = memory.asker(&identity, "r").to_vec();
-        look_up(&memory.paths, &policy.input(question), &mut looked_up);
+        let mut looked_up = memory.traits.asker(&identity, "r").to_vec();
+        look_up(&memory.traits.paths, &policy.input(question), &mut looked_up);
         let key = memory.key(question, || policy.input(question));
         found.asked += 1;
         found.answers.insert(format!("{answer:?}"));
