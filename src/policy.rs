@@ -13,7 +13,8 @@
 //!
 //! A question that was answered is not asked again: the answer is remembered
 //! under exactly the values of the input paths that some rule can read, whoever's
-//! token they are of. A policy that reads the time is asked each time.
+//! token they are of. A policy that reads the time is asked each time. What does not hang
+//! on arguments or time is remembered by itself, so that an answer that does is less to find.
 
 mod candidate;
 mod evaluator;
@@ -39,7 +40,7 @@ use crate::token::{self, Identity};
 pub use candidate::{Agreement, Candidate};
 use evaluator::{Evaluator, Modules};
 use input::{InputNames, Reads};
-use memory::Memory;
+use memory::{Memory, Prior};
 use names::{HeaderNames, member_names};
 pub use visible::{Deadline, Sight};
 
@@ -113,6 +114,8 @@ pub struct Policy {
     /// The names by which the rules know members of what a caller hands in.
     members: Names,
     memory: Option<Memory>,
+    /// What is known of calls before their arguments are looked at.
+    prior: Option<Prior>,
     /// What `deny` and `allow` may ask.
     deciding: BTreeSet<String>,
 }
@@ -156,8 +159,10 @@ pub struct Question<'a> {
 /// What the rules say to one question.
 type Answer = Result<(), Denial>;
 
-/// The rules of the contract that decide, in the order of the answer, and the one about
-/// entries of lists.
+/// The rules of the contract that decide, in the order of the answer.
+const DECIDING: [&str; 4] = ["deny", "scopes", "step_up", "allow"];
+
+/// Those, and the one about entries of lists.
 const RULES: [&str; 5] = ["deny", "scopes", "step_up", "allow", "visible"];
 
 impl Policy {
@@ -185,7 +190,7 @@ impl Policy {
         let analysis = rego::analyse(parsed.engine.get_modules())?;
         let revision = revision(&parsed.files, data);
 
-        let (evaluator, left) = Evaluator::new(parsed, data, &analysis, &RULES, options.time_limit)?;
+        let (evaluator, left) = Evaluator::new(parsed, data, &analysis, [&RULES, &DECIDING], options.time_limit)?;
         let values = evaluator.warm_up()?;
         let wrong = values.iter().filter_map(|(rule, value)| Some(evaluator.refuse(rule, of_nothing(rule, value)?)));
         let refusals: Vec<Refusal> = wrong.collect();
@@ -197,6 +202,7 @@ impl Policy {
         let is_bundled = |package: &Vec<String>| packages.iter().any(|bundled| bundled == package);
         let spelling = if analysis.constants.keys().all(is_bundled) { &left } else { &analysis };
         Ok(Self {
+            prior: evaluator.known_by().map(Prior::new),
             evaluator,
             reads: Reads::new(&left),
             options,
@@ -299,7 +305,9 @@ impl Policy {
 
     /// Asks the rules, in the order of the answer.
     fn ask(&self, question: Question<'_>, input: Value) -> Answer {
-        let mut rules = self.evaluator.ask(input)?;
+        let find = || self.evaluator.know(input.clone());
+        let known = self.prior.as_ref().and_then(|prior| prior.recall(question, &input, find));
+        let mut rules = self.evaluator.ask(input, known)?;
         let reasons = strings(&rules.rule("deny")?, "deny")?;
         if !reasons.is_empty() {
             return Err(Denial::PolicyDenied { reasons });

@@ -17,6 +17,7 @@ mod defined;
 mod input;
 mod names;
 mod needs;
+pub mod partial;
 mod program;
 mod scopes;
 mod shape;

@@ -3,13 +3,15 @@
 //! regorus has two evaluators. What the interpreter says is true; its virtual machine
 //! is several times faster and decides for those policies in which it cannot differ
 //! ([`rego::judge`]). What the machine could not bring to an end, the interpreter is
-//! asked.
+//! asked. A policy of the machine may come in two parts ([`rego::partial`]): what is known of
+//! many questions, and a machine for the rest (`evaluator/residual.rs`).
 
+mod residual;
 #[cfg(test)]
 pub(super) mod tests;
 
 use std::cell::{RefCell, RefMut};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -24,6 +26,8 @@ use serde::Deserialize as _;
 use super::input::object;
 use crate::denial::Denial;
 use crate::rego::{self, Analysis, Refusal};
+pub(super) use residual::Known;
+use residual::{Residual, Rest};
 
 /// The longest that a constant package may take, at load; time on the wall, of which a
 /// worker that starts has little.
@@ -38,16 +42,24 @@ pub(super) struct Evaluator {
     // Both keep their state in themselves; one question is asked at a time.
     engine: RefCell<Engine>,
     machine: Result<RefCell<RegoVM>, Refusal>,
+    /// If the policy comes in two parts: then the machine says what is known at its last entry
+    /// point.
+    residual: Option<Residual>,
     rules: Vec<&'static str>,
 }
 
 /// One question, as long as its rules are asked.
 pub(super) struct Evaluation<'a> {
     engine: RefMut<'a, Engine>,
-    machine: Option<RefMut<'a, RegoVM>>,
+    machine: Option<Machine<'a>>,
     rules: &'a [&'static str],
     /// Does the interpreter know the question, too?
     input: Option<Value>,
+}
+
+enum Machine<'a> {
+    Whole(RefMut<'a, RegoVM>),
+    Rest(Rest<'a>),
 }
 
 /// Modules that regorus has parsed: file names and texts, in one order with its trees.
@@ -72,13 +84,13 @@ impl<'a> Modules<'a> {
 
 impl Evaluator {
     /// Compiles what the analysis has passed. `asked` are the rules of `mcp.authz` that
-    /// the evaluator will be asked for, of which a policy may lack some. Gives, too, what
-    /// is left for the rules to do beside this data.
+    /// the evaluator will be asked for, of which a policy may lack some, and `deciding` those
+    /// of them that decide calls. Gives, too, what is left for the rules to do beside this data.
     pub(super) fn new(
         modules: Modules<'_>,
         data: &serde_json::Value,
         analysis: &Analysis,
-        asked: &[&'static str],
+        [asked, deciding]: [&[&'static str]; 2],
         time_limit: Duration,
     ) -> Result<(Self, Analysis), Vec<Refusal>> {
         let Modules { files, mut engine } = modules;
@@ -95,9 +107,18 @@ impl Evaluator {
         if !judgement.misread.is_empty() {
             return Err(judgement.misread);
         }
-        let machine = judgement.against.map_or_else(|| compile(&mut engine, &rules, time_limit), Err);
-        let machine = machine.map(RefCell::new);
-        Ok((Self { engine: RefCell::new(engine), machine, rules }, left))
+        let is_admitted = judgement.against.is_none();
+        let partial = is_admitted.then(|| rego::partial::partial(engine.get_modules(), &data, deciding)).flatten();
+        let parts = partial.and_then(|partial| Residual::new(&engine, partial, [&rules, deciding], time_limit));
+        let (machine, residual) = match (judgement.against, parts) {
+            (None, Some((whole, residual))) => (Ok(whole), Some(residual)),
+            (None, None) => {
+                let paths: Vec<String> = rules.iter().map(|rule| path(rule)).collect();
+                (compile(&mut engine, &paths, time_limit), None)
+            }
+            (Some(against), _) => (Err(against), None),
+        };
+        Ok((Self { engine: RefCell::new(engine), machine: machine.map(RefCell::new), residual, rules }, left))
     }
 
     /// What each rule says of an input that has nothing; undefined, too, where it fails.
@@ -109,7 +130,7 @@ impl Evaluator {
         engine.eval_query("true".to_owned(), false).map_err(|error| refused("policy", &error))?;
         engine.set_input(Value::new_object());
         let values = self.rules.iter().map(|rule| {
-            let value = engine.eval_rule(format!("data.mcp.authz.{rule}"));
+            let value = engine.eval_rule(path(rule));
             (*rule, value.unwrap_or(Value::Undefined))
         });
         Ok(values.collect())
@@ -130,8 +151,22 @@ impl Evaluator {
         self.rules.contains(&rule)
     }
 
-    /// Asks about one input document.
-    pub(super) fn ask(&self, input: Value) -> Result<Evaluation<'_>, Denial> {
+    /// The paths of `input` that [`Known`] depends on, where there is any.
+    pub(super) fn known_by(&self) -> Option<&BTreeSet<Vec<String>>> {
+        self.residual.as_ref().map(|residual| &residual.reads)
+    }
+
+    /// What can be said of all questions that are alike in what [`Evaluator::known_by`] names.
+    /// None where the machine does not come to an end.
+    pub(super) fn know(&self, input: Value) -> Option<Known> {
+        let (Some(residual), Ok(machine)) = (&self.residual, &self.machine) else { return None };
+        let mut machine = machine.try_borrow_mut().ok()?;
+        machine.set_input(input);
+        residual.know(&machine.execute_entry_point_by_index(self.rules.len()).ok()?)
+    }
+
+    /// Asks about one input document, of which something may be known.
+    pub(super) fn ask(&self, input: Value, known: Option<Known>) -> Result<Evaluation<'_>, Denial> {
         let in_use = || Denial::PolicyError("the engine is in use".into());
         let mut engine = self.engine.try_borrow_mut().map_err(|_| in_use())?;
         let rules = &self.rules;
@@ -139,8 +174,15 @@ impl Evaluator {
             engine.set_input(input);
             return Ok(Evaluation { engine, machine: None, rules, input: None });
         };
-        let mut machine = machine.try_borrow_mut().map_err(|_| in_use())?;
-        machine.set_input(input.clone());
+        let rest = self.residual.as_ref().zip(known).and_then(|(residual, known)| residual.ask(input.clone(), known));
+        let machine = match rest {
+            Some(rest) => Machine::Rest(rest),
+            None => {
+                let mut machine = machine.try_borrow_mut().map_err(|_| in_use())?;
+                machine.set_input(input.clone());
+                Machine::Whole(machine)
+            }
+        };
         Ok(Evaluation { engine, machine: Some(machine), rules, input: Some(input) })
     }
 }
@@ -152,24 +194,33 @@ impl Evaluation<'_> {
             return Ok(Value::Undefined);
         };
         if let Some(machine) = &mut self.machine {
-            match machine.execute_entry_point_by_index(index) {
-                Ok(value) => return Ok(value),
-                Err(VmError::TimeLimitExceeded { .. }) => return Err(Denial::PolicyTimeout),
+            let value = match machine {
+                Machine::Whole(machine) => Some(machine.execute_entry_point_by_index(index)),
+                Machine::Rest(rest) => rest.rule(rule),
+            };
+            match value {
+                Some(Ok(value)) => return Ok(value),
+                Some(Err(VmError::TimeLimitExceeded { .. })) => return Err(Denial::PolicyTimeout),
                 // Whatever else there is, the interpreter finds it, or does not.
-                Err(_) => {}
+                Some(Err(_)) | None => {}
             }
         }
         if let Some(input) = self.input.take() {
             self.engine.set_input(input);
         }
-        self.engine.eval_rule(format!("data.mcp.authz.{rule}")).map_err(|error| failure(&error.to_string()))
+        self.engine.eval_rule(path(rule)).map_err(|error| failure(&error.to_string()))
     }
 }
 
-/// The machine; whether it may decide is [`rego::judge`]'s business.
-fn compile(engine: &mut Engine, rules: &[&'static str], time_limit: Duration) -> Result<RegoVM, Refusal> {
+/// Where a rule of the contract stands.
+fn path(rule: &str) -> String {
+    format!("data.mcp.authz.{rule}")
+}
+
+/// The machine, whose entry points are these rules; whether it may decide is [`rego::judge`]'s
+/// business.
+fn compile(engine: &mut Engine, paths: &[String], time_limit: Duration) -> Result<RegoVM, Refusal> {
     let refused = |error: &dyn fmt::Display| Refusal::from_engine("policy", &error.to_string());
-    let paths: Vec<String> = rules.iter().map(|rule| format!("data.mcp.authz.{rule}")).collect();
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
     let first = paths.first().ok_or_else(|| refused(&"no rule to ask for"))?;
     let compiled = engine.compile_with_entrypoint(&(*first).into()).map_err(|error| refused(&error))?;

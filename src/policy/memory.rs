@@ -1,5 +1,6 @@
 //! Answers that were given, so that no question is asked twice.
 
+mod prior;
 #[cfg(test)]
 mod tests;
 mod traits;
@@ -14,6 +15,7 @@ use crate::denial::Denial;
 use crate::mcp::Call;
 use crate::rego::Analysis;
 use crate::store::Store;
+pub(super) use prior::Prior;
 use traits::Traits;
 
 /// Answers that were given, under one policy.

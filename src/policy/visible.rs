@@ -118,7 +118,7 @@ impl Policy {
             Value::Undefined => Ok(false),
             _ => Err(Denial::PolicyType(rule)),
         };
-        let mut rules = self.evaluator.ask(input)?;
+        let mut rules = self.evaluator.ask(input, None)?;
         if self.evaluator.defines("visible") {
             return is_true(rules.rule("visible")?, "visible");
         }

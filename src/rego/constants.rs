@@ -60,7 +60,7 @@ fn rules(program: &Program<'_>, visits: &Visits, package: &[String]) -> Option<B
 }
 
 /// Can it stand behind a dot?
-fn is_identifier(name: &str) -> bool {
+pub(super) fn is_identifier(name: &str) -> bool {
     let mut bytes = name.bytes();
     bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')

@@ -48,7 +48,7 @@ pub(super) struct Node<'m> {
     /// How many parts of the path name the package.
     pub(super) package: usize,
     pub(super) kind: Kind,
-    arity: usize,
+    pub(super) arity: usize,
     pub(super) span: &'m Span,
     pub(super) clauses: Vec<(&'m Module, &'m Rule)>,
 }

@@ -11,11 +11,11 @@ use generator::Generator;
 fn evaluator(files: &[(&str, &str)], data: &serde_json::Value) -> Result<Evaluator, Vec<Refusal>> {
     let mut modules = Modules::parse(files.to_vec())?;
     let analysis = rego::analyse(modules.engine.get_modules())?;
-    Evaluator::new(modules, data, &analysis, &RULES, Duration::from_secs(1)).map(|(evaluator, _)| evaluator)
+    Evaluator::new(modules, data, &analysis, [&RULES, &RULES], Duration::from_secs(1)).map(|(evaluator, _)| evaluator)
 }
 
 fn allow(evaluator: &Evaluator, input: serde_json::Value) -> Value {
-    evaluator.ask(input.into()).unwrap().rule("allow").unwrap()
+    evaluator.ask(input.into(), None).unwrap().rule("allow").unwrap()
 }
 
 const AUTHZ: &str = "package mcp.authz\nimport data.lib.index\ndefault allow := false\n\
@@ -56,7 +56,7 @@ fn a_head_that_may_be_undefined_behind_a_loop_is_refused() {
         let policy = format!("package mcp.authz\ndefault allow := false\nallow if input.mcp.name\n{rules}\n");
         let mut modules = Modules::parse(vec![("authz.rego", &policy)]).unwrap();
         let analysis = rego::analyse(modules.engine.get_modules()).unwrap();
-        let loaded = Evaluator::new(modules, &json!({}), &analysis, &["allow", "deny"], Duration::from_secs(1));
+        let loaded = Evaluator::new(modules, &json!({}), &analysis, [&["allow", "deny"]; 2], Duration::from_secs(1));
         loaded.map(drop).map_err(|refusals| refusals[0].to_string())
     };
     for head in [
@@ -133,12 +133,39 @@ fn what_takes_the_machine_too_many_instructions_the_interpreter_decides() {
     }
 }
 
+#[test]
+fn what_the_machine_does_not_find_out_beforehand_it_finds_out_with_the_rest() {
+    let policy = "package mcp.authz\ndefault allow := false\nallow if {\n known\n input.mcp.arguments.number == 1\n}\n\
+        known if {\n some number in data.numbers\n number == input.mcp.name\n}\n";
+    let evaluator = evaluator(&[("authz.rego", policy)], &json!({"numbers": (0..100).collect::<Vec<_>>()})).unwrap();
+    let machine = evaluator.machine.as_ref().unwrap();
+    for most in [MOST_INSTRUCTIONS, 50] {
+        machine.borrow_mut().set_max_instructions(most);
+        for (name, number, expected) in [(99, 1, true), (99, 2, false), (100, 1, false)] {
+            let input: Value = json!({"mcp": {"name": name, "arguments": {"number": number}}}).into();
+            let known = evaluator.know(input.clone());
+            assert_eq!(known.is_some(), most == MOST_INSTRUCTIONS);
+            let said = evaluator.ask(input, known).unwrap().rule("allow").unwrap();
+            assert_eq!(said, Value::from(expected), "{most}: {name}, {number}");
+        }
+    }
+    // What is known does not depend on who looks at it.
+    let residual = evaluator.residual.as_ref().unwrap();
+    machine.borrow_mut().set_max_instructions(MOST_INSTRUCTIONS);
+    residual.machine.borrow_mut().set_max_instructions(1);
+    let input: Value = json!({"mcp": {"name": 99, "arguments": {"number": 1}}}).into();
+    let known = evaluator.know(input.clone());
+    assert_eq!(evaluator.ask(input, known).unwrap().rule("allow").unwrap(), Value::from(true));
+}
+
 const RULES: [&str; 3] = ["allow", "deny", "scopes"];
 
 /// A policy, by both evaluators; whether the machine may decide it.
 struct Both {
     engine: Engine,
     machine: Option<RegoVM>,
+    /// The machines of a policy in two parts.
+    parts: Option<(RegoVM, Residual)>,
     verdict: Result<(), Refusal>,
 }
 
@@ -154,7 +181,13 @@ impl Both {
         let data = engine.get_data();
         let judgement = rego::judge(engine.get_modules(), &data, &rules);
         let verdict = judgement.misread.into_iter().chain(judgement.against).next().map_or(Ok(()), Err);
-        Some(Self { engine, machine: None, verdict })
+        let parts = verdict.is_ok().then(|| rego::partial::partial(engine.get_modules(), &data, &RULES)).flatten();
+        let parts = parts.map(|parts| {
+            let described = format!("{parts:#?}");
+            Residual::new(&engine, parts, [&RULES, &RULES], Duration::from_secs(5))
+                .unwrap_or_else(|| panic!("{described}"))
+        });
+        Some(Self { engine, machine: None, parts, verdict })
     }
 
     fn interpret(&mut self, input: &Value) -> Vec<Result<Value, String>> {
@@ -164,11 +197,20 @@ impl Both {
 
     /// What either says to one question.
     fn ask(&mut self, input: &Value) -> [Vec<Result<Value, String>>; 2] {
-        let compiled = || compile(&mut self.engine, &RULES, Duration::from_secs(5)).unwrap();
+        let compiled = || compile(&mut self.engine, &RULES.map(path), Duration::from_secs(5)).unwrap();
         let machine = self.machine.get_or_insert_with(compiled);
         machine.set_input(input.clone());
         let run = (0..RULES.len()).map(|index| said(machine.execute_entry_point_by_index(index))).collect();
         [self.interpret(input), run]
+    }
+
+    /// What the two parts say, if there are two.
+    fn ask_parts(&mut self, input: &Value) -> Option<Vec<Result<Value, String>>> {
+        let (whole, residual) = self.parts.as_mut()?;
+        whole.set_input(input.clone());
+        let values = whole.execute_entry_point_by_index(RULES.len()).unwrap();
+        let mut rest = residual.ask(input.clone(), residual.know(&values).unwrap()).unwrap();
+        Some(RULES.iter().map(|rule| said(rest.rule(rule).unwrap())).collect())
     }
 }
 
@@ -183,6 +225,8 @@ struct Found {
     admitted: usize,
     questions: usize,
     permitted: usize,
+    /// Of the questions, those to policies in two parts.
+    in_parts: usize,
     /// Differences in what the subset admits, and in what it does not.
     admitted_differ: Vec<String>,
     refused_differ: usize,
@@ -202,6 +246,7 @@ fn compare(seed: u64, policies: usize, questions: usize, corpus: &mut dyn Write)
         admitted: 0,
         questions: 0,
         permitted: 0,
+        in_parts: 0,
         admitted_differ: Vec::new(),
         refused_differ: 0,
         against: BTreeMap::new(),
@@ -221,10 +266,13 @@ fn compare(seed: u64, policies: usize, questions: usize, corpus: &mut dyn Write)
         for _ in 0..questions {
             let question = generator.input();
             let [interpreted, run] = both.ask(&question.clone().into());
-            let agree = interpreted == run && interpreted.iter().all(Result::is_ok);
+            let parts = both.ask_parts(&question.clone().into());
+            let agree = interpreted == run
+                && interpreted.iter().all(Result::is_ok)
+                && parts.as_ref().is_none_or(|parts| *parts == interpreted);
             match (agree, &both.verdict) {
                 (false, Ok(())) => found.admitted_differ.push(format!(
-                    "{policy}\ndata: {data}\ninput: {question}\ninterpreter: {interpreted:?}\nmachine: {run:?}"
+                    "{policy}\ndata: {data}\ninput: {question}\ninterpreter: {interpreted:?}\nmachine: {run:?}\nin parts: {parts:?}"
                 )),
                 (false, Err(_)) => found.refused_differ += 1,
                 (true, _) => {}
@@ -232,6 +280,7 @@ fn compare(seed: u64, policies: usize, questions: usize, corpus: &mut dyn Write)
             if both.verdict.is_ok() && agree {
                 found.questions += 1;
                 found.permitted += usize::from(run[0] == Ok(Value::from(true)));
+                found.in_parts += usize::from(parts.is_some());
                 let answer: Vec<serde_json::Value> =
                     run.into_iter().map(|value| serde_json::to_value(value.unwrap()).unwrap()).collect();
                 asked.push(json!([question, answer]));
@@ -308,8 +357,9 @@ fn the_machine_says_what_the_interpreter_says() {
         found.admitted_differ.iter().min_by_key(|text| text.len()).map_or("", String::as_str)
     );
     println!(
-        "{} policies, {} in the subset, {} questions to those, {} permitted, 0 differ; outside of it {} answers differ",
-        found.policies, found.admitted, found.questions, found.permitted, found.refused_differ
+        "{} policies, {} in the subset, {} questions to those, {} permitted, {} to policies in two parts, \
+         0 differ; outside of it {} answers differ",
+        found.policies, found.admitted, found.questions, found.permitted, found.in_parts, found.refused_differ
     );
     let mut against: Vec<_> = found.against.iter().map(|(reason, count)| (count, reason)).collect();
     against.sort();
@@ -321,9 +371,11 @@ fn the_machine_says_what_the_interpreter_says() {
         "{}",
         found.permitted
     );
+    assert!(found.in_parts * 4 > found.questions, "{} of {}", found.in_parts, found.questions);
     // And were everything let in, it would find out.
     assert!(found.refused_differ > 0);
 }
+
 /// Why each thing is outside of the subset: what it says there, and what it does.
 #[test]
 fn what_is_outside_of_the_subset_differs() {

@@ -49,6 +49,25 @@ fn an_answer_weighs_what_it_says() {
     }
 }
 
+#[test]
+fn what_is_known_weighs_what_it_says() {
+    let rules =
+        format!("allow if input.mcp.arguments.a == long\nlong := sprintf(\"{}%s\", [input.mcp.name])", "a".repeat(900));
+    let policy = policy(&rules);
+    let (head, peer) = (Head::default(), Peer::default());
+    let alice = identity("alice", r#"{"subject":"alice"}"#, &[]);
+    for number in 0..3000 {
+        let name = number.to_string();
+        let call = Call::listed(Listed::Tool, &name, crate::mcp::VERSIONS[1], &crate::mcp::Dialect::default());
+        let call = call.unwrap();
+        let question = question(&alice, &call, &head, &peer);
+        assert_eq!(policy.judge(question, policy.input(question)), Err(Denial::PolicyUndefined));
+    }
+    // Two generations of a mebibyte, a kilobyte or two each.
+    let kept = policy.prior.unwrap().known.borrow().len();
+    assert!((400..1600).contains(&kept), "{kept}");
+}
+
 fn question<'a>(identity: &'a Rc<Identity>, call: &'a Call<'a>, head: &'a Head, peer: &'a Peer) -> Question<'a> {
     Question { resource: "r", catalogue: None, identity, call, head, peer, now: SystemTime::UNIX_EPOCH }
 }
@@ -182,6 +201,7 @@ fn bundled_policies_are_remembered_for_what_data_asks_for() {
 
 fn is_remembered_for_what_it_asks_for(policy: &Policy) {
     assert_eq!(policy.evaluator(), "decided by the virtual machine");
+    assert!(policy.prior.is_some());
     let memory = policy.memory.as_ref().unwrap();
     let key = |claims: &str, arguments: &str| {
         let input = format!(r#"{{"subject":"s","roles":["a"],"groups":[],"scopes":[],"claims":{claims}}}"#);

@@ -10,7 +10,7 @@ use crate::policy::evaluator::tests::generator::Generator;
 use crate::policy::evaluator::{Evaluator, Modules};
 use crate::policy::input::{InputNames, Reads};
 use crate::policy::names::HeaderNames;
-use crate::policy::RULES;
+use crate::policy::{DECIDING, RULES};
 use crate::rego;
 
 /// Without the bundled modules, which take most of the time. None if it is refused.
@@ -18,9 +18,10 @@ fn policy_alone(text: &str, data: &serde_json::Value) -> Option<Policy> {
     let mut parsed = Modules::parse(vec![("authz.rego", text)]).ok()?;
     let analysis = rego::analyse(parsed.engine.get_modules()).ok()?;
     let limit = Duration::from_secs(5);
-    let (evaluator, left) = Evaluator::new(parsed, data, &analysis, &RULES, limit).ok()?;
+    let (evaluator, left) = Evaluator::new(parsed, data, &analysis, [&RULES, &DECIDING], limit).ok()?;
     evaluator.warm_up().ok()?;
     Some(Policy {
+        prior: evaluator.known_by().map(Prior::new),
         evaluator,
         reads: Reads::new(&left),
         options: Options { handshake: false, shadow: false, time_limit: limit },
@@ -220,4 +221,47 @@ fn whatever_the_policy_one_question_has_one_answer() {
     assert!(sum.holes.is_empty(), "{} answered otherwise, the shortest:\n{shortest}", sum.holes.len());
     // A test of nothing would pass, too.
     assert!(policies > 200 && sum.again > sum.asked / 2, "{policies} policies, {} of {}", sum.again, sum.asked);
+}
+
+/// A policy of which a part does not look at arguments, by names that it computes.
+fn in_parts(generator: &mut Generator) -> String {
+    let [late, early] = [(); 2].map(|()| generator.keyed_policy());
+    let early =
+        early.replace("input.mcp.arguments", "input.identity.claims").replace("input.time.unix", "input.mcp.name");
+    let early = early.replace("package mcp.authz\n\n", "").replace("allow if", "early if").replace("h(", "early_h(");
+    let asks =
+        ["input.mcp.arguments.x\n\tearly", "early\n\tinput.mcp.arguments.y", "input.mcp.arguments.x\n\tnot early"];
+    format!("{late}{early}deny contains \"early\" if {{\n\t{}\n}}\n", asks[generator.roll(asks.len())])
+}
+
+#[test]
+fn what_is_known_of_earlier_questions_changes_no_answer() {
+    let mut generator = Generator::new(20_261_127);
+    let (mut policies, mut sum, mut again, mut wrong) = (0, 0, 0, Vec::new());
+    let (head, peer) = (Head::default(), Peer::default());
+    for _ in 0..800 {
+        let text = in_parts(&mut generator);
+        let (data, questions) = (generator.data(), alike(&mut generator));
+        let Some(policy) = policy_alone(&text, &data).filter(|policy| policy.prior.is_some()) else { continue };
+        let mut whole = policy_alone(&text, &data).unwrap();
+        whole.prior = None;
+        policies += 1;
+        for asked in &questions {
+            let body = body(asked);
+            let Ok(call) = Call::read(body.as_bytes(), &head, &Dialect::default()) else { continue };
+            let identity = identity("s", &asked["identity"].to_string(), &["a"]);
+            let question = super::question(&identity, &call, &head, &peer);
+            let known = policy.prior.as_ref().unwrap().known.borrow().len();
+            let answers = [&policy, &whole].map(|policy| policy.judge(question, policy.input(question)));
+            sum += 1;
+            again += usize::from(policy.prior.as_ref().unwrap().known.borrow().len() == known);
+            if answers[0] != answers[1] {
+                wrong.push(format!("{text}\ndata: {data}\n{asked}\n{answers:?}"));
+            }
+        }
+    }
+    println!("{policies} policies in two parts, {sum} questions, {again} of which something was known");
+    let shortest = wrong.iter().min_by_key(|hole| hole.len()).map_or("", String::as_str);
+    assert!(wrong.is_empty(), "{} answered otherwise, the shortest:\n{shortest}", wrong.len());
+    assert!(policies > 100 && again > sum / 4, "{policies} policies, {again} of {sum}");
 }
