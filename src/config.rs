@@ -174,8 +174,8 @@ pub fn load(configuration: &[u8], surroundings: &Surroundings<'_>) -> Result<Gat
 }
 
 /// As [`load`], from a document that was read already.
-pub fn load_document(document: serde_json::Value, surroundings: &Surroundings<'_>) -> Result<Gate, Vec<Finding>> {
-    let configuration = revision(&document);
+pub fn load_document(mut document: serde_json::Value, surroundings: &Surroundings<'_>) -> Result<Gate, Vec<Finding>> {
+    let rest = without_data(&mut document);
     let mut config: Config = value::read(document, "").map_err(|finding| vec![finding])?;
     let mut findings = Findings(Vec::new());
     let unnamed = config.unnamed();
@@ -189,7 +189,7 @@ pub fn load_document(document: serde_json::Value, surroundings: &Surroundings<'_
     let policy = findings.policy(config.policy, &methods);
     match policy {
         Some(policy) if findings.0.is_empty() => Ok(Gate {
-            configuration,
+            configuration: revision(&rest, &policy),
             resources,
             policy,
             candidate,
@@ -212,11 +212,23 @@ pub fn load_document(document: serde_json::Value, surroundings: &Surroundings<'_
     }
 }
 
-/// What a configuration goes by: any change of it gives another. It holds no secrets, only
-/// their names.
-fn revision(document: &serde_json::Value) -> String {
-    let digest = hmac_sha256::Hash::hash(document.to_string().as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+/// The text of a configuration but for its policy's data, of which there may be much.
+fn without_data(document: &mut serde_json::Value) -> String {
+    let data = document.pointer_mut("/policy/data").map(serde_json::Value::take);
+    let rest = document.to_string();
+    if let (Some(place), Some(data)) = (document.pointer_mut("/policy/data"), data) {
+        *place = data;
+    }
+    rest
+}
+
+/// What a configuration goes by: any change of it gives another. The policy's data are in the
+/// policy's own revision. It holds no secrets, only their names.
+fn revision(rest: &str, policy: &Policy) -> String {
+    let mut hash = hmac_sha256::Hash::new();
+    hash.update(policy.revision());
+    hash.update(rest);
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The Rego that `policy.rules` of a configuration stands for, as a module of its own.

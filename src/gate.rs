@@ -80,7 +80,7 @@ impl fmt::Display for Finding {
 /// A configuration, validated and compiled. Immutable.
 #[derive(Debug)]
 pub struct Gate {
-    /// The SHA-256 of the configuration as it was given, in hexadecimal digits.
+    /// A SHA-256 over the whole configuration, in hexadecimal digits.
     pub configuration: String,
     /// The protected resources.
     pub resources: Vec<Resource>,

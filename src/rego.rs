@@ -37,7 +37,7 @@ use regorus::Value;
 use regorus::unstable::{Module, Ref, Rule, Span};
 
 use program::{CONTRACT, PACKAGE, Program};
-pub use subset::{Judgement, judge, misread};
+pub use subset::Judgement;
 use syntax::{anchor, path, refr, static_path};
 pub use text::check_text;
 use visitor::{Visitor, Visits};
@@ -191,21 +191,32 @@ pub fn analyse(modules: &[Ref<Module>]) -> Result<Analysis, Vec<Refusal>> {
     if refusals.is_empty() { Ok(summary(&program, &visits, modules)) } else { Err(refusals) }
 }
 
-/// What modules that were analysed may do beside this data. Clauses that ask for data
-/// that is not there are left out.
-pub fn analyse_with(modules: &[Ref<Module>], data: &Value) -> Analysis {
-    let (program, replaces) = left(modules, data);
-    summary(&program, &visit(&program, Some(data).filter(|_| !replaces)), modules)
+/// Modules that were analysed, and the data beside them.
+pub(crate) struct Bundle<'m> {
+    modules: &'m [Ref<Module>],
+    data: &'m Value,
+    /// What is left of the rules: clauses that ask for data that is not there are not.
+    program: Program<'m>,
+    visits: Visits,
 }
 
-/// What is left of the rules beside this data, and whether one of them sees other data: then
-/// all are left, because what ends for want of data may go on there.
-fn left<'m>(modules: &'m [Ref<Module>], data: &Value) -> (Program<'m>, bool) {
-    let mut program = Program::of(modules);
-    program.prune(data);
-    match visit(&program, None).replaces {
-        true => (Program::of(modules), true),
-        false => (program, false),
+impl<'m> Bundle<'m> {
+    /// Where one of the rules sees other data all clauses are left, because what ends for want of
+    /// data may go on there.
+    pub(crate) fn new(modules: &'m [Ref<Module>], data: &'m Value) -> Self {
+        let mut program = Program::of(modules);
+        program.prune(data);
+        let mut visits = visit(&program, Some(data));
+        if visits.replaces {
+            program = Program::of(modules);
+            visits = visit(&program, None);
+        }
+        Self { modules, data, program, visits }
+    }
+
+    /// What the modules may do beside this data.
+    pub(crate) fn analysis(&self) -> Analysis {
+        summary(&self.program, &self.visits, self.modules)
     }
 }
 

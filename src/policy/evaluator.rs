@@ -2,8 +2,8 @@
 //!
 //! regorus has two evaluators. What the interpreter says is true; its virtual machine
 //! is several times faster and decides for those policies in which it cannot differ
-//! ([`rego::judge`]). What the machine could not bring to an end, the interpreter is
-//! asked. A policy of the machine may come in two parts ([`rego::partial`]): what is known of
+//! ([`Bundle::judge`]). What the machine could not bring to an end, the interpreter is
+//! asked. A policy of the machine may come in two parts ([`Bundle::partial`]): what is known of
 //! many questions, and a machine for the rest (`evaluator/residual.rs`).
 
 mod residual;
@@ -25,7 +25,7 @@ use serde::Deserialize as _;
 
 use super::input::object;
 use crate::denial::Denial;
-use crate::rego::{self, Analysis, Refusal};
+use crate::rego::{self, Analysis, Bundle, Refusal};
 pub(super) use residual::Known;
 use residual::{Residual, Rest};
 
@@ -101,14 +101,14 @@ impl Evaluator {
         }
         engine.set_execution_timer_config(timer(time_limit));
         let data = engine.get_data();
-        let left = rego::analyse_with(engine.get_modules(), &data);
+        let bundle = Bundle::new(engine.get_modules(), &data);
+        let left = bundle.analysis();
         let rules: Vec<&'static str> = asked.iter().copied().filter(|rule| left.defines(rule)).collect();
-        let judgement = rego::judge(engine.get_modules(), &data, &rules);
+        let judgement = bundle.judge(&rules);
         if !judgement.misread.is_empty() {
             return Err(judgement.misread);
         }
-        let is_admitted = judgement.against.is_none();
-        let partial = is_admitted.then(|| rego::partial::partial(engine.get_modules(), &data, deciding)).flatten();
+        let partial = judgement.against.is_none().then(|| bundle.partial(deciding)).flatten();
         let parts = partial.and_then(|partial| Residual::new(&engine, partial, [&rules, deciding], time_limit));
         let (machine, residual) = match (judgement.against, parts) {
             (None, Some((whole, residual))) => (Ok(whole), Some(residual)),
@@ -217,7 +217,7 @@ fn path(rule: &str) -> String {
     format!("data.mcp.authz.{rule}")
 }
 
-/// The machine, whose entry points are these rules; whether it may decide is [`rego::judge`]'s
+/// The machine, whose entry points are these rules; whether it may decide is [`Bundle::judge`]'s
 /// business.
 fn compile(engine: &mut Engine, paths: &[String], time_limit: Duration) -> Result<RegoVM, Refusal> {
     let refused = |error: &dyn fmt::Display| Refusal::from_engine("policy", &error.to_string());
@@ -260,7 +260,7 @@ fn fold(
 ) -> Result<Engine, Vec<Refusal>> {
     engine.set_execution_timer_config(timer(limit));
     let data = engine.get_data();
-    let misread = rego::misread(engine.get_modules(), &data, analysis.constants.keys());
+    let misread = Bundle::new(engine.get_modules(), &data).misread(analysis.constants.keys());
     if !misread.is_empty() {
         return Err(misread);
     }

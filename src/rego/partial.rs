@@ -14,7 +14,7 @@ use super::constants::is_identifier;
 use super::program::{Node, PACKAGE, Program};
 use super::syntax::path;
 use super::visitor::Visits;
-use super::{Kind, left, reachable, visit};
+use super::{Bundle, Kind, reachable};
 
 /// What a key of few bytes holds, and many calls have in common. All else of the input is unknown.
 const KNOWN: [&[&str]; 12] = [
@@ -57,46 +57,49 @@ pub fn key(position: usize) -> String {
     position.to_string()
 }
 
-/// The two parts of a policy, as far as `asked` are about it, rules of `mcp.authz`. None where one
-/// of them would be empty, and where some rule sees another `input` or `data` than the question's.
-pub fn partial(modules: &[Ref<Module>], data: &Value, asked: &[&str]) -> Option<Partial> {
-    let (program, replaces) = left(modules, data);
-    if replaces {
-        return None;
+impl Bundle<'_> {
+    /// The two parts of a policy, as far as `asked` are about it, rules of `mcp.authz`. None where
+    /// one of them would be empty, and where some rule sees another `input` or `data` than the
+    /// question's.
+    pub(crate) fn partial(&self, asked: &[&str]) -> Option<Partial> {
+        let Self { modules, data, program, visits } = self;
+        if visits.replaces {
+            return None;
+        }
+        let unknown = unknown(visits);
+        let asked =
+            asked.iter().flat_map(|rule| program.under(&path([PACKAGE[0], PACKAGE[1], rule])).collect::<Vec<_>>());
+        let callees = |node| visits.edges.get(&node).into_iter().flat_map(BTreeMap::keys).copied().collect::<Vec<_>>();
+        let is_function = |node: usize| program.nodes.get(node).is_some_and(|node| node.kind == Kind::Function);
+        let stays = |node: usize| unknown.contains(&node) || is_function(node);
+        // What a known rule asks for is no business of the residual policy.
+        let met = reachable(asked.collect(), |node| if stays(node) { callees(node) } else { Vec::new() });
+        let (stay, known): (BTreeSet<usize>, BTreeSet<usize>) = met.into_iter().partition(|node| stays(*node));
+        if known.is_empty() || stay.is_disjoint(&unknown) {
+            return None;
+        }
+        let read_by = reachable(known.iter().copied().collect(), callees);
+        let reads = read_by.iter().filter_map(|node| visits.reads.get(node)).flatten().cloned().collect();
+        let nodes =
+            |of: &BTreeSet<usize>| of.iter().filter_map(|node| program.nodes.get(*node)).collect::<Vec<&Node<'_>>>();
+        let (known, stay) = (nodes(&known), nodes(&stay));
+        // Of a partial object a part would be missing.
+        let is_plain = |node: &&Node<'_>| {
+            node.kind != Kind::Object
+                && node.path.len() == node.package.saturating_add(1)
+                && node.path.iter().all(|part| is_identifier(part))
+        };
+        if !known.iter().chain(&stay).all(is_plain) {
+            return None;
+        }
+        let place = place(program, data);
+        let (values, mut residual) = stand_ins(&place, &known, &stay);
+        let clauses = stay.iter().flat_map(|node| &node.clauses).map(|(_, rule)| std::ptr::from_ref(*rule)).collect();
+        for module in *modules {
+            residual.extend(rest(module, &clauses)?);
+        }
+        Some(Partial { known: known.iter().map(|node| node.path.clone()).collect(), reads, place, values, residual })
     }
-    let visits = visit(&program, Some(data));
-    let unknown = unknown(&visits);
-    let asked = asked.iter().flat_map(|rule| program.under(&path([PACKAGE[0], PACKAGE[1], rule])).collect::<Vec<_>>());
-    let callees = |node| visits.edges.get(&node).into_iter().flat_map(BTreeMap::keys).copied().collect::<Vec<_>>();
-    let is_function = |node: usize| program.nodes.get(node).is_some_and(|node| node.kind == Kind::Function);
-    let stays = |node: usize| unknown.contains(&node) || is_function(node);
-    // What a known rule asks for is no business of the residual policy.
-    let met = reachable(asked.collect(), |node| if stays(node) { callees(node) } else { Vec::new() });
-    let (stay, known): (BTreeSet<usize>, BTreeSet<usize>) = met.into_iter().partition(|node| stays(*node));
-    if known.is_empty() || stay.is_disjoint(&unknown) {
-        return None;
-    }
-    let read_by = reachable(known.iter().copied().collect(), callees);
-    let reads = read_by.iter().filter_map(|node| visits.reads.get(node)).flatten().cloned().collect();
-    let nodes =
-        |of: &BTreeSet<usize>| of.iter().filter_map(|node| program.nodes.get(*node)).collect::<Vec<&Node<'_>>>();
-    let (known, stay) = (nodes(&known), nodes(&stay));
-    // Of a partial object a part would be missing.
-    let is_plain = |node: &&Node<'_>| {
-        node.kind != Kind::Object
-            && node.path.len() == node.package.saturating_add(1)
-            && node.path.iter().all(|part| is_identifier(part))
-    };
-    if !known.iter().chain(&stay).all(is_plain) {
-        return None;
-    }
-    let place = place(&program, data);
-    let (values, mut residual) = stand_ins(&place, &known, &stay);
-    let clauses = stay.iter().flat_map(|node| &node.clauses).map(|(_, rule)| std::ptr::from_ref(*rule)).collect();
-    for module in modules {
-        residual.extend(rest(module, &clauses)?);
-    }
-    Some(Partial { known: known.iter().map(|node| node.path.clone()).collect(), reads, place, values, residual })
 }
 
 /// The module that gives what is known, and those that take it from `place`, a package each.
@@ -179,7 +182,7 @@ mod tests {
         for (number, text) in modules.iter().enumerate() {
             engine.add_policy(format!("{number}.rego"), (*text).to_owned()).unwrap();
         }
-        partial(engine.get_modules(), &data.into(), &["deny", "allow"])
+        Bundle::new(engine.get_modules(), &data.into()).partial(&["deny", "allow"])
     }
 
     fn known(rules: &str, data: serde_json::Value) -> Vec<String> {

@@ -2,6 +2,7 @@
 //! contract of `mcp.authz` asks of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use regorus::Value;
 use regorus::unstable::{BUILTINS, Expr, Import, Module, Ref, Rule, RuleHead, Span};
@@ -167,7 +168,7 @@ impl<'m> Program<'m> {
     /// The rules at or below a path.
     pub(super) fn under(&self, target: &[String]) -> impl Iterator<Item = usize> {
         self.by_path
-            .range(target.to_vec()..)
+            .range::<[String], _>((Bound::Included(target), Bound::Unbounded))
             .take_while(move |(path, _)| path.starts_with(target))
             .map(|(_, index)| *index)
     }

@@ -12,10 +12,7 @@ mod reference;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regorus::Value;
-use regorus::unstable::{
-    ArithOp, AssignOp, BoolOp, Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleHead, Span,
-};
+use regorus::unstable::{ArithOp, AssignOp, BoolOp, Expr, Literal, LiteralStmt, Query, Ref, Rule, RuleHead, Span};
 
 use super::defined::World;
 use super::names::Names;
@@ -24,7 +21,7 @@ use super::program::PACKAGE;
 use super::shape::{Kinds, Shape};
 use super::single::{self, collections, generates, literal, loops};
 use super::syntax::{Step, anchor, path, static_path, steps, written};
-use super::{Kind, Refusal, alike, input, left, total};
+use super::{Bundle, Kind, Refusal, alike, input, total};
 
 /// More arguments become undefined in the virtual machine.
 const MOST_ARGUMENTS: usize = 8;
@@ -50,36 +47,32 @@ pub struct Judgement {
     pub against: Option<Refusal>,
 }
 
-/// Judges modules that were analysed, by what the rules `asked` for need of them.
-/// `data` is all that stands beside the modules.
-pub fn judge(modules: &[Ref<Module>], data: &Value, asked: &[&str]) -> Judgement {
-    let program = left(modules, data).0;
-    let rules = asked.iter().map(|rule| path([PACKAGE[0], PACKAGE[1], rule]));
-    let asked: Vec<usize> = rules.flat_map(|rule| program.under(&rule).collect::<Vec<_>>()).collect();
-    let world = World { program: &program, data };
-    let mut known = Facts::default();
-    let mut judgement = Judgement { misread: Vec::new(), against: None };
-    for _ in 0..MOST_PASSES {
-        let pass = Pass::over(world, &known, asked.clone());
-        judgement = Judgement { misread: pass.misread, against: pass.against };
-        if judgement.against.is_none() {
-            break;
+impl Bundle<'_> {
+    /// Judges the modules by what the rules `asked` for need of them.
+    pub(crate) fn judge(&self, asked: &[&str]) -> Judgement {
+        let rules = asked.iter().map(|rule| path([PACKAGE[0], PACKAGE[1], rule]));
+        let asked: Vec<usize> = rules.flat_map(|rule| self.program.under(&rule).collect::<Vec<_>>()).collect();
+        let world = World { program: &self.program, data: self.data };
+        let mut known = Facts::default();
+        let mut judgement = Judgement { misread: Vec::new(), against: None };
+        for _ in 0..MOST_PASSES {
+            let pass = Pass::over(world, &known, asked.clone());
+            judgement = Judgement { misread: pass.misread, against: pass.against };
+            if judgement.against.is_none() {
+                break;
+            }
+            known = pass.found;
         }
-        known = pass.found;
+        judgement
     }
-    judgement
-}
 
-/// What the engine and OPA take differently in packages that are evaluated when a policy is
-/// loaded. Which evaluator could do it does not matter there, so one pass is enough.
-pub fn misread<'a>(
-    modules: &[Ref<Module>],
-    data: &Value,
-    packages: impl IntoIterator<Item = &'a Vec<String>>,
-) -> Vec<Refusal> {
-    let program = left(modules, data).0;
-    let rules: Vec<usize> = packages.into_iter().flat_map(|path| program.under(path).collect::<Vec<_>>()).collect();
-    Pass::over(World { program: &program, data }, &Facts::default(), rules).misread
+    /// What the engine and OPA take differently in packages that are evaluated when a policy is
+    /// loaded. Which evaluator could do it does not matter there, so one pass is enough.
+    pub(crate) fn misread<'a>(&self, packages: impl IntoIterator<Item = &'a Vec<String>>) -> Vec<Refusal> {
+        let rules = packages.into_iter().flat_map(|path| self.program.under(path).collect::<Vec<_>>());
+        let world = World { program: &self.program, data: self.data };
+        Pass::over(world, &Facts::default(), rules.collect()).misread
+    }
 }
 
 /// What is known of rules, by their number.

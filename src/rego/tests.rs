@@ -460,7 +460,7 @@ fn a_package_is_constant_if_nothing_that_it_reaches_depends_on_the_question() {
 fn reads_with(data: &str, rules: &str) -> (String, String) {
     let text = authz(rules);
     let mut engine = engine(&[("a.rego", &text)]).unwrap();
-    let left = analyse_with(engine.get_modules(), &Value::from_json_str(data).unwrap());
+    let left = Bundle::new(engine.get_modules(), &Value::from_json_str(data).unwrap()).analysis();
     let reads: Vec<String> = left.reads.iter().map(|path| path.join(".")).collect();
     (reads.join(" "), left.rules.keys().cloned().collect::<Vec<_>>().join(" "))
 }

@@ -1,5 +1,5 @@
 //! The machine for what is left of a policy where the values of its known rules are at hand
-//! ([`rego::partial`]).
+//! ([`Bundle::partial`](crate::rego::Bundle::partial)).
 
 use std::cell::{RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet};

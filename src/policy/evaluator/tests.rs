@@ -6,6 +6,7 @@ use std::io::{BufWriter, Write};
 use serde_json::json;
 
 use super::*;
+use crate::rego::Bundle;
 use generator::Generator;
 
 fn evaluator(files: &[(&str, &str)], data: &serde_json::Value) -> Result<Evaluator, Vec<Refusal>> {
@@ -179,9 +180,10 @@ impl Both {
         let rules: Vec<&'static str> = RULES.into_iter().filter(|rule| analysis.defines(rule)).collect();
         assert_eq!(rules, RULES, "{policy}");
         let data = engine.get_data();
-        let judgement = rego::judge(engine.get_modules(), &data, &rules);
+        let bundle = Bundle::new(engine.get_modules(), &data);
+        let judgement = bundle.judge(&rules);
         let verdict = judgement.misread.into_iter().chain(judgement.against).next().map_or(Ok(()), Err);
-        let parts = verdict.is_ok().then(|| rego::partial::partial(engine.get_modules(), &data, &RULES)).flatten();
+        let parts = verdict.is_ok().then(|| bundle.partial(&RULES)).flatten();
         let parts = parts.map(|parts| {
             let described = format!("{parts:#?}");
             Residual::new(&engine, parts, [&RULES, &RULES], Duration::from_secs(5))
@@ -500,6 +502,6 @@ fn the_machine_is_silent_about_no_replacement() {
     let policy =
         "package mcp.authz\ndefault allow := false\nallow if data.mcp.authz.h with input.mcp as 1\nh if true\n";
     let mut modules = Modules::parse(vec![("authz.rego", policy)]).unwrap();
-    let judgement = rego::judge(modules.engine.get_modules(), &Value::new_object(), &["allow"]);
+    let judgement = Bundle::new(modules.engine.get_modules(), &Value::new_object()).judge(&["allow"]);
     assert_eq!(judgement.against.unwrap().reason, "`with`");
 }
