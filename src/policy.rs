@@ -38,9 +38,9 @@ use crate::mcp::{Call, Kind, is_known_method, is_list};
 use crate::rego::{self, Refusal};
 use crate::token::{self, Identity};
 pub use candidate::{Agreement, Candidate};
-use evaluator::{Evaluator, Modules};
+use evaluator::{Asked, Evaluator, Modules};
 use input::{InputNames, Reads};
-use memory::{Memory, Prior};
+use memory::{KnownMemory, Memory};
 use names::{HeaderNames, member_names};
 pub use visible::{Deadline, Sight};
 
@@ -115,7 +115,7 @@ pub struct Policy {
     members: Names,
     memory: Option<Memory>,
     /// What is known of calls before their arguments are looked at.
-    prior: Option<Prior>,
+    known: Option<KnownMemory>,
     /// What `deny` and `allow` may ask.
     deciding: BTreeSet<String>,
 }
@@ -160,7 +160,7 @@ pub struct Question<'a> {
 type Answer = Result<(), Denial>;
 
 /// The rules of the contract that decide, in the order of the answer.
-const DECIDING: [&str; 4] = ["deny", "scopes", "step_up", "allow"];
+const OF_CALLS: [&str; 4] = ["deny", "scopes", "step_up", "allow"];
 
 /// Those, and the one about entries of lists.
 const RULES: [&str; 5] = ["deny", "scopes", "step_up", "allow", "visible"];
@@ -190,7 +190,8 @@ impl Policy {
         let analysis = rego::analyse(parsed.engine.get_modules())?;
         let revision = revision(&parsed.files, data);
 
-        let (evaluator, left) = Evaluator::new(parsed, data, &analysis, [&RULES, &DECIDING], options.time_limit)?;
+        let asked = Asked { all: &RULES, of_calls: &OF_CALLS };
+        let (evaluator, left) = Evaluator::new(parsed, data, &analysis, asked, options.time_limit)?;
         let values = evaluator.warm_up()?;
         let wrong = values.iter().filter_map(|(rule, value)| Some(evaluator.refuse(rule, of_nothing(rule, value)?)));
         let refusals: Vec<Refusal> = wrong.collect();
@@ -202,7 +203,7 @@ impl Policy {
         let is_bundled = |package: &Vec<String>| packages.iter().any(|bundled| bundled == package);
         let spelling = if analysis.constants.keys().all(is_bundled) { &left } else { &analysis };
         Ok(Self {
-            prior: evaluator.known_by().map(Prior::new),
+            known: evaluator.known_reads().map(KnownMemory::new),
             evaluator,
             reads: Reads::new(&left),
             options,
@@ -306,7 +307,7 @@ impl Policy {
     /// Asks the rules, in the order of the answer.
     fn ask(&self, question: Question<'_>, input: Value) -> Answer {
         let find = || self.evaluator.know(input.clone());
-        let known = self.prior.as_ref().and_then(|prior| prior.recall(question, &input, find));
+        let known = self.known.as_ref().and_then(|known| known.recall(question, &input, find));
         let mut rules = self.evaluator.ask(input, known)?;
         let reasons = strings(&rules.rule("deny")?, "deny")?;
         if !reasons.is_empty() {

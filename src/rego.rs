@@ -2,7 +2,8 @@
 //!
 //! In: the text of each module ([`check_text`]), then the syntax trees that
 //! regorus made of them ([`analyse`]). Out: every [`Refusal`] at once, or an
-//! [`Analysis`]. Nothing is evaluated here, and nothing is read but the
+//! [`Analysis`], and of what is not refused, with its data, which evaluator may decide it and
+//! whether it comes in two parts ([`Bundle`]). Nothing is evaluated here, and nothing is read but the
 //! arguments.
 //!
 //! The evaluator runs inside a proxy: an evaluation that does not end, that
@@ -17,11 +18,11 @@ mod defined;
 mod input;
 mod names;
 mod needs;
-pub mod partial;
 mod program;
 mod scopes;
 mod shape;
 mod single;
+mod split;
 mod subset;
 mod syntax;
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod tests;
 mod text;
 mod total;
 mod visitor;
+mod visits;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -37,10 +39,12 @@ use regorus::Value;
 use regorus::unstable::{Module, Ref, Rule, Span};
 
 use program::{CONTRACT, PACKAGE, Program};
+pub(crate) use split::{KNOWN, Split, VALUES};
 pub use subset::Judgement;
 use syntax::{anchor, path, refr, static_path};
 pub use text::check_text;
-use visitor::{Visitor, Visits};
+use visitor::Visitor;
+use visits::Visits;
 
 /// Why a module was refused, and where.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -235,9 +239,7 @@ fn visit(program: &Program<'_>, data: Option<&Value>) -> Visits {
 fn summary(program: &Program<'_>, visits: &Visits, modules: &[Ref<Module>]) -> Analysis {
     let asked_by = |rules: &[&str]| {
         let asked = rules.iter().flat_map(|name| program.below(&path([PACKAGE[0], PACKAGE[1], name])));
-        reachable(asked.collect::<Vec<usize>>(), |node| {
-            visits.edges.get(&node).into_iter().flat_map(BTreeMap::keys).copied().collect()
-        })
+        reachable(asked.collect::<Vec<usize>>(), |node| visits.callees(node))
     };
     let reached = asked_by(&CONTRACT.map(|(name, ..)| name));
     let deciding = asked_by(&["deny", "allow"]);

@@ -3,7 +3,7 @@
 //! regorus has two evaluators. What the interpreter says is true; its virtual machine
 //! is several times faster and decides for those policies in which it cannot differ
 //! ([`Bundle::judge`]). What the machine could not bring to an end, the interpreter is
-//! asked. A policy of the machine may come in two parts ([`Bundle::partial`]): what is known of
+//! asked. A policy of the machine may come in two parts ([`Bundle::split`]): what is known of
 //! many questions, and a machine for the rest (`evaluator/residual.rs`).
 
 mod residual;
@@ -25,9 +25,9 @@ use serde::Deserialize as _;
 
 use super::input::object;
 use crate::denial::Denial;
-use crate::rego::{self, Analysis, Bundle, Refusal};
-pub(super) use residual::Known;
-use residual::{Residual, Rest};
+use crate::rego::{self, Analysis, Bundle, Refusal, Split};
+pub(super) use residual::KnownValues;
+use residual::Residual;
 
 /// The longest that a constant package may take, at load; time on the wall, of which a
 /// worker that starts has little.
@@ -37,15 +37,26 @@ const LOAD_LIMIT: Duration = Duration::from_secs(5);
 /// for the interpreter.
 const MOST_INSTRUCTIONS: usize = 1_000_000;
 
+/// The rules of `mcp.authz` that are asked for, of which a policy may lack some.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) all: &'a [&'static str],
+    /// Those that decide calls.
+    pub(super) of_calls: &'a [&'static str],
+}
+
 /// Modules and data, ready to be asked.
 pub(super) struct Evaluator {
-    // Both keep their state in themselves; one question is asked at a time.
+    // Each keeps its state in itself; one question is asked at a time.
     engine: RefCell<Engine>,
-    machine: Result<RefCell<RegoVM>, Refusal>,
-    /// If the policy comes in two parts: then the machine says what is known at its last entry
-    /// point.
-    residual: Option<Residual>,
+    machines: Result<Machines, Refusal>,
     rules: Vec<&'static str>,
+}
+
+struct Machines {
+    whole: RefCell<RegoVM>,
+    /// If the policy comes in two parts.
+    residual: Option<Residual>,
 }
 
 /// One question, as long as its rules are asked.
@@ -59,7 +70,7 @@ pub(super) struct Evaluation<'a> {
 
 enum Machine<'a> {
     Whole(RefMut<'a, RegoVM>),
-    Rest(Rest<'a>),
+    Residual(residual::Evaluation<'a>),
 }
 
 /// Modules that regorus has parsed: file names and texts, in one order with its trees.
@@ -83,14 +94,13 @@ impl<'a> Modules<'a> {
 }
 
 impl Evaluator {
-    /// Compiles what the analysis has passed. `asked` are the rules of `mcp.authz` that
-    /// the evaluator will be asked for, of which a policy may lack some, and `deciding` those
-    /// of them that decide calls. Gives, too, what is left for the rules to do beside this data.
+    /// Compiles what the analysis has passed. Gives, too, what is left for the rules to do
+    /// beside this data.
     pub(super) fn new(
         modules: Modules<'_>,
         data: &serde_json::Value,
         analysis: &Analysis,
-        [asked, deciding]: [&[&'static str]; 2],
+        asked: Asked<'_>,
         time_limit: Duration,
     ) -> Result<(Self, Analysis), Vec<Refusal>> {
         let Modules { files, mut engine } = modules;
@@ -103,22 +113,23 @@ impl Evaluator {
         let data = engine.get_data();
         let bundle = Bundle::new(engine.get_modules(), &data);
         let left = bundle.analysis();
-        let rules: Vec<&'static str> = asked.iter().copied().filter(|rule| left.defines(rule)).collect();
-        let judgement = bundle.judge(&rules);
+        let defined = |rules: &[&'static str]| -> Vec<&'static str> {
+            rules.iter().copied().filter(|rule| left.defines(rule)).collect()
+        };
+        let (rules, of_calls) = (defined(asked.all), defined(asked.of_calls));
+        let asked = Asked { all: &rules, of_calls: &of_calls };
+        let judgement = bundle.judge(asked.all);
         if !judgement.misread.is_empty() {
             return Err(judgement.misread);
         }
-        let partial = judgement.against.is_none().then(|| bundle.partial(deciding)).flatten();
-        let parts = partial.and_then(|partial| Residual::new(&engine, partial, [&rules, deciding], time_limit));
-        let (machine, residual) = match (judgement.against, parts) {
-            (None, Some((whole, residual))) => (Ok(whole), Some(residual)),
-            (None, None) => {
-                let paths: Vec<String> = rules.iter().map(|rule| path(rule)).collect();
-                (compile(&mut engine, &paths, time_limit), None)
+        let machines = match judgement.against {
+            Some(against) => Err(against),
+            None => {
+                let split = bundle.split(asked.of_calls);
+                Machines::new(&mut engine, split, asked, time_limit)
             }
-            (Some(against), _) => (Err(against), None),
         };
-        Ok((Self { engine: RefCell::new(engine), machine: machine.map(RefCell::new), residual, rules }, left))
+        Ok((Self { engine: RefCell::new(engine), machines, rules }, left))
     }
 
     /// What each rule says of an input that has nothing; undefined, too, where it fails.
@@ -143,7 +154,7 @@ impl Evaluator {
 
     /// Why the interpreter decides, if it does.
     pub(super) fn against_machine(&self) -> Option<&Refusal> {
-        self.machine.as_ref().err()
+        self.machines.as_ref().err()
     }
 
     /// Does the policy have this rule?
@@ -151,39 +162,51 @@ impl Evaluator {
         self.rules.contains(&rule)
     }
 
-    /// The paths of `input` that [`Known`] depends on, where there is any.
-    pub(super) fn known_by(&self) -> Option<&BTreeSet<Vec<String>>> {
-        self.residual.as_ref().map(|residual| &residual.reads)
+    /// The paths of `input` that [`KnownValues`] depend on, in a policy that comes in two parts.
+    pub(super) fn known_reads(&self) -> Option<&BTreeSet<Vec<String>>> {
+        self.machines.as_ref().ok()?.residual.as_ref().map(|residual| &residual.reads)
     }
 
-    /// What can be said of all questions that are alike in what [`Evaluator::known_by`] names.
+    /// What can be said of all questions that are alike in what [`Evaluator::known_reads`] names.
     /// None where the machine does not come to an end.
-    pub(super) fn know(&self, input: Value) -> Option<Known> {
-        let (Some(residual), Ok(machine)) = (&self.residual, &self.machine) else { return None };
-        let mut machine = machine.try_borrow_mut().ok()?;
-        machine.set_input(input);
-        residual.know(&machine.execute_entry_point_by_index(self.rules.len()).ok()?)
+    pub(super) fn know(&self, input: Value) -> Option<KnownValues> {
+        let machines = self.machines.as_ref().ok()?;
+        let residual = machines.residual.as_ref()?;
+        let mut whole = machines.whole.try_borrow_mut().ok()?;
+        whole.set_input(input);
+        KnownValues::new(&whole.execute_entry_point_by_index(residual.values).ok()?)
     }
 
     /// Asks about one input document, of which something may be known.
-    pub(super) fn ask(&self, input: Value, known: Option<Known>) -> Result<Evaluation<'_>, Denial> {
+    pub(super) fn ask(&self, input: Value, known: Option<KnownValues>) -> Result<Evaluation<'_>, Denial> {
         let in_use = || Denial::PolicyError("the engine is in use".into());
         let mut engine = self.engine.try_borrow_mut().map_err(|_| in_use())?;
         let rules = &self.rules;
-        let Ok(machine) = &self.machine else {
+        let Ok(machines) = &self.machines else {
             engine.set_input(input);
             return Ok(Evaluation { engine, machine: None, rules, input: None });
         };
-        let rest = self.residual.as_ref().zip(known).and_then(|(residual, known)| residual.ask(input.clone(), known));
-        let machine = match rest {
-            Some(rest) => Machine::Rest(rest),
+        let residual = machines.residual.as_ref().zip(known);
+        let machine = match residual.and_then(|(residual, known)| residual.ask(input.clone(), known)) {
+            Some(residual) => Machine::Residual(residual),
             None => {
-                let mut machine = machine.try_borrow_mut().map_err(|_| in_use())?;
-                machine.set_input(input.clone());
-                Machine::Whole(machine)
+                let mut whole = machines.whole.try_borrow_mut().map_err(|_| in_use())?;
+                whole.set_input(input.clone());
+                Machine::Whole(whole)
             }
         };
         Ok(Evaluation { engine, machine: Some(machine), rules, input: Some(input) })
+    }
+}
+
+impl Machines {
+    /// In two parts, if there is a split that can be compiled.
+    fn new(engine: &mut Engine, split: Option<Split>, asked: Asked<'_>, time_limit: Duration) -> Result<Self, Refusal> {
+        if let Some((whole, residual)) = split.and_then(|split| Residual::new(engine, split, asked, time_limit)) {
+            return Ok(Self { whole: RefCell::new(whole), residual: Some(residual) });
+        }
+        let paths: Vec<String> = asked.all.iter().map(|rule| path(rule)).collect();
+        Ok(Self { whole: RefCell::new(compile(engine, &paths, time_limit)?), residual: None })
     }
 }
 
@@ -195,8 +218,8 @@ impl Evaluation<'_> {
         };
         if let Some(machine) = &mut self.machine {
             let value = match machine {
-                Machine::Whole(machine) => Some(machine.execute_entry_point_by_index(index)),
-                Machine::Rest(rest) => rest.rule(rule),
+                Machine::Whole(whole) => Some(whole.execute_entry_point_by_index(index)),
+                Machine::Residual(residual) => residual.rule(rule),
             };
             match value {
                 Some(Ok(value)) => return Ok(value),

@@ -1,9 +1,9 @@
 //! Answers that were given, so that no question is asked twice.
 
-mod prior;
+mod known;
 #[cfg(test)]
 mod tests;
-mod traits;
+mod key;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,12 +15,12 @@ use crate::denial::Denial;
 use crate::mcp::Call;
 use crate::rego::Analysis;
 use crate::store::Store;
-pub(super) use prior::Prior;
-use traits::Traits;
+use key::Key;
+pub(super) use known::KnownMemory;
 
 /// Answers that were given, under one policy.
 pub(super) struct Memory {
-    traits: Traits,
+    key: Key,
     answers: RefCell<Store<Vec<u8>, Answer>>,
     lists: RefCell<Store<Vec<u8>, Rc<[Sight]>>>,
 }
@@ -33,7 +33,7 @@ impl Memory {
             return None;
         }
         Some(Self {
-            traits: Traits::new(&analysis.reads, analysis.defines("scopes")),
+            key: Key::new(&analysis.reads, analysis.defines("scopes")),
             answers: RefCell::new(Store::new(2048, 1024 * 1024)),
             lists: RefCell::new(Store::new(256, 256 * 1024)),
         })
@@ -41,7 +41,7 @@ impl Memory {
 
     /// What an answer is kept under.
     pub(super) fn key(&self, question: Question<'_>, input: impl FnOnce() -> Value) -> Vec<u8> {
-        self.traits.key(question, input)
+        self.key.of(question, input)
     }
 
     pub(super) fn recall(&self, key: &[u8]) -> Option<Answer> {

@@ -10,7 +10,7 @@ use regorus::unstable::{Module, Ref};
 
 use super::program::{PACKAGE, Program};
 use super::syntax::{path, static_path};
-use super::visitor::Visits;
+use super::visits::Visits;
 use super::{Kind, reachable};
 
 /// The constant packages, each with its rules.
@@ -36,8 +36,7 @@ pub(super) fn find(
 /// The rules of a package, if it is constant and has any.
 fn rules(program: &Program<'_>, visits: &Visits, package: &[String]) -> Option<BTreeSet<String>> {
     let nodes: BTreeSet<usize> = program.under(package).collect();
-    let callees = |node| visits.edges.get(&node).into_iter().flat_map(BTreeMap::keys).copied().collect::<Vec<_>>();
-    let reached = reachable(nodes.iter().copied().collect(), callees);
+    let reached = reachable(nodes.iter().copied().collect(), |node| visits.callees(node));
     if reached.iter().any(|node| visits.reads.contains_key(node)) {
         return None;
     }

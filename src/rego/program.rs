@@ -8,7 +8,7 @@ use regorus::Value;
 use regorus::unstable::{BUILTINS, Expr, Import, Module, Ref, Rule, RuleHead, Span};
 
 use super::syntax::{anchor, has_keyword_between, is_literal, path, refr, static_path};
-use super::visitor::Visits;
+use super::visits::Visits;
 use super::{Kind, Refusal, dead};
 
 /// The package the gate asks, and the rules it asks for.

@@ -4,7 +4,7 @@
 //! INVARIANT: the visitor recurses over expressions. `check_text` has bounded
 //! nesting and chains before parsing, and with them the depth of the tree.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use regorus::Value;
 use regorus::unstable::{AssignOp, BUILTINS, Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleHead, Span};
@@ -17,69 +17,10 @@ use super::program::Program;
 use super::scopes::{Scopes, keys, values};
 use super::single::has_wildcard;
 use super::syntax::{Step, anchor, base, declared, fields, literal_keys, static_path, steps, variables};
+use super::visits::{Source, Sources, Visits};
 
 /// An expression nested this deep takes about as much stack as one rule.
 const DEPTH_PER_FRAME: usize = 16;
-
-/// Where a value may come from.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Source {
-    /// `policy.data`; from `input` only if some `with` replaces it.
-    Data,
-    Input,
-    /// Of one rule; scopes inside it are not told apart.
-    Local(usize, String),
-    Parameter(usize, usize),
-    Rule(usize),
-}
-
-pub(super) type Sources = BTreeSet<Source>;
-
-/// What visiting the rules has found, by rule.
-#[derive(Default)]
-pub(super) struct Visits {
-    pub(super) edges: BTreeMap<usize, BTreeMap<usize, Span>>,
-    pub(super) reads: BTreeMap<usize, BTreeSet<Vec<String>>>,
-    /// Names that a rule may look members of a value up by.
-    pub(super) names: BTreeMap<usize, BTreeSet<String>>,
-    /// Rules that may look up members of the input by names that they compute.
-    pub(super) computing: BTreeSet<usize>,
-    /// Does some rule look at the world under another `input` or `data`?
-    pub(super) replaces: bool,
-    /// What a rule needs of the stack, in rules.
-    pub(super) frames: BTreeMap<usize, usize>,
-    /// To each value those that may flow into it.
-    flows: BTreeMap<Source, Sources>,
-    /// Values that must not come from `input`.
-    guarded: Vec<(Sources, Refusal)>,
-    /// Variables that no statement declares: something has to give them a value.
-    free: Vec<(Source, Refusal)>,
-    pub(super) refusals: Vec<Refusal>,
-}
-
-impl Visits {
-    pub(super) fn check_flows(&mut self, refusals: &mut Vec<Refusal>) {
-        let mut tainted: Sources = [Source::Input].into();
-        loop {
-            let more: Vec<Source> = self
-                .flows
-                .iter()
-                .filter(|(to, from)| !tainted.contains(to) && !tainted.is_disjoint(from))
-                .map(|(to, _)| to.clone())
-                .collect();
-            if more.is_empty() {
-                break;
-            }
-            tainted.extend(more);
-        }
-        refusals.extend(
-            self.free.drain(..).filter(|(variable, _)| !self.flows.contains_key(variable)).map(|(_, refusal)| refusal),
-        );
-        refusals.extend(
-            self.guarded.drain(..).filter(|(sources, _)| !tainted.is_disjoint(sources)).map(|(_, refusal)| refusal),
-        );
-    }
-}
 
 /// Goes through one rule and writes down what it finds.
 pub(super) struct Visitor<'p, 'm> {

@@ -1,5 +1,5 @@
 //! The machine for what is left of a policy where the values of its known rules are at hand
-//! ([`Bundle::partial`](crate::rego::Bundle::partial)).
+//! ([`Bundle::split`](crate::rego::Bundle::split)).
 
 use std::cell::{RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,122 +9,111 @@ use regorus::rvm::RegoVM;
 use regorus::rvm::vm::VmError;
 use regorus::{Engine, Value};
 
-use super::{compile, path, strict_engine};
-use crate::rego::partial::{self, Partial};
+use super::{Asked, compile, path, strict_engine};
+use crate::rego::{KNOWN, Split, VALUES};
 
 /// What is left of a policy, ready to be asked.
 pub(super) struct Residual {
     pub(super) machine: RefCell<RegoVM>,
-    /// Where the values of the rules are found that decide calls.
-    rules: Vec<(&'static str, Place)>,
+    /// Where the value of each rule is found that decides calls.
+    rules: Vec<(&'static str, Source)>,
+    /// Where the machine of the whole policy says what is known.
+    pub(super) values: usize,
     /// The paths of `input` that the known rules read.
     pub(super) reads: BTreeSet<Vec<String>>,
-    /// What of `data` is theirs.
-    place: Value,
-    data: Value,
 }
 
-enum Place {
-    /// Among the known, under this key.
+enum Source {
+    /// What is known has it, under this path.
     Known(Value),
     /// An entry point of the machine.
-    Residual(usize),
+    Entry(usize),
 }
 
-/// What is known of some questions: `data`, and in it what the known rules say of them.
+/// What is known of some questions: the values of known rules, by their paths.
 #[derive(Clone)]
-pub(in crate::policy) struct Known {
-    data: Value,
-    weight: usize,
-}
+pub(in crate::policy) struct KnownValues(Value);
 
 impl Residual {
-    /// The machine of the whole policy, which says what is known at its last entry point, and
-    /// what is left. None if there is nothing to be gained, or one of them cannot be compiled.
-    pub(super) fn new(
-        engine: &Engine,
-        partial: Partial,
-        [rules, deciding]: [&[&'static str]; 2],
-        time_limit: Duration,
-    ) -> Option<(RegoVM, Self)> {
-        let Partial { known, reads, place, values, residual } = partial;
+    /// The machine of the whole policy, which can say what is known, too, and what is left. None
+    /// if one of them cannot be compiled; then there is the whole policy.
+    pub(super) fn new(engine: &Engine, split: Split, asked: Asked, time_limit: Duration) -> Option<(RegoVM, Self)> {
+        let Split { known, reads, package, values, residual } = split;
         let mut whole = engine.clone();
         whole.add_policy("known.rego".to_owned(), values).ok()?;
-        let entries = rules.iter().map(|rule| path(rule)).chain([format!("data.{place}.{}", partial::VALUES)]);
-        let whole = compile(&mut whole, &entries.collect::<Vec<_>>(), time_limit).ok()?;
+        let mut entries: Vec<String> = asked.all.iter().map(|rule| path(rule)).collect();
+        let values = entries.len();
+        entries.push(format!("data.{package}.{VALUES}"));
+        let whole = compile(&mut whole, &entries, time_limit).ok()?;
 
         let mut rest = strict_engine();
-        let data = engine.get_data();
-        rest.add_data(data.clone()).ok()?;
+        rest.add_data(engine.get_data()).ok()?;
         for (number, text) in residual.into_iter().enumerate() {
             rest.add_policy(format!("residual-{number}.rego"), text).ok()?;
         }
         let mut entries = Vec::new();
-        let places = deciding.iter().filter(|rule| rules.contains(rule)).map(|rule| {
-            let is_it = |known: &Vec<String>| matches!(known.as_slice(), [a, b, name] if a == "mcp" && b == "authz" && name == rule);
-            let place = match known.iter().position(is_it) {
-                Some(position) => Place::Known(partial::key(position).into()),
+        let mut rules = Vec::new();
+        for rule in asked.of_calls {
+            let path = path(rule);
+            let source = match path.strip_prefix("data.").filter(|path| known.contains(*path)) {
+                Some(path) => Source::Known(path.into()),
                 None => {
-                    entries.push(path(rule));
-                    Place::Residual(entries.len().saturating_sub(1))
+                    entries.push(path);
+                    Source::Entry(entries.len().saturating_sub(1))
                 }
             };
-            (*rule, place)
-        });
-        let rules = places.collect();
+            rules.push((*rule, source));
+        }
         let machine = RefCell::new(compile(&mut rest, &entries, time_limit).ok()?);
-        Some((whole, Self { machine, rules, reads, place: place.into(), data }))
-    }
-
-    /// What is known, from what the rule [`partial::VALUES`] gives.
-    pub(super) fn know(&self, values: &Value) -> Option<Known> {
-        let pair = |pair: &Value| match pair.as_array().ok()?.as_slice() {
-            [key, value] => Some((key.clone(), value.clone())),
-            _ => None,
-        };
-        let known: BTreeMap<Value, Value> = values.as_set().ok()?.iter().map(pair).collect::<Option<_>>()?;
-        let weight = weight(values);
-        let mut data = self.data.clone();
-        data.as_object_mut().ok()?.insert(self.place.clone(), known.into());
-        Some(Known { data, weight })
+        Some((whole, Self { machine, rules, values, reads }))
     }
 
     /// The machine for one question, of which this is known.
-    pub(super) fn ask(&self, input: Value, known: Known) -> Option<Rest<'_>> {
+    pub(super) fn ask(&self, mut input: Value, known: KnownValues) -> Option<Evaluation<'_>> {
         let mut machine = self.machine.try_borrow_mut().ok()?;
-        machine.set_data(known.data.clone()).ok()?;
+        input.as_object_mut().ok()?.insert(KNOWN.into(), known.0.clone());
         machine.set_input(input);
-        Some(Rest { residual: self, machine, known })
+        Some(Evaluation { residual: self, machine, known })
     }
 }
 
-impl Known {
-    /// About what it takes, in bytes, beside the policy's own data.
+impl KnownValues {
+    /// From what the rule [`VALUES`] gives.
+    pub(super) fn new(values: &Value) -> Option<Self> {
+        let pair = |pair: &Value| match pair.as_array().ok()?.as_slice() {
+            [path, value] => Some((path.clone(), value.clone())),
+            _ => None,
+        };
+        let values: BTreeMap<Value, Value> = values.as_set().ok()?.iter().map(pair).collect::<Option<_>>()?;
+        Some(Self(values.into()))
+    }
+
+    /// About what they take, in bytes.
     pub(in crate::policy) fn weight(&self) -> usize {
-        self.weight
+        weight(&self.0)
     }
 }
 
 /// One question to what is left of a policy.
-pub(super) struct Rest<'a> {
+pub(super) struct Evaluation<'a> {
     residual: &'a Residual,
     machine: RefMut<'a, RegoVM>,
-    known: Known,
+    known: KnownValues,
 }
 
-impl Rest<'_> {
+impl Evaluation<'_> {
     /// The value of a rule that decides calls; None of another.
     pub(super) fn rule(&mut self, rule: &str) -> Option<Result<Value, VmError>> {
-        let (_, place) = self.residual.rules.iter().find(|(name, _)| *name == rule)?;
-        Some(match place {
-            Place::Known(key) => Ok(self.known.data[&self.residual.place][key].clone()),
-            Place::Residual(entry) => self.machine.execute_entry_point_by_index(*entry),
+        let (_, source) = self.residual.rules.iter().find(|(name, _)| *name == rule)?;
+        Some(match source {
+            Source::Known(path) => Ok(self.known.0[path].clone()),
+            Source::Entry(entry) => self.machine.execute_entry_point_by_index(*entry),
         })
     }
 }
 
-/// About what a value takes, in bytes. The depth is that of the data, which its reader bounds, and
-/// of what the rules build.
+/// About what a value takes, in bytes: its own size, that of the counts before what it shares, and
+/// what is inside. The depth is that of the data, which its reader bounds, and of what rules build.
 fn weight(value: &Value) -> usize {
     let sum = |sum: usize, item: &Value| sum.saturating_add(weight(item));
     let inside = match value {
@@ -134,5 +123,5 @@ fn weight(value: &Value) -> usize {
         Value::Object(members) => members.iter().fold(0, |all, (name, value)| sum(sum(all, name), value)),
         Value::Undefined | Value::Null | Value::Bool(_) | Value::Number(_) => 0,
     };
-    inside.saturating_add(size_of::<Value>()).saturating_add(16)
+    inside.saturating_add(size_of::<Value>()).saturating_add(2 * size_of::<usize>())
 }

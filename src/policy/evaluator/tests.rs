@@ -12,7 +12,7 @@ use generator::Generator;
 fn evaluator(files: &[(&str, &str)], data: &serde_json::Value) -> Result<Evaluator, Vec<Refusal>> {
     let mut modules = Modules::parse(files.to_vec())?;
     let analysis = rego::analyse(modules.engine.get_modules())?;
-    Evaluator::new(modules, data, &analysis, [&RULES, &RULES], Duration::from_secs(1)).map(|(evaluator, _)| evaluator)
+    Evaluator::new(modules, data, &analysis, ASKED, Duration::from_secs(1)).map(|(evaluator, _)| evaluator)
 }
 
 fn allow(evaluator: &Evaluator, input: serde_json::Value) -> Value {
@@ -57,7 +57,7 @@ fn a_head_that_may_be_undefined_behind_a_loop_is_refused() {
         let policy = format!("package mcp.authz\ndefault allow := false\nallow if input.mcp.name\n{rules}\n");
         let mut modules = Modules::parse(vec![("authz.rego", &policy)]).unwrap();
         let analysis = rego::analyse(modules.engine.get_modules()).unwrap();
-        let loaded = Evaluator::new(modules, &json!({}), &analysis, [&["allow", "deny"]; 2], Duration::from_secs(1));
+        let loaded = Evaluator::new(modules, &json!({}), &analysis, ASKED, Duration::from_secs(1));
         loaded.map(drop).map_err(|refusals| refusals[0].to_string())
     };
     for head in [
@@ -124,7 +124,7 @@ fn what_takes_the_machine_too_many_instructions_the_interpreter_decides() {
     let policy = "package mcp.authz\ndefault allow := false\n\
         allow if {\n some number in data.numbers\n number == input.mcp.arguments.number\n}\n";
     let evaluator = evaluator(&[("authz.rego", policy)], &json!({"numbers": (0..100).collect::<Vec<_>>()})).unwrap();
-    let machine = evaluator.machine.as_ref().unwrap();
+    let machine = &evaluator.machines.as_ref().unwrap().whole;
     for most in [MOST_INSTRUCTIONS, 50] {
         machine.borrow_mut().set_max_instructions(most);
         let ask = |number: u32| allow(&evaluator, json!({"mcp": {"arguments": {"number": number}}}));
@@ -139,7 +139,7 @@ fn what_the_machine_does_not_find_out_beforehand_it_finds_out_with_the_rest() {
     let policy = "package mcp.authz\ndefault allow := false\nallow if {\n known\n input.mcp.arguments.number == 1\n}\n\
         known if {\n some number in data.numbers\n number == input.mcp.name\n}\n";
     let evaluator = evaluator(&[("authz.rego", policy)], &json!({"numbers": (0..100).collect::<Vec<_>>()})).unwrap();
-    let machine = evaluator.machine.as_ref().unwrap();
+    let machine = &evaluator.machines.as_ref().unwrap().whole;
     for most in [MOST_INSTRUCTIONS, 50] {
         machine.borrow_mut().set_max_instructions(most);
         for (name, number, expected) in [(99, 1, true), (99, 2, false), (100, 1, false)] {
@@ -150,8 +150,8 @@ fn what_the_machine_does_not_find_out_beforehand_it_finds_out_with_the_rest() {
             assert_eq!(said, Value::from(expected), "{most}: {name}, {number}");
         }
     }
-    // What is known does not depend on who looks at it.
-    let residual = evaluator.residual.as_ref().unwrap();
+    // The rest does not come to an end either; then the interpreter is asked.
+    let residual = evaluator.machines.as_ref().unwrap().residual.as_ref().unwrap();
     machine.borrow_mut().set_max_instructions(MOST_INSTRUCTIONS);
     residual.machine.borrow_mut().set_max_instructions(1);
     let input: Value = json!({"mcp": {"name": 99, "arguments": {"number": 1}}}).into();
@@ -160,6 +160,10 @@ fn what_the_machine_does_not_find_out_beforehand_it_finds_out_with_the_rest() {
 }
 
 const RULES: [&str; 3] = ["allow", "deny", "scopes"];
+const ASKED: Asked<'static> = Asked { all: &RULES, of_calls: &RULES };
+
+/// For rules of a test, of which a build for debugging makes much.
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// A policy, by both evaluators; whether the machine may decide it.
 struct Both {
@@ -183,13 +187,19 @@ impl Both {
         let bundle = Bundle::new(engine.get_modules(), &data);
         let judgement = bundle.judge(&rules);
         let verdict = judgement.misread.into_iter().chain(judgement.against).next().map_or(Ok(()), Err);
-        let parts = verdict.is_ok().then(|| bundle.partial(&RULES)).flatten();
-        let parts = parts.map(|parts| {
-            let described = format!("{parts:#?}");
-            Residual::new(&engine, parts, [&RULES, &RULES], Duration::from_secs(5))
-                .unwrap_or_else(|| panic!("{described}"))
-        });
-        Some(Self { engine, machine: None, parts, verdict })
+        let split = verdict.is_ok().then(|| bundle.split(&RULES)).flatten();
+        let mut both = Self { engine, machine: None, parts: None, verdict };
+        match compile(&mut both.engine, &RULES.map(path), LIMIT) {
+            Ok(machine) => both.machine = Some(machine),
+            // As it is with `Evaluator::new`, the interpreter decides.
+            Err(refusal) => both.verdict = both.verdict.and(Err(refusal)),
+        }
+        if let (Some(split), Ok(())) = (split, &both.verdict) {
+            let described = format!("{split:#?}");
+            both.parts = Residual::new(&both.engine, split, ASKED, LIMIT);
+            assert!(both.parts.is_some(), "{described}");
+        }
+        Some(both)
     }
 
     fn interpret(&mut self, input: &Value) -> Vec<Result<Value, String>> {
@@ -199,20 +209,20 @@ impl Both {
 
     /// What either says to one question.
     fn ask(&mut self, input: &Value) -> [Vec<Result<Value, String>>; 2] {
-        let compiled = || compile(&mut self.engine, &RULES.map(path), Duration::from_secs(5)).unwrap();
-        let machine = self.machine.get_or_insert_with(compiled);
-        machine.set_input(input.clone());
-        let run = (0..RULES.len()).map(|index| said(machine.execute_entry_point_by_index(index))).collect();
-        [self.interpret(input), run]
+        let run = self.machine.as_mut().map(|machine| {
+            machine.set_input(input.clone());
+            (0..RULES.len()).map(|index| said(machine.execute_entry_point_by_index(index))).collect()
+        });
+        [self.interpret(input), run.unwrap_or_default()]
     }
 
     /// What the two parts say, if there are two.
     fn ask_parts(&mut self, input: &Value) -> Option<Vec<Result<Value, String>>> {
         let (whole, residual) = self.parts.as_mut()?;
         whole.set_input(input.clone());
-        let values = whole.execute_entry_point_by_index(RULES.len()).unwrap();
-        let mut rest = residual.ask(input.clone(), residual.know(&values).unwrap()).unwrap();
-        Some(RULES.iter().map(|rule| said(rest.rule(rule).unwrap())).collect())
+        let values = whole.execute_entry_point_by_index(residual.values).unwrap();
+        let mut evaluation = residual.ask(input.clone(), KnownValues::new(&values).unwrap()).unwrap();
+        Some(RULES.iter().map(|rule| said(evaluation.rule(rule).unwrap())).collect())
     }
 }
 

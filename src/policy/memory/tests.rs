@@ -3,7 +3,7 @@ mod alike;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
-use super::traits::{encode, look_up};
+use super::key::{encode, look_up};
 use super::*;
 use crate::catalogue::{Catalogue, Pin};
 use crate::http::Head;
@@ -64,8 +64,27 @@ fn what_is_known_weighs_what_it_says() {
         assert_eq!(policy.judge(question, policy.input(question)), Err(Denial::PolicyUndefined));
     }
     // Two generations of a mebibyte, a kilobyte or two each.
-    let kept = policy.prior.unwrap().known.borrow().len();
+    let kept = policy.known.unwrap().len();
     assert!((400..1600).contains(&kept), "{kept}");
+}
+
+#[test]
+fn what_time_does_not_change_is_known_of_every_call() {
+    let policy = policy(
+        "allow if { owns; input.time.unix >= 0 }\nowns if data.owners[input.mcp.name] == input.identity.subject",
+    );
+    assert!(policy.memory.is_none());
+    let (head, peer) = (Head::default(), Peer::default());
+    for (subject, name, may) in [("alice", "a", true), ("alice", "b", false), ("bob", "a", false), ("bob", "b", true)] {
+        let identity = identity(subject, &format!(r#"{{"subject":"{subject}"}}"#), &[]);
+        let call = Call::listed(Listed::Tool, name, crate::mcp::VERSIONS[1], &crate::mcp::Dialect::default()).unwrap();
+        let question = question(&identity, &call, &head, &peer);
+        for is_known in [false, true] {
+            assert_eq!(policy.known.as_ref().unwrap().knows(question, &policy.input(question)), is_known);
+            assert_eq!(policy.decide(question).is_ok(), may, "{subject} {name}");
+        }
+    }
+    assert_eq!(policy.known.unwrap().len(), 4);
 }
 
 fn question<'a>(identity: &'a Rc<Identity>, call: &'a Call<'a>, head: &'a Head, peer: &'a Peer) -> Question<'a> {
@@ -101,17 +120,17 @@ fn tokens_are_one_asker_as_long_as_no_rule_can_tell_them_apart() {
             ),
         ] {
             let memory = policy(rules).memory.unwrap();
-            let digests = [&one, &other, &more].map(|identity| memory.traits.asker(identity, "r"));
+            let digests = [&one, &other, &more].map(|identity| memory.key.asker(identity, "r"));
             assert_eq!(digests[0] != digests[1], tells.contains(&who), "{rules}: {who}");
             assert_eq!(digests[1], digests[2], "{rules}: {who}");
-            assert_ne!(memory.traits.asker(&one, "s"), digests[0], "{rules}: another resource");
-            assert_eq!(memory.traits.asker(&one, "r"), digests[0]);
+            assert_ne!(memory.key.asker(&one, "s"), digests[0], "{rules}: another resource");
+            assert_eq!(memory.key.asker(&one, "r"), digests[0]);
         }
         // The answer says which scopes there are, though no rule reads them.
         let memory = policy("scopes contains \"t\"\nallow if input.mcp.name").memory.unwrap();
-        assert_ne!(memory.traits.asker(&other, "r"), memory.traits.asker(&more, "r"), "{who}");
+        assert_ne!(memory.key.asker(&other, "r"), memory.key.asker(&more, "r"), "{who}");
         let memory = policy("allow if some claim in input.identity.claims").memory.unwrap();
-        assert_ne!(memory.traits.asker(&one, "r"), memory.traits.asker(&other, "r"), "{who}");
+        assert_ne!(memory.key.asker(&one, "r"), memory.key.asker(&other, "r"), "{who}");
     }
 }
 
@@ -201,7 +220,7 @@ fn bundled_policies_are_remembered_for_what_data_asks_for() {
 
 fn is_remembered_for_what_it_asks_for(policy: &Policy) {
     assert_eq!(policy.evaluator(), "decided by the virtual machine");
-    assert!(policy.prior.is_some());
+    assert!(policy.known.is_some());
     let memory = policy.memory.as_ref().unwrap();
     let key = |claims: &str, arguments: &str| {
         let input = format!(r#"{{"subject":"s","roles":["a"],"groups":[],"scopes":[],"claims":{claims}}}"#);
@@ -294,7 +313,7 @@ fn a_remembered_answer_is_the_one_that_would_be_given() {
             if rules.contains("allow") { rules.to_owned() } else { format!("{rules}\nallow if input.mcp.name") };
         let (policy, mut looks_up) = (policy(&rules), policy(&rules));
         // The slower way to the same key.
-        looks_up.memory.iter_mut().for_each(|memory| memory.traits.fields = None);
+        looks_up.memory.iter_mut().for_each(|memory| memory.key.fields = None);
         assert_eq!(policy.memory.is_some(), remembers, "{rules}");
         let mut answers = BTreeSet::new();
         for (identity, body, header, unix) in history() {

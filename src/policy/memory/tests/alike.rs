@@ -10,7 +10,7 @@ use crate::policy::evaluator::tests::generator::Generator;
 use crate::policy::evaluator::{Evaluator, Modules};
 use crate::policy::input::{InputNames, Reads};
 use crate::policy::names::HeaderNames;
-use crate::policy::{DECIDING, RULES};
+use crate::policy::{Asked, OF_CALLS, RULES};
 use crate::rego;
 
 /// Without the bundled modules, which take most of the time. None if it is refused.
@@ -18,10 +18,11 @@ fn policy_alone(text: &str, data: &serde_json::Value) -> Option<Policy> {
     let mut parsed = Modules::parse(vec![("authz.rego", text)]).ok()?;
     let analysis = rego::analyse(parsed.engine.get_modules()).ok()?;
     let limit = Duration::from_secs(5);
-    let (evaluator, left) = Evaluator::new(parsed, data, &analysis, [&RULES, &DECIDING], limit).ok()?;
+    let asked = Asked { all: &RULES, of_calls: &OF_CALLS };
+    let (evaluator, left) = Evaluator::new(parsed, data, &analysis, asked, limit).ok()?;
     evaluator.warm_up().ok()?;
     Some(Policy {
-        prior: evaluator.known_by().map(Prior::new),
+        known: evaluator.known_reads().map(KnownMemory::new),
         evaluator,
         reads: Reads::new(&left),
         options: Options { handshake: false, shadow: false, time_limit: limit },
@@ -62,8 +63,8 @@ fn ask(policy: &Policy, questions: &[serde_json::Value]) -> Found {
         let identity = identity("s", &asked["identity"].to_string(), &["a"]);
         let question = super::question(&identity, &call, &head, &peer);
         let answer = policy.judge(question, policy.input(question));
-        let mut looked_up = memory.traits.asker(&identity, "r").to_vec();
-        look_up(&memory.traits.paths, &policy.input(question), &mut looked_up);
+        let mut looked_up = memory.key.asker(&identity, "r").to_vec();
+        look_up(&memory.key.paths, &policy.input(question), &mut looked_up);
         let key = memory.key(question, || policy.input(question));
         found.asked += 1;
         found.answers.insert(format!("{answer:?}"));
@@ -242,19 +243,19 @@ fn what_is_known_of_earlier_questions_changes_no_answer() {
     for _ in 0..800 {
         let text = in_parts(&mut generator);
         let (data, questions) = (generator.data(), alike(&mut generator));
-        let Some(policy) = policy_alone(&text, &data).filter(|policy| policy.prior.is_some()) else { continue };
+        let Some(policy) = policy_alone(&text, &data).filter(|policy| policy.known.is_some()) else { continue };
         let mut whole = policy_alone(&text, &data).unwrap();
-        whole.prior = None;
+        whole.known = None;
         policies += 1;
         for asked in &questions {
             let body = body(asked);
             let Ok(call) = Call::read(body.as_bytes(), &head, &Dialect::default()) else { continue };
             let identity = identity("s", &asked["identity"].to_string(), &["a"]);
             let question = super::question(&identity, &call, &head, &peer);
-            let known = policy.prior.as_ref().unwrap().known.borrow().len();
+            let input = policy.input(question);
+            again += usize::from(policy.known.as_ref().unwrap().knows(question, &input));
             let answers = [&policy, &whole].map(|policy| policy.judge(question, policy.input(question)));
             sum += 1;
-            again += usize::from(policy.prior.as_ref().unwrap().known.borrow().len() == known);
             if answers[0] != answers[1] {
                 wrong.push(format!("{text}\ndata: {data}\n{asked}\n{answers:?}"));
             }

@@ -7,22 +7,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regorus::Value;
 use regorus::unstable::{Module, Ref, Rule};
 
 use super::constants::is_identifier;
-use super::program::{Node, PACKAGE, Program};
+use super::program::{Node, PACKAGE};
 use super::syntax::path;
-use super::visitor::Visits;
+use super::visits::Visits;
 use super::{Bundle, Kind, reachable};
 
-/// What a key of few bytes holds, and many calls have in common. All else of the input is unknown.
-const KNOWN: [&[&str]; 12] = [
+/// The input that is looked at first: what a key is made of that many calls have in common. All
+/// else is unknown.
+const KNOWN_INPUT: [&[&str]; 15] = [
     &["identity"],
     &["resource"],
     &["version"],
     &["tool"],
     &["mcp", "era"],
+    &["mcp", "version"],
     &["mcp", "kind"],
     &["mcp", "method"],
     &["mcp", "name"],
@@ -30,126 +31,133 @@ const KNOWN: [&[&str]; 12] = [
     &["mcp", "uris"],
     &["mcp", "task"],
     &["mcp", "tasks"],
+    &["mcp", "retry"],
+    &["mcp", "level"],
 ];
+
+/// The member of `input` in which the residual policy finds the values of known rules, by their
+/// paths. The contract has none of this name, so no policy asks for it.
+pub(crate) const KNOWN: &str = "known";
+
+/// The rule that gives what is known.
+pub(crate) const VALUES: &str = "values";
 
 /// A policy that was analysed, in two parts.
 #[derive(Debug)]
-pub struct Partial {
-    /// The rules that are known before the unknowns are, as paths without `data`.
-    pub known: Vec<Vec<String>>,
+pub(crate) struct Split {
+    /// The rules that are known before the unknowns are: their paths, without `data`.
+    pub(crate) known: BTreeSet<String>,
     /// The paths of `input` that they read.
-    pub reads: BTreeSet<Vec<String>>,
-    /// Where the residual policy finds their values: a member of `data` that nobody else has, and
-    /// in it the [`key`] of each.
-    pub place: String,
-    /// A module of package `place`, whose rule [`VALUES`] gives those that have a value, each as
-    /// `[key, value]`. It goes with the policy as it was.
-    pub values: String,
+    pub(crate) reads: BTreeSet<Vec<String>>,
+    /// A package that no module has or names.
+    pub(crate) package: String,
+    /// Its one module, whose rule [`VALUES`] gives those that have a value, each as
+    /// `[path, value]`. It goes with the policy as it was.
+    pub(crate) values: String,
     /// The residual policy, as texts of modules.
-    pub residual: Vec<String>,
-}
-
-/// The rule that gives what is known.
-pub const VALUES: &str = "values";
-
-/// What the value of a known rule is kept under, by its position.
-pub fn key(position: usize) -> String {
-    position.to_string()
+    pub(crate) residual: Vec<String>,
 }
 
 impl Bundle<'_> {
     /// The two parts of a policy, as far as `asked` are about it, rules of `mcp.authz`. None where
     /// one of them would be empty, and where some rule sees another `input` or `data` than the
-    /// question's.
-    pub(crate) fn partial(&self, asked: &[&str]) -> Option<Partial> {
-        let Self { modules, data, program, visits } = self;
-        if visits.replaces {
+    /// question's, or the input as a whole.
+    ///
+    /// INVARIANT: what is known is evaluated whether or not the rest comes to it, so this is for
+    /// policies of which [`Bundle::judge`] says that nothing in them fails.
+    pub(crate) fn split(&self, asked: &[&str]) -> Option<Split> {
+        let Self { modules, program, visits, .. } = self;
+        let reads_all = visits.reads.values().flatten().any(Vec::is_empty);
+        if visits.replaces || reads_all {
             return None;
         }
         let unknown = unknown(visits);
-        let asked =
-            asked.iter().flat_map(|rule| program.under(&path([PACKAGE[0], PACKAGE[1], rule])).collect::<Vec<_>>());
-        let callees = |node| visits.edges.get(&node).into_iter().flat_map(BTreeMap::keys).copied().collect::<Vec<_>>();
         let is_function = |node: usize| program.nodes.get(node).is_some_and(|node| node.kind == Kind::Function);
         let stays = |node: usize| unknown.contains(&node) || is_function(node);
+        let rules = asked.iter().map(|rule| path([PACKAGE[0], PACKAGE[1], rule]));
+        let asked = rules.flat_map(|rule| program.under(&rule).collect::<Vec<_>>()).collect();
         // What a known rule asks for is no business of the residual policy.
-        let met = reachable(asked.collect(), |node| if stays(node) { callees(node) } else { Vec::new() });
+        let met = reachable(asked, |node| if stays(node) { visits.callees(node) } else { Vec::new() });
         let (stay, known): (BTreeSet<usize>, BTreeSet<usize>) = met.into_iter().partition(|node| stays(*node));
         if known.is_empty() || stay.is_disjoint(&unknown) {
             return None;
         }
-        let read_by = reachable(known.iter().copied().collect(), callees);
+        let read_by = reachable(known.iter().copied().collect(), |node| visits.callees(node));
         let reads = read_by.iter().filter_map(|node| visits.reads.get(node)).flatten().cloned().collect();
-        let nodes =
-            |of: &BTreeSet<usize>| of.iter().filter_map(|node| program.nodes.get(*node)).collect::<Vec<&Node<'_>>>();
+        let nodes = |indexes: &BTreeSet<usize>| -> Vec<&Node<'_>> {
+            indexes.iter().filter_map(|index| program.nodes.get(*index)).collect()
+        };
         let (known, stay) = (nodes(&known), nodes(&stay));
         // Of a partial object a part would be missing.
-        let is_plain = |node: &&Node<'_>| {
+        let is_whole = |node: &&Node<'_>| {
             node.kind != Kind::Object
                 && node.path.len() == node.package.saturating_add(1)
                 && node.path.iter().all(|part| is_identifier(part))
         };
-        if !known.iter().chain(&stay).all(is_plain) {
+        if !known.iter().chain(&stay).all(is_whole) {
             return None;
         }
-        let place = place(program, data);
-        let (values, mut residual) = stand_ins(&place, &known, &stay);
+        let package = unnamed(modules);
+        let mut residual = stand_ins(&known, &stay);
         let clauses = stay.iter().flat_map(|node| &node.clauses).map(|(_, rule)| std::ptr::from_ref(*rule)).collect();
         for module in *modules {
-            residual.extend(rest(module, &clauses)?);
+            residual.extend(residual_text(module, &clauses)?);
         }
-        Some(Partial { known: known.iter().map(|node| node.path.clone()).collect(), reads, place, values, residual })
+        let values = values(&package, &known);
+        Some(Split { known: known.iter().map(|node| node.path.join(".")).collect(), reads, package, values, residual })
     }
 }
 
-/// The module that gives what is known, and those that take it from `place`, a package each.
-fn stand_ins(place: &str, known: &[&Node<'_>], stay: &[&Node<'_>]) -> (String, Vec<String>) {
-    let mut values = format!("package {place}\n");
+/// The rules that read something unknown, by whatever way.
+fn unknown(visits: &Visits) -> BTreeSet<usize> {
+    let is_known = |path: &Vec<String>| {
+        KNOWN_INPUT.iter().any(|known| path.len() >= known.len() && path.iter().zip(*known).all(|(a, b)| a == b))
+    };
+    let readers = visits.reads.iter().filter(|(_, paths)| !paths.iter().all(is_known)).map(|(node, _)| *node);
+    reachable(readers.collect(), |node| visits.callers(node))
+}
+
+/// A name that stands in no module: whoever wrote it would see what is here.
+fn unnamed(modules: &[Ref<Module>]) -> String {
+    let mut name = "mcp_gate_known".to_owned();
+    while modules.iter().any(|module| module.package.span.source.get_contents().contains(&name)) {
+        name.push('_');
+    }
+    name
+}
+
+/// The module that gives what is known.
+fn values(package: &str, known: &[&Node<'_>]) -> String {
+    let mut module = format!("package {package}\n");
+    for node in known {
+        let rule = node.path.join(".");
+        // Of each value there is, a type has a name, of `false` too.
+        module.push_str(&format!("{VALUES} contains [\"{rule}\", data.{rule}] if type_name(data.{rule})\n"));
+    }
+    module
+}
+
+/// What stands in the place of rules that are known, a module for each package.
+fn stand_ins(known: &[&Node<'_>], stay: &[&Node<'_>]) -> Vec<String> {
     let mut packages = BTreeMap::<String, String>::new();
     let mut add = |node: &Node<'_>, what: String| {
         let (package, name) = node.path.split_at(node.package);
         let module = packages.entry(package.join(".")).or_insert_with_key(|package| format!("package {package}\n"));
         module.push_str(&format!("{}{what}\n", name.concat()));
     };
-    for (position, node) in known.iter().enumerate() {
-        let (key, rule) = (key(position), format!("data.{}", node.path.join(".")));
-        values.push_str(&format!("{VALUES} contains [\"{key}\", {rule}] if type_name({rule})\n"));
-        add(node, format!(" := data.{place}[\"{key}\"]"));
+    for node in known {
+        add(node, format!(" := input.{KNOWN}[\"{}\"]", node.path.join(".")));
     }
     // A function that is called has to be there, even if it never has a value.
     for node in stay.iter().filter(|node| node.clauses.is_empty()) {
         let parameters: Vec<String> = (0..node.arity).map(|position| format!("x{position}")).collect();
         add(node, format!("({}) if false", parameters.join(", ")));
     }
-    (values, packages.into_values().collect())
-}
-
-/// The rules that read something unknown, by whatever way.
-fn unknown(visits: &Visits) -> BTreeSet<usize> {
-    let is_known = |path: &Vec<String>| {
-        KNOWN.iter().any(|known| path.len() >= known.len() && path.iter().zip(*known).all(|(a, b)| a == b))
-    };
-    let readers = visits.reads.iter().filter(|(_, paths)| !paths.iter().all(is_known)).map(|(node, _)| *node);
-    reachable(readers.collect(), |node| {
-        visits.edges.iter().filter(|(_, callees)| callees.contains_key(&node)).map(|(caller, _)| *caller).collect()
-    })
-}
-
-/// A name at the top of `data` where nothing stands.
-fn place(program: &Program<'_>, data: &Value) -> String {
-    let is_taken = |name: &str| {
-        data.as_object().is_ok_and(|members| members.contains_key(&name.into()))
-            || program.under(&[name.to_owned()]).next().is_some()
-    };
-    let mut name = "mcp_gate".to_owned();
-    while is_taken(&name) {
-        name.push('_');
-    }
-    name
+    packages.into_values().collect()
 }
 
 /// What is left of a module, or nothing; None if its text is not what its tree says.
-fn rest(module: &Module, stay: &BTreeSet<*const Rule>) -> Option<Option<String>> {
+fn residual_text(module: &Module, stay: &BTreeSet<*const Rule>) -> Option<Option<String>> {
     let text = module.package.span.source.get_contents();
     let start = |rule: &Ref<Rule>| {
         let (Rule::Spec { span, .. } | Rule::Default { span, .. }) = rule.as_ref();
@@ -176,18 +184,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::rego::input;
 
-    fn parts(modules: &[&str], data: serde_json::Value) -> Option<Partial> {
+    fn parts(modules: &[&str], data: serde_json::Value) -> Option<Split> {
         let mut engine = Engine::new();
         for (number, text) in modules.iter().enumerate() {
             engine.add_policy(format!("{number}.rego"), (*text).to_owned()).unwrap();
         }
-        Bundle::new(engine.get_modules(), &data.into()).partial(&["deny", "allow"])
+        Bundle::new(engine.get_modules(), &data.into()).split(&["deny", "allow"])
     }
 
     fn known(rules: &str, data: serde_json::Value) -> Vec<String> {
         let parts = parts(&[&format!("package mcp.authz\n{rules}\n")], data);
-        parts.map(|parts| parts.known.iter().map(|path| path.join(".")).collect()).unwrap_or_default()
+        parts.map(|parts| parts.known.into_iter().collect()).unwrap_or_default()
     }
 
     #[test]
@@ -206,20 +215,19 @@ mod tests {
             allow if { lib.may; input.mcp.arguments.n < 3 } # é\n\n\
             allow if f(input.mcp.arguments.m) == \"\\\"}\"\n\n\
             f(x) := y if { y := x } else := data.lib.name\n\nallow if { never(1, 2); input.time.unix == 1 }\n";
-        let names = parts.known.iter().map(|path| path.join(".")).collect::<Vec<_>>();
-        assert_eq!(names, ["mcp.authz.deny", "lib.may", "lib.name"]);
+        assert_eq!(parts.known.iter().collect::<Vec<_>>(), ["lib.may", "lib.name", "mcp.authz.deny"]);
         assert_eq!(
             parts.residual,
             [
-                "package lib\nmay := data.mcp_gate[\"1\"]\nname := data.mcp_gate[\"2\"]\n",
-                "package mcp.authz\ndeny := data.mcp_gate[\"0\"]\nnever(x0, x1) if false\n",
+                "package lib\nmay := input.known[\"lib.may\"]\nname := input.known[\"lib.name\"]\n",
+                "package mcp.authz\ndeny := input.known[\"mcp.authz.deny\"]\nnever(x0, x1) if false\n",
                 rest
             ]
         );
-        let values = "package mcp_gate\n\
-            values contains [\"0\", data.mcp.authz.deny] if type_name(data.mcp.authz.deny)\n\
-            values contains [\"1\", data.lib.may] if type_name(data.lib.may)\n\
-            values contains [\"2\", data.lib.name] if type_name(data.lib.name)\n";
+        let values = "package mcp_gate_known\n\
+            values contains [\"mcp.authz.deny\", data.mcp.authz.deny] if type_name(data.mcp.authz.deny)\n\
+            values contains [\"lib.may\", data.lib.may] if type_name(data.lib.may)\n\
+            values contains [\"lib.name\", data.lib.name] if type_name(data.lib.name)\n";
         assert_eq!(parts.values, values);
         let reads: Vec<String> = parts.reads.iter().map(|path| path.join(".")).collect();
         assert_eq!(reads, ["identity.roles", "mcp.name"]);
@@ -280,11 +288,13 @@ mod tests {
     }
 
     #[test]
-    fn values_stand_where_nothing_else_does() {
+    fn nobody_sees_what_is_known() {
         let authz = "package mcp.authz\nallow if { h; input.mcp.arguments.a }\nh if input.mcp.name\n";
-        let place = |modules: &[&str], data| parts(modules, data).unwrap().place;
-        assert_eq!(place(&[authz], json!({"other": 1})), "mcp_gate");
-        assert_eq!(place(&[authz], json!({"mcp_gate": 1, "mcp_gate_": false})), "mcp_gate__");
-        assert_eq!(place(&[authz, "package mcp_gate.index\nx := 1\n"], json!({})), "mcp_gate_");
+        let package = |more: &str| parts(&[&format!("{authz}{more}")], json!({})).unwrap().package;
+        assert_eq!(package(""), "mcp_gate_known");
+        assert_eq!(package("allow if { h; input.mcp.arguments.b; data.mcp_gate_known }"), "mcp_gate_known_");
+        assert_eq!(package("# mcp_gate_known_ or mcp_gate_known__"), "mcp_gate_known___");
+        assert!(!input::has(&path([KNOWN])));
+        assert!(KNOWN_INPUT.iter().all(|known| input::has(&path(known.iter().copied()))));
     }
 }

@@ -14,7 +14,7 @@ use crate::store::Store;
 use crate::token::Identity;
 
 /// The input that some rules can read, of which the values are a key.
-pub(super) struct Traits {
+pub(super) struct Key {
     /// The paths of `input.identity`.
     of_identity: Vec<Vec<Value>>,
     /// Does an answer name the scopes that were granted?
@@ -110,7 +110,7 @@ impl Field {
     }
 }
 
-impl Traits {
+impl Key {
     /// `reads` are the paths of `input` that can be read. `names_scopes`: is there, in what is
     /// kept, what else the identity was granted?
     pub(super) fn new(reads: &BTreeSet<Vec<String>>, names_scopes: bool) -> Self {
@@ -137,7 +137,7 @@ impl Traits {
 
     /// The asker, and every value that can be read, unambiguously one after the other.
     /// Most policies read nothing for which the input document has to be made.
-    pub(super) fn key(&self, question: Question<'_>, input: impl FnOnce() -> Value) -> Vec<u8> {
+    pub(super) fn of(&self, question: Question<'_>, input: impl FnOnce() -> Value) -> Vec<u8> {
         let mut key = Vec::with_capacity(128);
         key.extend(self.asker(question.identity, question.resource));
         match &self.fields {
