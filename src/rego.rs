@@ -34,6 +34,7 @@ mod visits;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
+use std::rc::Rc;
 
 use regorus::Value;
 use regorus::unstable::{Module, Ref, Rule, Span};
@@ -228,8 +229,8 @@ impl<'m> Bundle<'m> {
 fn visit(program: &Program<'_>, data: Option<&Value>) -> Visits {
     let mut visits = Visits::default();
     for (index, node) in program.nodes.iter().enumerate() {
-        for (module, rule) in &node.clauses {
-            let mut visitor = Visitor::new(program, data, &mut visits, index, module);
+        for (names, rule) in &node.clauses {
+            let mut visitor = Visitor::new(program, data, &mut visits, index, Rc::clone(names));
             visitor.rule(rule);
         }
     }

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use regorus::Value;
-use regorus::unstable::{Expr, Literal, LiteralStmt, Module, Rule, RuleHead};
+use regorus::unstable::{Expr, Literal, LiteralStmt, Rule, RuleHead};
 
 use super::Kind;
 use super::names::{Document, Names};
@@ -17,24 +17,23 @@ use super::syntax::{declared, static_path, variables};
 /// The clauses that cannot hold, by rule and position.
 pub(super) fn find(program: &Program<'_>, data: &Value) -> Vec<(usize, usize)> {
     let clauses = program.nodes.iter().enumerate().flat_map(|(index, node)| {
-        node.clauses.iter().enumerate().map(move |(position, (module, rule))| (index, position, *module, *rule))
+        node.clauses.iter().enumerate().map(move |(position, (names, rule))| (index, position, names, *rule))
     });
-    let dead = clauses.filter(|(_, _, module, rule)| is_dead(program, data, module, rule));
+    let dead = clauses.filter(|(_, _, names, rule)| is_dead(program, data, names, rule));
     dead.map(|(index, position, ..)| (index, position)).collect()
 }
 
-fn is_dead(program: &Program<'_>, data: &Value, module: &Module, rule: &Rule) -> bool {
+fn is_dead(program: &Program<'_>, data: &Value, names: &Names, rule: &Rule) -> bool {
     let Rule::Spec { head, bodies, .. } = rule else { return false };
     // Of several bodies another one may hold.
     let [body] = bodies.as_slice() else { return false };
-    let names = Names::new(module);
     // A parameter hides the rule or the import of its name.
     let mut own = declared(&body.query);
     if let RuleHead::Func { args, .. } = head {
         args.iter().for_each(|arg| variables(arg, &mut own));
     }
     // What stands before the end of a clause is evaluated, and may fail.
-    body.query.stmts.first().is_some_and(|statement| never_holds(program, data, &names, &own, statement))
+    body.query.stmts.first().is_some_and(|statement| never_holds(program, data, names, &own, statement))
 }
 
 /// Does this ask for data that is not there, or that no data is there?

@@ -1,7 +1,9 @@
 //! Which values are there, whatever is asked.
 
+use std::rc::Rc;
+
 use regorus::Value;
-use regorus::unstable::{Expr, Module, Rule, RuleHead};
+use regorus::unstable::{Expr, Rule, RuleHead};
 
 use super::names::{Document, Names};
 use super::program::Program;
@@ -74,11 +76,11 @@ impl World<'_, '_> {
         let node = self.program.under(&whole).next().and_then(|index| self.program.nodes.get(index));
         match node {
             Some(node) => {
-                let always = |(module, rule): &(&Module, &Rule)| match rule {
+                let always = |(names, rule): &(Rc<Names>, &Rule)| match rule {
                     Rule::Default { .. } => true,
                     // `name := value`, without a condition.
                     Rule::Spec { head: RuleHead::Compr { assign: Some(assign), .. }, bodies, .. } => {
-                        bodies.is_empty() && self.is_defined(&Names::new(module), &assign.value, &|_| false)
+                        bodies.is_empty() && self.is_defined(names, &assign.value, &|_| false)
                     }
                     Rule::Spec { .. } => false,
                 };

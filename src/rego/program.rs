@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::rc::Rc;
 
 use regorus::Value;
 use regorus::unstable::{BUILTINS, Expr, Import, Module, Ref, Rule, RuleHead, Span};
 
+use super::names::Names;
 use super::syntax::{anchor, has_keyword_between, is_literal, path, refr, static_path};
 use super::visits::Visits;
 use super::{Kind, Refusal, dead};
@@ -51,7 +53,8 @@ pub(super) struct Node<'m> {
     pub(super) kind: Kind,
     pub(super) arity: usize,
     pub(super) span: &'m Span,
-    pub(super) clauses: Vec<(&'m Module, &'m Rule)>,
+    /// Each with what names mean in its module.
+    pub(super) clauses: Vec<(Rc<Names>, &'m Rule)>,
 }
 
 impl<'m> Program<'m> {
@@ -69,6 +72,7 @@ impl<'m> Program<'m> {
         for import in &module.imports {
             self.check_import(import, &package);
         }
+        let names = Rc::new(Names::new(module));
         for rule in &module.policy {
             let refr = refr(rule);
             let (kind, arity) = match rule.as_ref() {
@@ -114,14 +118,14 @@ impl<'m> Program<'m> {
                     kind,
                     arity,
                     span,
-                    clauses: vec![(module, rule)],
+                    clauses: vec![(Rc::clone(&names), rule)],
                 }),
                 Some(node) => {
                     if node.kind != kind || node.arity != arity {
                         let first = node.span;
                         self.refusals.push(Refusal::new(span, format!("`{}` is also defined at {}:{} as another kind of rule or with other parameters; rename one", full.join("."), first.source.get_path(), first.line)));
                     }
-                    node.clauses.push((module, rule));
+                    node.clauses.push((Rc::clone(&names), rule));
                 }
             }
         }

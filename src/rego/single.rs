@@ -3,10 +3,13 @@
 //! A complete rule or function with two values is an error, which the virtual machine
 //! takes for undefined.
 
+use std::rc::Rc;
+
 use regorus::Value;
-use regorus::unstable::{Expr, Literal, Module, Query, Rule, RuleHead};
+use regorus::unstable::{Expr, Literal, Query, Rule, RuleHead};
 
 use super::Kind;
+use super::names::Names;
 use super::program::Node;
 use super::syntax::static_path;
 
@@ -27,7 +30,7 @@ pub(super) fn against(node: &Node<'_>) -> Option<&'static str> {
             || query.is_none_or(|query| !generates(query)) && value.is_none_or(|value| !has_wildcard(value))
     };
     let alone = all.next().is_none_or(|values| values.iter().all(is_certain)) && all.next().is_none();
-    let has_one_body = |(_, rule): &(&Module, &Rule)| match rule {
+    let has_one_body = |(_, rule): &(Rc<Names>, &Rule)| match rule {
         Rule::Spec { bodies, .. } => bodies.iter().filter(|body| !body.is_else).count() <= 1,
         Rule::Default { .. } => true,
     };

@@ -11,6 +11,7 @@ mod query;
 mod reference;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use regorus::unstable::{ArithOp, AssignOp, BoolOp, Expr, Literal, LiteralStmt, Query, Ref, Rule, RuleHead, Span};
 
@@ -138,9 +139,8 @@ impl<'p, 'd> Pass<'p, 'd> {
             let nothing = Shape::One(Vec::new());
             let none = if node.kind == Kind::Set { Shape::collection(Kinds::SET, nothing) } else { nothing };
             self.found.values.entry(index).or_insert(none);
-            for (module, rule) in &node.clauses {
-                let names = Names::new(module);
-                Clause { pass: self, names, index }.rule(rule);
+            for (names, rule) in &node.clauses {
+                Clause { pass: self, names: Rc::clone(names), index }.rule(rule);
             }
             if let Some(reason) = single::against(node) {
                 self.object(node.span, reason);
@@ -169,7 +169,7 @@ impl<'p, 'd> Pass<'p, 'd> {
 /// One clause of a rule, as long as it is looked at.
 struct Clause<'a, 'p, 'd> {
     pass: &'a mut Pass<'p, 'd>,
-    names: Names,
+    names: Rc<Names>,
     index: usize,
 }
 

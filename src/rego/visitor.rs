@@ -5,9 +5,10 @@
 //! nesting and chains before parsing, and with them the depth of the tree.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use regorus::Value;
-use regorus::unstable::{AssignOp, BUILTINS, Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleHead, Span};
+use regorus::unstable::{AssignOp, BUILTINS, Expr, Literal, LiteralStmt, Query, Ref, Rule, RuleHead, Span};
 
 use super::Refusal;
 use super::builtins::{self, Need, Verdict};
@@ -29,7 +30,7 @@ pub(super) struct Visitor<'p, 'm> {
     data: Option<&'p Value>,
     visits: &'p mut Visits,
     node: usize,
-    names: Names,
+    names: Rc<Names>,
     scopes: Scopes,
     loops: usize,
     /// How deep the expression at hand is nested, and the deepest so far.
@@ -52,9 +53,8 @@ impl<'p, 'm> Visitor<'p, 'm> {
         data: Option<&'p Value>,
         visits: &'p mut Visits,
         node: usize,
-        module: &Module,
+        names: Rc<Names>,
     ) -> Self {
-        let names = Names::new(module);
         Self { program, data, visits, node, names, scopes: Scopes::default(), loops: 0, depth: 0, deepest: 0 }
     }
 
