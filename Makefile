@@ -12,6 +12,8 @@ export MCP_GATE_MODULE := $(CURDIR)/target/$(TRIPLE)/release/mcp_gate.wasm
 export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
 # Builds of this package belong into target/, wherever a machine sends others.
 export CARGO_TARGET_DIR := $(CURDIR)/target
+# The engine's parser makes an error of each try, with a backtrace where one is asked for.
+export RUST_LIB_BACKTRACE := 0
 
 # Evaluated only by a recipe that needs it, so that `make help` always works.
 need  = $(if $(shell command -v $1),,$(error $1 not found: $2))
