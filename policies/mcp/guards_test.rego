@@ -31,6 +31,16 @@ test_what_may_destroy_takes_a_fresh_login_or_a_role if {
 	_violations(_guards, _asks([], "drop", {}, {})) == set()
 }
 
+test_a_login_that_asks_for_nothing_lets_nobody_through if {
+	every login in [{}, {"maxage": 300}, {"max_age": "300"}, {"max_age": -1}, {"acr": []}, {"acr": "gold"}, 300, null] {
+		reasons := _violations({"destructive": {"login": login}}, _asks(["operator"], "read", {}, {}))
+		reasons == {"read: `guards.destructive` has another form"}
+	}
+	every login in [{"max_age": 0}, {"acr": ["gold"]}, {"max_age": 300, "acr": ["gold"]}] {
+		_violations({"destructive": {"login": login}}, _asks([], "read", {}, {})) == set()
+	}
+}
+
 test_what_is_pinned_as_harmless_does_not if {
 	every annotations in [{"readOnlyHint": true}, {"destructiveHint": false}, {"readOnlyHint": true, "destructiveHint": true}] {
 		_logins(_guards, _asks([], "read", {}, annotations)) == set()

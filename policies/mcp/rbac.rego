@@ -113,7 +113,7 @@ violations contains reason if {
 	some roles in data.mcp.index.roles.exclusive
 	used := roles & held
 	count(used) > 1
-	reason := sprintf("the roles %v exclude each other", [used])
+	reason := sprintf("the roles %v exclude each other", [[role | some role in used]])
 }
 
 violations contains reason if {

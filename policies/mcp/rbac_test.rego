@@ -169,14 +169,23 @@ test_an_assignment_counts_where_it_says if {
 }
 
 test_an_assignment_of_another_form_gives_nothing if {
-	every wrong in [{}, {"roles": "reader"}, {"subjects": "alice"}, {"tenants": "acme"}, {"at": {}}, null, "reader", 5] {
+	every wrong in [{}, {"roles": "reader"}, {"subjects": "alice"}, {"tenants": "acme"}, {"tenant": ["acme"]}, {"at": {}}, null, "reader", 5] {
 		assignments := [object.union({"roles": ["reader"], "subjects": ["alice"]}, fields) | fields := wrong; is_object(wrong); wrong != {}]
 		_assigned(array.concat(assignments, [wrong]), _identity) == set()
 	}
 }
 
 test_a_role_of_another_form_grants_nothing if {
-	every wrong in [{"inherits": "x"}, {"tenants": "acme"}, {"at": null}, {"tools": "*"}, {"tools": {"a": "*"}}, {"tools": [["*"], 5, null]}] {
+	every wrong in [
+		{"inherits": "x"},
+		{"tenants": "acme"},
+		{"tenant": ["acme"]},
+		{"limit": {"t": {"n": {"max": 1}}}},
+		{"at": null},
+		{"tools": "*"},
+		{"tools": {"a": "*"}},
+		{"tools": [["*"], 5, null]},
+	] {
 		not _granted_with({"r": object.union({"tools": ["*"]}, wrong)}, _call("t", {}))
 	}
 	every wrong in [["*"], "*", null, 5] { not _granted_with({"r": wrong}, _call("t", {})) }

@@ -54,5 +54,24 @@ _is_sound("destructive") if {
 	object.keys(data.guards.destructive) - {"login", "roles", "tools"} == set()
 	is_array(object.get(data.guards.destructive, "roles", []))
 	is_array(object.get(data.guards.destructive, "tools", []))
-	is_object(object.get(data.guards.destructive, "login", {}))
+	every login in object.filter(data.guards.destructive, {"login"}) { _is_login(login) }
+}
+
+# What asks for nothing would let everybody through.
+_is_login(login) if {
+	is_object(login)
+	count(login) > 0
+	every key, value in login { _asks(key, value) }
+}
+
+_asks("max_age", age) if {
+	is_number(age)
+	age >= 0
+	floor(age) == age
+}
+
+_asks("acr", values) if {
+	is_array(values)
+	count(values) > 0
+	every value in values { is_string(value) }
 }

@@ -9,11 +9,14 @@ import data.mcp.names
 _roles := {name: role |
 	some name, role in data.roles
 	is_object(role)
+	object.filter(role, _of_roles) == role
 	every list in object.filter(role, {"inherits", "at", "tenants", "issuers"}) { is_array(list) }
 	limits := object.get(role, "limits", {})
 	is_object(limits)
 	every by_argument in limits { is_object(by_argument) }
 }
+
+_of_roles := {"inherits", "tools", "prompts", "resources", "methods", "limits", "at", "tenants", "issuers"}
 
 grants := names.lists(_roles)
 
@@ -46,7 +49,8 @@ places := {name: place |
 assigned[principal] contains {"roles": roles, "place": place} if {
 	some assignment in data.assignments
 	is_object(assignment)
-	every list in object.filter(assignment, _of_assignments) { is_array(list) }
+	object.filter(assignment, _of_assignments) == assignment
+	every list in assignment { is_array(list) }
 	roles := {role | some given in assignment.roles; some role in closure[given]}
 	place := object.filter(assignment, ["at", "tenants", "issuers"])
 	some kind, list in {"subject": "subjects", "group": "groups", "client": "clients"}
