@@ -14,6 +14,7 @@ mod jwks;
 mod resources;
 mod rules;
 mod secrets;
+mod tables;
 mod value;
 
 use std::collections::{BTreeMap, HashSet};
@@ -243,33 +244,6 @@ impl Findings {
         self.0.push(Finding { path: path.into(), problem: problem.into() });
     }
 
-    /// The data of the bundled policies.
-    fn tables(&mut self, data: &serde_json::Value) {
-        let tables = data.as_object().into_iter().flatten();
-        for (name, table) in tables {
-            // A name that begins with `_` is a remark.
-            if !TABLES.contains(&name.as_str()) && name != "rules" && !name.starts_with('_') {
-                let problem = format!("expected one of {}, which the bundled policies read", TABLES.join(", "));
-                self.add(format!("policy.data.{name}"), problem);
-            }
-            let is_list = ["relations", "assignments"].contains(&name.as_str());
-            let (is_sound, expected) = match is_list {
-                true => (table.is_array(), "a list"),
-                false => (table.is_object(), "an object"),
-            };
-            if !is_sound && TABLES.contains(&name.as_str()) {
-                self.add(format!("policy.data.{name}"), format!("expected {expected}"));
-            }
-            // `*` is the one sign of a glob; the others of a shell would be taken for themselves.
-            let is_by_tool = ["relation_rules", "conditions", "tool_scopes"].contains(&name.as_str());
-            let tools = table.as_object().into_iter().flatten().filter(|_| is_by_tool);
-            for (tool, _) in tools.filter(|(tool, _)| tool.contains(['?', '[', '{'])) {
-                let problem = "expected the name of a tool, or a glob with `*`, found another glob";
-                self.add(format!("policy.data.{name}.{tool}"), problem);
-            }
-        }
-    }
-
     fn policy(&mut self, config: PolicyConfig, methods: &[String]) -> Option<Policy> {
         let mut sound = true;
         if let Some(rules) = &config.rules {
@@ -374,22 +348,6 @@ fn effects(rules: Option<&serde_json::Value>) -> impl Iterator<Item = &'static s
 /// Modules and data, in bytes: what a ConfigMap holds, and as much again for what its YAML
 /// leaves out. Each worker has its own copy, and loads it before it serves the next request.
 const MOST_POLICY: usize = 2 << 20;
-
-/// What the bundled policies read.
-/// A table of another name would be no table at all, and restrict nothing.
-const TABLES: [&str; 11] = [
-    "roles",
-    "assignments",
-    "duties",
-    "relations",
-    "relation_types",
-    "relation_rules",
-    "conditions",
-    "labels",
-    "label_conditions",
-    "tool_scopes",
-    "guards",
-];
 
 const MAGIC: &str = "$serde_json::private::";
 

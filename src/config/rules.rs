@@ -18,6 +18,7 @@ use serde_json::Value;
 use super::{Findings, value};
 use crate::mcp;
 use crate::token;
+pub(super) use condition::{ConditionConfig, DEPTH};
 pub(super) use rego::rego;
 
 /// One of `policy.rules`.
@@ -175,7 +176,7 @@ impl Findings {
     }
 
     /// Reads a part of a rule by its type.
-    fn read<T: DeserializeOwned>(&mut self, path: &str, value: &Value) -> Option<T> {
+    pub(super) fn read<T: DeserializeOwned>(&mut self, path: &str, value: &Value) -> Option<T> {
         value::read(value.clone(), path).map_err(|finding| self.0.push(finding)).ok()
     }
 
@@ -211,7 +212,7 @@ impl Findings {
                 self.add(format!("{path}.{key}"), "expected at least one name with its condition");
             }
             for (name, condition) in conditions {
-                self.condition(&format!("{path}.{key}.{name}"), condition, condition::DEPTH);
+                self.condition(&format!("{path}.{key}.{name}"), condition, DEPTH);
             }
         }
         if let Some(scopes) = &part.scopes {

@@ -17,6 +17,7 @@ pub(super) fn read<T: DeserializeOwned>(value: Value, path: &str) -> Result<T, F
             ("", ".") => "configuration".to_owned(),
             ("", inner) => inner.to_owned(),
             (path, ".") => path.to_owned(),
+            (path, inner) if inner.starts_with('[') => format!("{path}{inner}"),
             (path, inner) => format!("{path}.{inner}"),
         };
         Finding { path, problem: error.into_inner().0 }

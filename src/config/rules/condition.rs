@@ -8,26 +8,26 @@ use serde_json::Value;
 use crate::config::Findings;
 
 /// How many of `each`, `any` and `members` may stand within each other.
-pub(super) const DEPTH: usize = 2;
+pub(in crate::config) const DEPTH: usize = 2;
 
 /// A condition that is an object; all that it says has to hold.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object")]
-pub(super) struct ConditionConfig {
+pub(in crate::config) struct ConditionConfig {
     #[serde(default, deserialize_with = "present")]
     pub(super) equals: Option<Value>,
     pub(super) r#in: Option<Vec<Value>>,
     pub(super) prefix: Option<String>,
     pub(super) glob: Option<String>,
-    pub(super) min: Option<Value>,
-    pub(super) max: Option<Value>,
+    pub(in crate::config) min: Option<Value>,
+    pub(in crate::config) max: Option<Value>,
     pub(super) size: Option<SizeConfig>,
     pub(super) absent: Option<bool>,
     #[serde(default, deserialize_with = "present")]
-    pub(super) each: Option<Value>,
+    pub(in crate::config) each: Option<Value>,
     #[serde(default, deserialize_with = "present")]
-    pub(super) any: Option<Value>,
-    pub(super) members: Option<BTreeMap<String, Value>>,
+    pub(in crate::config) any: Option<Value>,
+    pub(in crate::config) members: Option<BTreeMap<String, Value>>,
 }
 
 /// Characters of a text, elements of an array, members of an object.

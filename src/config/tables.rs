@@ -1,0 +1,464 @@
+//! The data of the bundled policies: what each of their tables holds. A key that they do not
+//! read would restrict nothing, so it is refused, and so is a value of another type.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
+use serde_json::Value;
+
+use super::Findings;
+use super::rules::{ConditionConfig, DEPTH};
+
+/// A table of another name would be no table at all, and restrict nothing.
+const TABLES: [&str; 11] = [
+    "roles",
+    "assignments",
+    "duties",
+    "relations",
+    "relation_types",
+    "relation_rules",
+    "conditions",
+    "labels",
+    "label_conditions",
+    "tool_scopes",
+    "guards",
+];
+
+type Named<T> = BTreeMap<String, T>;
+type Texts = Vec<Text>;
+
+/// A text of which nothing is kept: there may be ten thousand.
+struct Text;
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl Visitor<'_> for Any {
+            type Value = Text;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+            fn visit_str<E: de::Error>(self, _: &str) -> Result<Text, E> {
+                Ok(Text)
+            }
+        }
+        deserializer.deserialize_str(Any)
+    }
+}
+
+/// `object#relation@subject`, as `policies/mcp/index/relations.rego` takes it apart.
+struct Tuple;
+
+impl<'de> Deserialize<'de> for Tuple {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl Visitor<'_> for Any {
+            type Value = Tuple;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text such as `document:q3#owner@user:alice`")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Tuple, E> {
+                if is_tuple(text) { Ok(Tuple) } else { Err(E::invalid_value(de::Unexpected::Str(text), &self)) }
+            }
+        }
+        deserializer.deserialize_str(Any)
+    }
+}
+
+fn is_tuple(text: &str) -> bool {
+    let is_word = |word: &str| !word.is_empty() && !word.contains(['#', '@', ':']);
+    let is_node = |node: &str| node.split_once(':').is_some_and(|(kind, id)| is_word(kind) && !id.is_empty());
+    let Some((object, (relation, subject))) =
+        text.split_once('#').and_then(|(object, rest)| Some((object, rest.split_once('@')?)))
+    else {
+        return false;
+    };
+    !text.contains('\n') && is_node(object) && is_word(relation) && is_node(subject)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+#[expect(dead_code, reason = "the types are what is checked")]
+struct Role {
+    inherits: Option<Texts>,
+    tools: Option<Texts>,
+    prompts: Option<Texts>,
+    resources: Option<Texts>,
+    methods: Option<Texts>,
+    limits: Option<Named<Named<Value>>>,
+    at: Option<Texts>,
+    tenants: Option<Texts>,
+    issuers: Option<Texts>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+#[expect(dead_code, reason = "the types are what is checked")]
+struct Assignment {
+    roles: Texts,
+    subjects: Option<Texts>,
+    groups: Option<Texts>,
+    clients: Option<Texts>,
+    at: Option<Texts>,
+    tenants: Option<Texts>,
+    issuers: Option<Texts>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+#[expect(dead_code, reason = "the types are what is checked")]
+struct Duties {
+    exclusive: Option<Vec<Texts>>,
+    second: Option<Named<Texts>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+#[expect(dead_code, reason = "the types are what is checked")]
+struct RelationRule {
+    r#type: Text,
+    argument: Text,
+    relation: Text,
+    grants: Option<bool>,
+}
+
+/// An entry of `conditions` and of `label_conditions`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+#[expect(dead_code, reason = "the types are what is checked")]
+struct Entry {
+    subjects: Option<Texts>,
+    clients: Option<Texts>,
+    issuers: Option<Texts>,
+    tenants: Option<Texts>,
+    roles: Option<Texts>,
+    groups: Option<Texts>,
+    amr: Option<Texts>,
+    sources: Option<Texts>,
+    principals: Option<Texts>,
+    claims: Option<Named<Value>>,
+    actor: Option<Value>,
+    annotations: Option<Named<Value>>,
+    token: Option<Token>,
+    time: Option<Time>,
+    arguments: Option<Named<Value>>,
+    login: Option<Login>,
+    grants: Option<bool>,
+    unless: Option<Box<Self>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+#[expect(dead_code, reason = "the types are what is checked")]
+struct Token {
+    max_age: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+#[expect(dead_code, reason = "the types are what is checked")]
+struct Time {
+    days: Option<Texts>,
+    hours: Option<Text>,
+}
+
+/// It has to ask for something.
+#[derive(Deserialize)]
+#[serde(try_from = "LoginFields")]
+struct Login;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+struct LoginFields {
+    max_age: Option<u64>,
+    acr: Option<Texts>,
+}
+
+impl TryFrom<LoginFields> for Login {
+    type Error = &'static str;
+
+    fn try_from(login: LoginFields) -> Result<Self, Self::Error> {
+        let asks = login.max_age.is_some() || login.acr.is_some_and(|acr| !acr.is_empty());
+        if asks { Ok(Self) } else { Err("expected `max_age`, in seconds, or `acr`, a list, or both") }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+#[expect(dead_code, reason = "the types are what is checked")]
+struct Label {
+    tools: Option<Texts>,
+    prompts: Option<Texts>,
+    resources: Option<Texts>,
+    methods: Option<Texts>,
+    annotations: Option<Named<Value>>,
+    arguments: Option<Named<Named<Value>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+#[expect(dead_code, reason = "the types are what is checked")]
+struct Guards {
+    destructive: Option<Destructive>,
+    urls: Option<Named<Texts>>,
+    paths: Option<Named<Named<Texts>>>,
+    private_hosts: Option<Texts>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+#[expect(dead_code, reason = "the types are what is checked")]
+struct Destructive {
+    login: Option<Login>,
+    roles: Option<Texts>,
+    tools: Option<Texts>,
+}
+
+impl Findings {
+    /// Checks the data of the bundled policies.
+    pub(super) fn tables(&mut self, data: &Value) {
+        for (name, table) in data.as_object().into_iter().flatten() {
+            let path = format!("policy.data.{name}");
+            match name.as_str() {
+                "roles" => self.table::<Named<Role>>(&path, table),
+                "assignments" => self.table::<Vec<Assignment>>(&path, table),
+                "duties" => self.table::<Duties>(&path, table),
+                "relations" => self.table::<Vec<Tuple>>(&path, table),
+                "relation_types" => self.table::<Named<Named<Texts>>>(&path, table),
+                "relation_rules" => self.table::<Named<RelationRule>>(&path, table),
+                "conditions" | "label_conditions" => self.entries(&path, table),
+                "labels" => self.table::<Named<Label>>(&path, table),
+                "tool_scopes" => self.table::<Named<Texts>>(&path, table),
+                "guards" => self.table::<Guards>(&path, table),
+                // A name that begins with `_` is a remark.
+                name if name.starts_with('_') || name == "rules" => {}
+                _ => self.add(path, format!("expected one of {}, which the bundled policies read", TABLES.join(", "))),
+            }
+            // `*` is the one sign of a glob; the others of a shell would be taken for themselves.
+            let is_by_tool = ["relation_rules", "conditions", "tool_scopes"].contains(&name.as_str());
+            let tools = table.as_object().into_iter().flatten().filter(|_| is_by_tool);
+            for (tool, _) in tools.filter(|(tool, _)| tool.contains(['?', '[', '{'])) {
+                let problem = "expected the name of a tool, or a glob with `*`, found another glob";
+                self.add(format!("policy.data.{name}.{tool}"), problem);
+            }
+            // By tool within each role and label.
+            let part = match name.as_str() {
+                "roles" => "limits",
+                "labels" => "arguments",
+                _ => continue,
+            };
+            for (owner, entry) in table.as_object().into_iter().flatten() {
+                let by_tool = entry.get(part).and_then(Value::as_object).into_iter().flatten();
+                for (tool, conditions) in by_tool {
+                    let path = format!("policy.data.{name}.{owner}.{part}.{tool}");
+                    if tool.contains('*') {
+                        self.add(
+                            &path,
+                            "expected the exact name of a tool, found a glob; write one entry for each tool",
+                        );
+                    }
+                    self.conditions(&path, Some(conditions));
+                }
+            }
+        }
+        let labels = data.get("labels");
+        for (label, _) in data.get("label_conditions").and_then(Value::as_object).into_iter().flatten() {
+            if labels.is_none_or(|labels| labels.get(label).is_none()) {
+                let problem = "expected a label of `labels`, found another name; nothing has it";
+                self.add(format!("policy.data.label_conditions.{label}"), problem);
+            }
+        }
+    }
+
+    /// A table that is read as it stands where it is sound, and once more, by its path, where not.
+    fn table<T: DeserializeOwned>(&mut self, path: &str, table: &Value) {
+        if T::deserialize(table).is_err() {
+            self.read::<T>(path, table);
+        }
+    }
+
+    fn entries(&mut self, path: &str, table: &Value) {
+        self.table::<Named<Entry>>(path, table);
+        for (name, entry) in table.as_object().into_iter().flatten() {
+            let path = format!("{path}.{name}");
+            self.entry(&path, entry);
+            let Some(unless) = entry.get("unless") else { continue };
+            let path = format!("{path}.unless");
+            self.entry(&path, unless);
+            for key in ["arguments", "grants", "login", "unless"] {
+                if unless.get(key).is_some() {
+                    self.add(
+                        format!("{path}.{key}"),
+                        "expected another condition: an exception is about who asks, how and when",
+                    );
+                }
+            }
+        }
+    }
+
+    fn entry(&mut self, path: &str, entry: &Value) {
+        for key in ["claims", "arguments"] {
+            self.conditions(&format!("{path}.{key}"), entry.get(key));
+        }
+        if let Some(actor) = entry.get("actor") {
+            self.keys(&format!("{path}.actor"), actor, DEPTH);
+        }
+    }
+
+    fn conditions(&mut self, path: &str, conditions: Option<&Value>) {
+        for (name, condition) in conditions.and_then(Value::as_object).into_iter().flatten() {
+            self.keys(&format!("{path}.{name}"), condition, DEPTH);
+        }
+    }
+
+    /// The keys of a condition, and of those within it: one that is not known meets nothing.
+    fn keys(&mut self, path: &str, condition: &Value, depth: usize) {
+        if !condition.is_object() {
+            return;
+        }
+        let Some(read) = self.read::<ConditionConfig>(path, condition) else { return };
+        if condition.as_object().is_some_and(serde_json::Map::is_empty) {
+            self.add(path, "expected a condition, such as `{min: 1}`, found an empty object");
+        }
+        for (key, bound) in [("min", &read.min), ("max", &read.max)] {
+            if let Some(found) = bound.as_ref().filter(|bound| !bound.is_number()) {
+                self.add(format!("{path}.{key}"), format!("expected a number, found `{found}`"));
+            }
+        }
+        let members = read.members.iter().flatten().map(|(name, inner)| (format!("members.{name}"), inner));
+        let inner = [("each", &read.each), ("any", &read.any)];
+        let inner = inner.into_iter().filter_map(|(key, inner)| Some((key.to_owned(), inner.as_ref()?)));
+        for (key, inner) in inner.chain(members) {
+            match depth.checked_sub(1) {
+                Some(depth) => self.keys(&format!("{path}.{key}"), inner, depth),
+                None => {
+                    self.add(path, format!("expected at most {DEPTH} of `each`, `any` and `members` within each other"))
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::PolicyConfig;
+
+    /// What is wrong with data that is loaded beside the bundled policies.
+    fn findings(data: &Value) -> Vec<String> {
+        let mut findings = Findings(Vec::new());
+        let config: PolicyConfig = serde_json::from_value(json!({"data": data})).unwrap();
+        let policy = findings.policy(config, &[]);
+        assert_eq!(policy.is_some(), findings.0.is_empty(), "{data}");
+        findings.0.iter().map(|finding| format!("{}: {}", finding.path, finding.problem)).collect()
+    }
+
+    #[test]
+    fn every_table_can_be_loaded() {
+        let mut engine = regorus::Engine::new();
+        let company = include_str!("../../policies/example/company.rego");
+        engine.add_policy("company.rego".into(), company.into()).unwrap();
+        let company = engine.eval_rule("data.example.company".into());
+        let company = company.unwrap_or_else(|_| {
+            let found = engine.eval_query("data.example.company".into(), false).unwrap();
+            found.result[0].expressions[0].value.clone()
+        });
+        let company = serde_json::to_value(company).unwrap();
+        assert!(TABLES.iter().all(|table| company.get(table).is_some()), "{company}");
+        assert_eq!(findings(&company), [""; 0]);
+        let paths = json!({"guards": {"paths": {"read_file": {"path": ["/srv"]}}, "destructive": {"roles": ["x"]}}});
+        let entry = json!({
+            "subjects": [], "clients": [], "issuers": [], "tenants": [], "roles": [], "groups": [], "amr": [],
+            "sources": ["10.0.0.0/8"], "principals": [], "claims": {"a.b": {"each": {"in": [1]}}}, "actor": "x",
+            "annotations": {"readOnlyHint": true}, "token": {"max_age": 1}, "time": {"days": ["mon"], "hours": "08:00-18:00"},
+            "arguments": {"a": {"prefix": "a", "size": {"max": 2}}}, "login": {"acr": ["gold"]}, "grants": true,
+            "unless": {"roles": ["admin"]},
+        });
+        for data in [json!({}), json!({"_remark": 1}), paths, json!({"conditions": {"*": entry}})] {
+            assert_eq!(findings(&data), [""; 0], "{data}");
+        }
+        for (table, value) in company.as_object().unwrap() {
+            let mut data = json!({table: value});
+            if table == "label_conditions" {
+                data["labels"] = company["labels"].clone();
+            }
+            assert_eq!(findings(&data), [""; 0], "{table}");
+        }
+    }
+
+    #[test]
+    fn what_no_policy_reads_is_refused_by_its_path() {
+        for (data, expected) in [
+            (json!({"rolls": {}}), "policy.data.rolls: expected one of roles, assignments"),
+            (json!({"roles": {"a": {"tenant": ["acme"]}}}), "policy.data.roles.a"),
+            (json!({"roles": {"a": {"limit": {}}}}), "policy.data.roles.a"),
+            (json!({"roles": {"a": {"tools": "x"}}}), "policy.data.roles.a.tools"),
+            (
+                json!({"roles": {"a": {"limits": {"x_*": {"n": 1}}}}}),
+                "policy.data.roles.a.limits.x_*: expected the exact name",
+            ),
+            (json!({"roles": {"a": {"limits": {"x": {"n": {"maximum": 1}}}}}}), "policy.data.roles.a.limits.x.n"),
+            (
+                json!({"assignments": [{"roles": ["a"], "subjects": ["b"], "tenant": ["c"]}]}),
+                "policy.data.assignments[0]",
+            ),
+            (json!({"assignments": [{"subjects": ["b"]}]}), "policy.data.assignments[0]"),
+            (json!({"duties": {"exclusive": ["a"]}}), "policy.data.duties.exclusive[0]"),
+            (json!({"relations": ["document:a#owner@user:b", "document:a#owner"]}), "policy.data.relations[1]"),
+            (json!({"relations": {}}), "policy.data.relations"),
+            (json!({"relation_types": {"document": {"owner": "x"}}}), "policy.data.relation_types.document.owner"),
+            (json!({"relation_rules": {"x": {"type": "document", "argument": "id"}}}), "policy.data.relation_rules.x"),
+            (
+                json!({"relation_rules": {"x?": {"type": "d", "argument": "i", "relation": "r"}}}),
+                "policy.data.relation_rules.x?",
+            ),
+            (json!({"conditions": {"x": {"role": ["a"]}}}), "policy.data.conditions.x"),
+            (json!({"conditions": {"x": {"claims": {"a": {"mini": 1}}}}}), "policy.data.conditions.x.claims.a"),
+            (
+                json!({"conditions": {"x": {"claims": {"a": {}}}}}),
+                "policy.data.conditions.x.claims.a: expected a condition",
+            ),
+            (
+                json!({"conditions": {"x": {"claims": {"a": {"min": "3"}}}}}),
+                "policy.data.conditions.x.claims.a.min: expected a number",
+            ),
+            (json!({"conditions": {"x": {"time": {"hours": ["08:00-18:00"]}}}}), "policy.data.conditions.x.time.hours"),
+            (json!({"conditions": {"x": {"token": {"max_age": "300"}}}}), "policy.data.conditions.x.token.max_age"),
+            (json!({"conditions": {"x": {"login": {}}}}), "policy.data.conditions.x.login: expected `max_age`"),
+            (json!({"conditions": {"x": {"unless": {"arguments": {}}}}}), "policy.data.conditions.x.unless.arguments"),
+            (
+                json!({"conditions": {"x": {"arguments": {"a": {"each": {"each": {"each": {"each": 1}}}}}}}}),
+                "policy.data.conditions.x.arguments.a.each.each: expected at most 2",
+            ),
+            (json!({"labels": {"pay": {"argument": {}}}}), "policy.data.labels.pay"),
+            (
+                json!({"labels": {"pay": {"arguments": {"x": {"n": {"minimum": 3}}}}}}),
+                "policy.data.labels.pay.arguments.x.n",
+            ),
+            (
+                json!({"labels": {"pay": {"arguments": {"*": {"n": 3}}}}}),
+                "policy.data.labels.pay.arguments.*: expected the exact",
+            ),
+            (
+                json!({"label_conditions": {"pay": {"roles": ["hr"]}}}),
+                "policy.data.label_conditions.pay: expected a label",
+            ),
+            (json!({"tool_scopes": {"x": "mcp:write"}}), "policy.data.tool_scopes.x"),
+            (json!({"guards": {"url": {}}}), "policy.data.guards"),
+            (json!({"guards": {"urls": ["a"]}}), "policy.data.guards.urls"),
+            (json!({"guards": {"private_hosts": "*.x"}}), "policy.data.guards.private_hosts"),
+            (json!({"guards": {"destructive": {"login": {"maxage": 300}}}}), "policy.data.guards.destructive.login"),
+            (
+                json!({"guards": {"destructive": {"login": {}}}}),
+                "policy.data.guards.destructive.login: expected `max_age`",
+            ),
+        ] {
+            let found = findings(&data);
+            assert!(found.iter().any(|finding| finding.starts_with(expected)), "{data}: {found:?}");
+        }
+    }
+}
