@@ -294,9 +294,10 @@ impl<'m> Program<'m> {
                         "the default of `allow` must be `false`; anything else allows what no rule has looked at",
                     ));
                 }
-                if matches!(name, "allow" | "visible") {
-                    let wrong = values(rule).find(|value| is_literal(value) && !matches!(value, Expr::Bool { .. }));
-                    refusals.extend(wrong.map(|value| Refusal::new(value.span(), format!("`{name}` must be {shape}"))));
+                // `step_up.max_age := 300` gives a member.
+                if node.path.len() == PACKAGE.len() + 1 {
+                    let wrong = wrong_value(name, rule);
+                    refusals.extend(wrong.map(|span| Refusal::new(span, format!("`{name}` must be {shape}"))));
                 }
             }
         }
@@ -371,6 +372,28 @@ impl Node<'_> {
 /// `count`, or `regex` for the sake of `regex.match`.
 fn is_builtin_name(name: &str) -> bool {
     BUILTINS.keys().any(|builtin| builtin.split('.').next() == Some(name))
+}
+
+/// Where a clause of a rule of the contract says in so many words what that rule may not be.
+fn wrong_value<'r>(name: &str, rule: &'r Rule) -> Option<&'r Span> {
+    let is_sound = |value: &Expr| match (name, value) {
+        ("allow" | "visible", Expr::Bool { .. }) | ("step_up", Expr::Object { .. }) => true,
+        ("allow" | "visible" | "step_up", _) => false,
+        (_, value) => matches!(value, Expr::Set { .. }),
+    };
+    let wrong = |value: &&'r Expr| is_literal(value) && !is_sound(value);
+    match rule {
+        Rule::Default { value, .. } => Some(value.as_ref()).filter(|_| name != "allow").filter(wrong).map(Expr::span),
+        Rule::Spec { head: RuleHead::Set { key: Some(key), .. }, .. } => {
+            let is_text = matches!(key.as_ref(), Expr::String { .. } | Expr::RawString { .. });
+            (is_literal(key) && !is_text).then(|| key.span())
+        }
+        // Without a value it is true.
+        Rule::Spec { head: RuleHead::Compr { refr, assign: None, .. }, .. } if !matches!(name, "allow" | "visible") => {
+            Some(anchor(refr))
+        }
+        Rule::Spec { .. } => values(rule).find(wrong).map(Expr::span),
+    }
 }
 
 /// The values that the clauses of a rule give it.

@@ -345,6 +345,16 @@ fn a_rule_of_the_contract_has_its_kind() {
     refused("deny[\"x\"] if input.mcp.name", "`deny` must be a set of strings");
     refused("visible contains \"a\"", "`visible` must be a boolean");
     refused("mask.a := 1", "`mask` must be a set");
+    refused("deny if input.mcp.name", "a.rego:3:1: `deny` must be a set of strings");
+    refused("deny := \"no\" if input.mcp.name", "a.rego:3:10: `deny` must be a set of strings");
+    refused("deny contains {\"msg\": \"no\"} if input.mcp.name", "`deny` must be a set of strings");
+    refused("deny := set() if input.mcp.name\nelse := []", "`deny` must be a set of strings");
+    refused("scopes := [\"a\"] if input.mcp.name", "`scopes` must be a set of strings");
+    refused("default scopes := {}", "`scopes` must be a set of strings");
+    refused("scopes contains 5", "`scopes` must be a set of strings");
+    refused("step_up := 300 if input.mcp.name", "`step_up` must be an object");
+    refused("step_up if input.mcp.name", "`step_up` must be an object");
+    refused("default visible := 1", "`visible` must be a boolean");
     refused("allow contains \"a\"", "`mcp.authz.allow` is also defined at a.rego:2");
     reads("deny := {\"x\"} if input.mcp.name", "mcp.name");
     reads("step_up.max_age := input.time.unix", "time.unix");
