@@ -45,11 +45,12 @@ barred contains sprintf("%s: `guards.%s` has another form", [data.mcp.request.ti
 	some key in data.mcp.index.guards.malformed
 }
 
-barred contains sprintf("%v: destroys, which takes one of the roles %v", [data.mcp.request.title, data.mcp.index.guards.destructive.roles]) if {
+barred contains sprintf("%v: destroys, which takes one of the roles %v", [data.mcp.request.title, roles]) if {
 	data.mcp.index.guards.destructive
 	not data.mcp.index.guards.login
 	_is_destructive
 	not _has_role
+	roles := [role | some role in data.mcp.index.guards.destructive.roles]
 }
 
 # METADATA
