@@ -234,6 +234,11 @@ impl Policy {
         self.deciding.contains(rule)
     }
 
+    /// Do lists depend on arguments that no entry of them has?
+    pub fn lists_by_arguments(&self) -> bool {
+        self.reads.arguments && !self.evaluator.defines("visible")
+    }
+
     /// Should [`Question::peer`] be filled in?
     pub fn wants_peer(&self) -> bool {
         self.reads.source

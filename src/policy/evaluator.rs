@@ -73,6 +73,10 @@ enum Machine<'a> {
     Residual(residual::Evaluation<'a>),
 }
 
+/// The most for what is known of a question before anybody asks for it: some questions end
+/// without it.
+const MOST_TO_KNOW: usize = MOST_INSTRUCTIONS / 10;
+
 /// Modules that regorus has parsed: file names and texts, in one order with its trees.
 pub(super) struct Modules<'a> {
     pub(super) files: Vec<(&'a str, &'a str)>,
@@ -174,7 +178,10 @@ impl Evaluator {
         let residual = machines.residual.as_ref()?;
         let mut whole = machines.whole.try_borrow_mut().ok()?;
         whole.set_input(input);
-        KnownValues::new(&whole.execute_entry_point_by_index(residual.values).ok()?)
+        whole.set_max_instructions(MOST_TO_KNOW);
+        let values = whole.execute_entry_point_by_index(residual.values);
+        whole.set_max_instructions(MOST_INSTRUCTIONS);
+        KnownValues::new(&values.ok()?)
     }
 
     /// Asks about one input document, of which something may be known.

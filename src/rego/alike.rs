@@ -5,10 +5,16 @@
 use regorus::unstable::{Expr, Ref};
 
 use super::builtins::text;
-use super::shape::{Kinds, Shape};
+use super::shape::Shape;
 
 /// What is wrong, and what to write instead; None where both say the same, as far as it is known.
-pub(super) fn otherwise(name: &str, params: &[Ref<Expr>], shapes: &[Shape<'_>]) -> Option<&'static str> {
+/// `shown` are the values that a format shows, where they are written out.
+pub(super) fn otherwise(
+    name: &str,
+    params: &[Ref<Expr>],
+    shapes: &[Shape<'_>],
+    shown: &[Shape<'_>],
+) -> Option<&'static str> {
     let known =
         |position: usize, is: &dyn Fn(&str) -> bool| shapes.get(position).is_some_and(|shape| shape.has_text(is));
     match name {
@@ -27,7 +33,10 @@ pub(super) fn otherwise(name: &str, params: &[Ref<Expr>], shapes: &[Shape<'_>]) 
             Some("OPA takes `::ffff:10.0.0.0/104` for IPv4; write `10.0.0.0/8`")
         }
         "indexof" | "indexof_n" if known(1, &str::is_empty) => Some("an empty text is an error in OPA; ask `contains`"),
-        "sprintf" => format(params, shapes),
+        "sprintf" => format(params).or_else(|| {
+            let has_set = shapes.iter().skip(1).chain(shown).any(Shape::may_hold_set);
+            has_set.then_some("an empty set is `{}` to it and `set()` to OPA; give it a list, `[x | some x in xs]`")
+        }),
         _ => None,
     }
 }
@@ -114,7 +123,7 @@ fn has_plain_delimiters(delimiters: &Expr) -> bool {
     }
 }
 
-fn format(params: &[Ref<Expr>], shapes: &[Shape<'_>]) -> Option<&'static str> {
+fn format(params: &[Ref<Expr>]) -> Option<&'static str> {
     let mut rest = text(params.first()?)?.chars().peekable();
     while let Some(character) = rest.next() {
         if character != '%' {
@@ -134,8 +143,7 @@ fn format(params: &[Ref<Expr>], shapes: &[Shape<'_>]) -> Option<&'static str> {
             }
         }
     }
-    let has_set = shapes.get(1).is_some_and(|values| values.items().is_some_kind(Kinds::SET));
-    has_set.then_some("an empty set is `{}` to it and `set()` to OPA; give it a list, `[x | some x in xs]`")
+    None
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use regorus::unstable::{BUILTINS, Expr, Import, Module, Ref, Rule, RuleHead, Spa
 use super::names::Names;
 use super::syntax::{anchor, has_keyword_between, is_literal, path, refr, static_path};
 use super::visits::Visits;
-use super::{Kind, Refusal, dead};
+use super::{Kind, Refusal, dead, reachable};
 
 /// The package the gate asks, and the rules it asks for.
 pub(super) const PACKAGE: [&str; 2] = ["mcp", "authz"];
@@ -125,6 +125,14 @@ impl<'m> Program<'m> {
                         let first = node.span;
                         self.refusals.push(Refusal::new(span, format!("`{}` is also defined at {}:{} as another kind of rule or with other parameters; rename one", full.join("."), first.source.get_path(), first.line)));
                     }
+                    // Among clauses of several modules the engine takes the expressions of one for those
+                    // of another. What is asked for by name, such as `deny`, it keeps apart.
+                    let may_be_split = kind != Kind::Function && package == PACKAGE;
+                    if !may_be_split && node.clauses.iter().any(|(other, _)| !Rc::ptr_eq(other, &names)) {
+                        let rule = full.join(".");
+                        let reason = format!("`{rule}` has clauses in several modules; write them into one");
+                        self.refusals.push(Refusal::new(span, reason));
+                    }
                     node.clauses.push((Rc::clone(&names), rule));
                 }
             }
@@ -138,6 +146,15 @@ impl<'m> Program<'m> {
         };
         let span = import.r#as.as_ref().unwrap_or(&import.span);
         if target.len() == 1 || !matches!(target.first().map(String::as_str), Some("data" | "input")) {
+            return;
+        }
+        if target.first().is_some_and(|root| root == "input") {
+            let reason = format!(
+                "an import of `input`, which the engine mistakes for another expression where rules of other modules \
+                 ask for this; write `{}` in full",
+                target.join(".")
+            );
+            self.refusals.push(Refusal::new(span, reason));
             return;
         }
         let key = (package.to_vec(), name.to_owned());
@@ -304,6 +321,29 @@ impl<'m> Program<'m> {
         self.refusals.append(&mut refusals);
     }
 
+    /// Refuses rules that behind an import of a package ask for themselves: to the engine `lib.rule`
+    /// behind `import data.lib` is all that is there, and it goes in circles until the stack ends.
+    pub(super) fn check_gathered(&self, visits: &Visits, refusals: &mut Vec<Refusal>) {
+        let all = |package: &Vec<String>| self.under(package).collect::<Vec<_>>();
+        let next = |node: usize| {
+            let gathered = visits.gathered.get(&node).into_iter().flat_map(BTreeMap::keys);
+            visits.callees(node).into_iter().chain(gathered.flat_map(all)).collect::<Vec<_>>()
+        };
+        let mut met: BTreeMap<&Vec<String>, BTreeSet<usize>> = BTreeMap::new();
+        for (node, packages) in &visits.gathered {
+            for (package, span) in packages {
+                if met.entry(package).or_insert_with(|| reachable(all(package), next)).contains(node) {
+                    let name = package.join(".");
+                    let reason = format!(
+                        "recursion: behind an import of `data.{name}` the engine asks for all its rules, and one of them \
+                         asks for this; write `data.{name}` in full, with the rule behind it"
+                    );
+                    refusals.push(Refusal::new(span, reason));
+                }
+            }
+        }
+    }
+
     /// Refuses cycles, and chains of rules that overflow the stack: takes the
     /// rules away that depend on none, until none is left, or only cycles are.
     pub(super) fn check_stack(&self, visits: &Visits, refusals: &mut Vec<Refusal>) {
@@ -404,4 +444,55 @@ fn values(rule: &Rule) -> impl Iterator<Item = &Expr> {
     };
     let own = bodies.iter().filter_map(|body| body.assign.as_ref());
     head.into_iter().chain(own).map(|assign| assign.value.as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use regorus::Engine;
+
+    use crate::rego::analyse;
+
+    #[test]
+    fn what_the_engine_gathers_behind_an_import_does_not_come_back() {
+        let authz = "package mcp.authz\nimport data.a.sub\nallow if { input.mcp.name; sub.r }";
+        let a = "package a\nv := 1 if input.mcp.name == \"a\"";
+        let judged = |sub: &str| {
+            let mut engine = Engine::new();
+            for (name, text) in [("authz.rego", authz), ("a.rego", a), ("sub.rego", sub)] {
+                engine.add_policy(name.to_owned(), text.to_owned()).unwrap();
+            }
+            analyse(engine.get_modules()).map(drop).map_err(|refusals| refusals[0].to_string())
+        };
+        let refusal = judged("package a.sub\nimport data.a\nr := 2 if { input.mcp.name; a.v == 1 }").unwrap_err();
+        assert!(refusal.starts_with("sub.rego:3:29: recursion: behind an import of `data.a`"), "{refusal}");
+        assert_eq!(judged("package a.sub\nr := 2 if { input.mcp.name; data.a.v == 1 }"), Ok(()));
+    }
+
+    #[test]
+    fn what_modules_take_from_each_other_is_refused() {
+        let judged = |own: &str, other: &str| {
+            let mut engine = Engine::new();
+            let authz = "package mcp.authz\nallow if { data.lib.f(input.mcp.name); data.lib.r }";
+            for (name, text) in [("authz.rego", authz), ("own.rego", own), ("other.rego", other)] {
+                engine.add_policy(name.to_owned(), text.to_owned()).unwrap();
+            }
+            analyse(engine.get_modules()).map(drop).map_err(|refusals| refusals[0].to_string())
+        };
+        let own = "package lib\nf(x) if x == \"a\"\nr if input.mcp.name\n";
+        for (other, expected) in [
+            ("package lib\nf(y) if y == \"b\"", "other.rego:2:1: `lib.f` has clauses in several modules"),
+            (
+                "package lib\nimport input.identity as who\nr if who.subject",
+                "other.rego:2:26: an import of `input`, which",
+            ),
+        ] {
+            let refusal = judged(own, other).unwrap_err();
+            assert!(refusal.starts_with(expected), "{refusal}");
+        }
+        let again = "package lib\nr if input.identity.subject";
+        assert!(judged(own, again).unwrap_err().contains("`lib.r` has clauses in several modules"));
+        assert_eq!(judged(own, "package mcp.authz\nimport data.x\nallow if { input.identity.subject; x }"), Ok(()));
+        let alone = "package other\nimport input.identity\nr if identity.subject";
+        assert!(judged(own, alone).unwrap_err().contains("write `input.identity` in full"));
+    }
 }

@@ -39,6 +39,9 @@ impl Kinds {
 /// Data beyond so many values is not looked at one by one.
 const MOST_VALUES: usize = 200_000;
 
+/// What stands deeper within each other is not looked at.
+const MOST_DEPTH: usize = 16;
+
 /// What a value is, if it is defined at all.
 #[derive(Clone, Debug)]
 pub(super) enum Shape<'d> {
@@ -92,9 +95,17 @@ impl<'d> Shape<'d> {
         self.texts().any(holds)
     }
 
-    /// Is it there, and of these kinds?
-    pub(super) fn is_some_kind(&self, kinds: Kinds) -> bool {
-        self.is(kinds) && !matches!(self, Self::One(values) if values.is_empty())
+    /// May it be a set, or hold one, as far as anything is known of it?
+    pub(super) fn may_hold_set(&self) -> bool {
+        let mut shape = self.clone();
+        for _ in 0..MOST_DEPTH {
+            match shape.kinds() {
+                None => return false,
+                Some(kinds) if kinds.0 & Kinds::SET.0 != 0 => return true,
+                Some(_) => shape = shape.items(),
+            }
+        }
+        false
     }
 
     /// What it is, if it is of these kinds.

@@ -61,14 +61,15 @@ pub(crate) struct Split {
 impl Bundle<'_> {
     /// The two parts of a policy, as far as `asked` are about it, rules of `mcp.authz`. None where
     /// one of them would be empty, and where some rule sees another `input` or `data` than the
-    /// question's, or the input as a whole.
+    /// question's, or the input as a whole, or spells a name by numbers of characters.
     ///
     /// INVARIANT: what is known is evaluated whether or not the rest comes to it, so this is for
     /// policies of which [`Bundle::judge`] says that nothing in them fails.
     pub(crate) fn split(&self, asked: &[&str]) -> Option<Split> {
         let Self { modules, program, visits, .. } = self;
         let reads_all = visits.reads.values().flatten().any(Vec::is_empty);
-        if visits.replaces || reads_all {
+        let is_spelt = modules.iter().any(|module| module.package.span.source.get_contents().contains("\\u"));
+        if visits.replaces || reads_all || is_spelt {
             return None;
         }
         let unknown = unknown(visits);
@@ -294,6 +295,9 @@ mod tests {
         assert_eq!(package(""), "mcp_gate_known");
         assert_eq!(package("allow if { h; input.mcp.arguments.b; data.mcp_gate_known }"), "mcp_gate_known_");
         assert_eq!(package("# mcp_gate_known_ or mcp_gate_known__"), "mcp_gate_known___");
+        assert!(
+            parts(&[&format!("{authz}deny contains \"a\" if data[\"mcp\\u005fgate_known\"]")], json!({})).is_none()
+        );
         assert!(!input::has(&path([KNOWN])));
         assert!(KNOWN_INPUT.iter().all(|known| input::has(&path(known.iter().copied()))));
     }

@@ -558,13 +558,24 @@ impl<'d> Clause<'_, '_, 'd> {
             self.pass.queue.push(callee);
             return self.value_of(callee);
         }
-        if let Some(reason) = alike::otherwise(&name.join("."), params, &shapes) {
+        let shown = self.shown(&name, params, env);
+        if let Some(reason) = alike::otherwise(&name.join("."), params, &shapes, &shown) {
             self.pass.misread.push(Refusal::new(anchor(function), format!("`{}`: {reason}", name.join("."))));
         }
         total::call(&name.join("."), params, &shapes).unwrap_or_else(|reason| {
             self.object(anchor(function), format!("`{}` may fail: {reason}", name.join(".")));
             Shape::Any
         })
+    }
+
+    /// The values that a format shows, one by one. They were looked at before.
+    fn shown(&mut self, name: &[String], params: &'d [Ref<Expr>], env: &mut Env<'d>) -> Vec<Shape<'d>> {
+        let ([name], [_, values]) = (name, params) else { return Vec::new() };
+        let Expr::Array { items, .. } = values.as_ref() else { return Vec::new() };
+        let known = self.pass.misread.len();
+        let shown = items.iter().filter(|_| name == "sprintf").map(|item| self.expr(item, env)).collect();
+        self.pass.misread.truncate(known);
+        shown
     }
 
     fn value_of(&self, rule: usize) -> Shape<'d> {

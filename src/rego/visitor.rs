@@ -431,11 +431,22 @@ impl<'p, 'm> Visitor<'p, 'm> {
                 for rule in &rules {
                     self.edge(*rule, span);
                 }
+                if let Some(package) = self.imported(expr) {
+                    let gathered = self.visits.gathered.entry(self.node).or_default();
+                    gathered.entry(package).or_insert_with(|| span.clone());
+                }
                 rules.into_iter().map(Source::Rule).chain([Source::Data]).collect()
             }
         };
         self.indexes(expr, &from);
         from
+    }
+
+    /// The import that a reference to data starts with, without `data`.
+    fn imported(&self, expr: &Expr) -> Option<Vec<String>> {
+        let Expr::Var { span, .. } = base(expr) else { return None };
+        let target = self.names.imported(span.text())?;
+        target.split_first().filter(|(root, _)| *root == "data").map(|(_, package)| package.to_vec())
     }
 
     /// Visits the keys of a reference; a free one runs over the keys of the value.

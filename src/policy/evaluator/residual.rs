@@ -88,9 +88,9 @@ impl KnownValues {
         Some(Self(values.into()))
     }
 
-    /// About what they take, in bytes.
-    pub(in crate::policy) fn weight(&self) -> usize {
-        weight(&self.0)
+    /// About what they take, in bytes, or this much.
+    pub(in crate::policy) fn weight(&self, most: usize) -> usize {
+        weight(&self.0, most)
     }
 }
 
@@ -114,14 +114,22 @@ impl Evaluation<'_> {
 
 /// About what a value takes, in bytes: its own size, that of the counts before what it shares, and
 /// what is inside. The depth is that of the data, which its reader bounds, and of what rules build.
-fn weight(value: &Value) -> usize {
-    let sum = |sum: usize, item: &Value| sum.saturating_add(weight(item));
-    let inside = match value {
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().fold(0, sum),
-        Value::Set(items) => items.iter().fold(0, sum),
-        Value::Object(members) => members.iter().fold(0, |all, (name, value)| sum(sum(all, name), value)),
-        Value::Undefined | Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+fn weight(value: &Value, most: usize) -> usize {
+    let own = size_of::<Value>().saturating_add(2 * size_of::<usize>());
+    let add = |sum: usize, item: &Value| match most.checked_sub(sum) {
+        None | Some(0) => most,
+        Some(left) => sum.saturating_add(weight(item, left)),
     };
-    inside.saturating_add(size_of::<Value>()).saturating_add(2 * size_of::<usize>())
+    let sum = match value {
+        Value::String(text) => own.saturating_add(text.len()),
+        // Each has at least its own size.
+        Value::Array(items) if items.len() > most / own => most,
+        Value::Set(items) if items.len() > most / own => most,
+        Value::Object(members) if members.len() > most / own => most,
+        Value::Array(items) => items.iter().fold(own, add),
+        Value::Set(items) => items.iter().fold(own, add),
+        Value::Object(members) => members.iter().fold(own, |sum, (name, value)| add(add(sum, name), value)),
+        Value::Undefined | Value::Null | Value::Bool(_) | Value::Number(_) => own,
+    };
+    sum.min(most)
 }

@@ -11,10 +11,14 @@ use crate::policy::Question;
 use crate::policy::evaluator::KnownValues;
 use crate::store::Store;
 
+/// The most that is kept under one key, in bytes. What says more is not worth the place of a hundred
+/// others, and to weigh it takes long.
+const MOST_WEIGHT: usize = 64 * 1024;
+
 /// What was found out of earlier questions that holds for later ones, under one policy.
 pub(in crate::policy) struct KnownMemory {
     key: Key,
-    /// None where it took too long: then nobody tries again.
+    /// None where it took too long, or is too much: then nobody tries again.
     values: RefCell<Store<Vec<u8>, Option<KnownValues>>>,
 }
 
@@ -34,8 +38,8 @@ impl KnownMemory {
         let key = self.key.of(question, || input.clone());
         let recalled = self.values.borrow_mut().get(&key);
         recalled.unwrap_or_else(|| {
-            let values = find();
-            let weight = values.as_ref().map_or(0, KnownValues::weight);
+            let values = find().filter(|values| values.weight(MOST_WEIGHT) < MOST_WEIGHT);
+            let weight = values.as_ref().map_or(0, |values| values.weight(MOST_WEIGHT));
             let weight = key.len().saturating_add(weight).saturating_add(256);
             self.values.borrow_mut().insert(key, weight, values.clone());
             values

@@ -1,4 +1,6 @@
 mod alike;
+mod modules;
+mod parts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};

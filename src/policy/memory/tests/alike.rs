@@ -15,13 +15,21 @@ use crate::rego;
 
 /// Without the bundled modules, which take most of the time. None if it is refused.
 fn policy_alone(text: &str, data: &serde_json::Value) -> Option<Policy> {
-    let mut parsed = Modules::parse(vec![("authz.rego", text)]).ok()?;
-    let analysis = rego::analyse(parsed.engine.get_modules()).ok()?;
+    policy_of(&[text], data).ok()
+}
+
+/// The same, of several modules.
+pub(super) fn policy_of(texts: &[&str], data: &serde_json::Value) -> Result<Policy, String> {
+    let first = |refusals: Vec<rego::Refusal>| refusals.first().map(ToString::to_string).unwrap_or_default();
+    let names: Vec<String> = (0..texts.len()).map(|number| format!("{number}.rego")).collect();
+    let mut parsed =
+        Modules::parse(names.iter().map(String::as_str).zip(texts.iter().copied()).collect()).map_err(first)?;
+    let analysis = rego::analyse(parsed.engine.get_modules()).map_err(first)?;
     let limit = Duration::from_secs(5);
     let asked = Asked { all: &RULES, of_calls: &OF_CALLS };
-    let (evaluator, left) = Evaluator::new(parsed, data, &analysis, asked, limit).ok()?;
-    evaluator.warm_up().ok()?;
-    Some(Policy {
+    let (evaluator, left) = Evaluator::new(parsed, data, &analysis, asked, limit).map_err(first)?;
+    evaluator.warm_up().map_err(first)?;
+    Ok(Policy {
         known: evaluator.known_reads().map(KnownMemory::new),
         evaluator,
         reads: Reads::new(&left),
