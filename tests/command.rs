@@ -27,6 +27,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_configmap_is_read", configmap),
         trial("rules_are_counted_and_shown_as_rego", rules),
         trial("a_candidate_is_checked_like_a_policy", candidate),
+        trial("what_lists_cannot_know_is_noted", lists_by_arguments),
         trial("what_is_no_file_and_no_yaml_is_said", unreadable),
         trial("a_name_that_stands_twice_is_found", twice),
         trial("what_envoy_reads_otherwise_is_said", otherwise),
@@ -157,6 +158,21 @@ fn rules() -> Result<(), String> {
     expect(rego, true, &texts)?;
     let missing = "file: expected one configuration with `policy.rules`, found 0";
     expect(ask("rego", "no-rules", &filter), false, &[missing])
+}
+
+/// Lists know no arguments.
+fn lists_by_arguments() -> Result<(), String> {
+    let with = |rules: &str| {
+        let module = format!("package mcp.authz\\n\\nallow if input.mcp.arguments.id == 1\\n\\n{rules}");
+        changed(&[("policy:\n", &format!("policy:\n            modules: {{authz.rego: \"{module}\"}}\n"))])
+    };
+    let note = "note: policy.modules: `allow` or `deny` reads `input.mcp.arguments`, and there is no `visible`";
+    expect(check("lists", &with("")), true, &["ok: policy ", note])?;
+    let (is_good, said) = check("lists", &with("visible if input.mcp.name"));
+    if !is_good || said.contains("note: policy.modules") {
+        return Err(format!("expected no note beside `visible`, found {said}"));
+    }
+    Ok(())
 }
 
 fn candidate() -> Result<(), String> {
