@@ -9,8 +9,6 @@ package example.company
 roles := {
 	"staff": {
 		"tools": ["list_documents", "search_documents", "read_document", "edit_document", "share_document", "fetch_page"],
-		"prompts": ["*"],
-		"resources": ["doc://*"],
 		"limits": {"search_documents": {"limit": {"max": 50}}},
 	},
 	"finance": {"inherits": ["staff"], "tools": ["propose_budget"]},
@@ -57,6 +55,7 @@ relation_types := {
 	"user": {"manager": ["manager of manager"]},
 }
 
+# About tools alone: no role grants resources and prompts, which no relation would be asked about.
 relation_rules := {
 	"read_document": {"type": "document", "argument": "id", "relation": "viewer"},
 	"edit_document": {"type": "document", "argument": "id", "relation": "editor"},
@@ -67,7 +66,6 @@ relation_rules := {
 # Pay is for people on managed devices, after a fresh login, and for no agent.
 labels := {"pay": {
 	"tools": ["read_payroll"],
-	"resources": ["doc://salaries*"],
 	"arguments": {"read_document": {"id": {"prefix": "salaries"}}},
 }}
 

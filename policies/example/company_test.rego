@@ -97,8 +97,13 @@ test_pay_is_for_people_on_managed_devices_and_for_no_agent if {
 	_sees("carol", "read_payroll")
 	not _sees("carol's agent", "read_payroll")
 	_sees("carol's agent", "read_document")
-	_answer("carol", {"method": "resources/read", "uri": "doc://salaries-2026"}, _monday_noon).reasons == 0
-	_answer("bob", {"method": "resources/read", "uri": "doc://salaries-2026"}, _monday_noon).reasons > 0
+}
+
+test_nobody_gets_a_document_by_another_way if {
+	every who, _ in _people {
+		not _answer(who, {"method": "resources/read", "uri": "doc://memo"}, _monday_noon).pass
+		not _answer(who, {"method": "prompts/get", "name": "summarize", "arguments": {"id": "memo"}}, _monday_noon).pass
+	}
 }
 
 test_pay_and_deleting_take_a_fresh_login if {
