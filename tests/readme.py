@@ -4,6 +4,7 @@
 """
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -20,10 +21,13 @@ def main(opa: str) -> int:
     files = {"authz.rego": [block for block in blocks if block not in tests], "authz_test.rego": tests}
     for name, texts in files.items():
         (OUT / name).write_text("\n".join(texts))
-    schema = str(ROOT / "policies/input.schema.json")
+    policies = OUT / "policies"
+    policies.unlink(missing_ok=True)
+    policies.symlink_to(ROOT / "policies")
     subprocess.run([opa, "fmt", "--fail", "--list", *files], cwd=OUT, check=True)
-    subprocess.run([opa, "check", "--strict", "--schema", schema, *files], cwd=OUT, check=True)
-    said = subprocess.run([opa, "test", *files], cwd=OUT, check=True, capture_output=True, text=True).stdout.strip()
+    check, test = ([opa, *shlex.split(line)] for line in re.findall(r"\$ opa (.*)", page))
+    subprocess.run(check, cwd=OUT, check=True)
+    said = subprocess.run(test, cwd=OUT, check=True, capture_output=True, text=True).stdout.strip()
     expected = re.search(r"\$ opa test .*\n(.*)", page)[1]
     if said != expected:
         print(f"README.md, Rego: expected `{expected}`, found `{said}`")
