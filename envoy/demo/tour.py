@@ -170,7 +170,7 @@ def stops(stack: Stack) -> None:
     call(stack, "carol-byod", "read_payroll", {"employee": "bob"}, unmanaged)
 
     heading("Guards: what cannot be undone takes an operator, whoever owns the document")
-    destructive = ['delete_document: destroys, which takes one of the roles {"operator"}']
+    destructive = ['delete_document: destroys, which takes one of the roles ["operator"]']
     call(stack, "alice", "delete_document", {"id": "budget"}, destructive)
 
     heading("Lists show what may be called")
