@@ -3,7 +3,7 @@
 //! In: the text of each module ([`check_text`]), then the syntax trees that
 //! regorus made of them ([`analyse`]). Out: every [`Refusal`] at once, or an
 //! [`Analysis`], and of what is not refused, with its data, which evaluator may decide it and
-//! whether it comes in two parts ([`Bundle`]). Nothing is evaluated here, and nothing is read but the
+//! whether it comes in two parts (`Bundle`). Nothing is evaluated here, and nothing is read but the
 //! arguments.
 //!
 //! The evaluator runs inside a proxy: an evaluation that does not end, that
