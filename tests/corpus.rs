@@ -72,7 +72,8 @@ fn configuration() -> BTreeSet<String> {
     for text in structs {
         let body = text.split_once('{').expect("a struct").1.split_once("\n}").expect("its end").0;
         for line in body.lines().filter(|line| !line.trim_start().starts_with(['/', '#'])) {
-            let name = line.split_once(": ").map(|(name, _)| name.trim().trim_start_matches("pub(super) "));
+            // Behind `pub(super) ` and the like.
+            let name = line.split_once(": ").and_then(|(name, _)| name.split_whitespace().last());
             fields.extend(name.map(|name| name.trim_start_matches("r#").to_owned()));
         }
     }
