@@ -32,38 +32,37 @@ type Texts = Vec<Text>;
 /// A text of which nothing is kept: there may be ten thousand.
 struct Text;
 
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl Visitor<'_> for Any {
-            type Value = Text;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text")
-            }
-            fn visit_str<E: de::Error>(self, _: &str) -> Result<Text, E> {
-                Ok(Text)
-            }
-        }
-        deserializer.deserialize_str(Any)
-    }
-}
-
 /// `object#relation@subject`, as `policies/mcp/index/relations.rego` takes it apart.
 struct Tuple;
 
+/// Reads a text of which this holds.
+struct Holds {
+    expected: &'static str,
+    holds: fn(&str) -> bool,
+}
+
+impl Visitor<'_> for Holds {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expected)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<(), E> {
+        if (self.holds)(text) { Ok(()) } else { Err(E::invalid_value(de::Unexpected::Str(text), &self)) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Holds { expected: "a text", holds: |_| true }).map(|()| Self)
+    }
+}
+
 impl<'de> Deserialize<'de> for Tuple {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl Visitor<'_> for Any {
-            type Value = Tuple;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text such as `document:q3#owner@user:alice`")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Tuple, E> {
-                if is_tuple(text) { Ok(Tuple) } else { Err(E::invalid_value(de::Unexpected::Str(text), &self)) }
-            }
-        }
-        deserializer.deserialize_str(Any)
+        let expected = "a text such as `document:q3#owner@user:alice`";
+        deserializer.deserialize_str(Holds { expected, holds: is_tuple }).map(|()| Self)
     }
 }
 
