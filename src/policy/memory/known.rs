@@ -38,9 +38,9 @@ impl KnownMemory {
         let key = self.key.of(question, || input.clone());
         let recalled = self.values.borrow_mut().get(&key);
         recalled.unwrap_or_else(|| {
-            let values = find().filter(|values| values.weight(MOST_WEIGHT) < MOST_WEIGHT);
-            let weight = values.as_ref().map_or(0, |values| values.weight(MOST_WEIGHT));
-            let weight = key.len().saturating_add(weight).saturating_add(256);
+            let found = find().map(|values| (values.weight(MOST_WEIGHT), values));
+            let (weight, values) = found.filter(|(weight, _)| *weight < MOST_WEIGHT).unzip();
+            let weight = key.len().saturating_add(weight.unwrap_or(0)).saturating_add(256);
             self.values.borrow_mut().insert(key, weight, values.clone());
             values
         })
