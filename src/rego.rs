@@ -191,7 +191,8 @@ pub fn analyse(modules: &[Ref<Module>]) -> Result<Analysis, Vec<Refusal>> {
     refusals.append(&mut visits.refusals);
     visits.check_flows(&mut refusals);
     program.check_stack(&visits, &mut refusals);
-    program.check_gathered(&visits, &mut refusals);
+    let constants = constants::find(&program, &visits, modules);
+    program.check_gathered(&visits, &constants, &mut refusals);
     refusals.sort();
     refusals.dedup();
     if refusals.is_empty() { Ok(summary(&program, &visits, modules)) } else { Err(refusals) }

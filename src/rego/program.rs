@@ -11,7 +11,7 @@ use regorus::unstable::{BUILTINS, Expr, Import, Module, Ref, Rule, RuleHead, Spa
 use super::names::Names;
 use super::syntax::{anchor, has_keyword_between, is_literal, path, refr, static_path};
 use super::visits::Visits;
-use super::{Kind, Refusal, dead, reachable};
+use super::{Kind, Refusal, dead};
 
 /// The package the gate asks, and the rules it asks for.
 pub(super) const PACKAGE: [&str; 2] = ["mcp", "authz"];
@@ -125,12 +125,12 @@ impl<'m> Program<'m> {
                         let first = node.span;
                         self.refusals.push(Refusal::new(span, format!("`{}` is also defined at {}:{} as another kind of rule or with other parameters; rename one", full.join("."), first.source.get_path(), first.line)));
                     }
-                    // Among clauses of several modules the engine takes the expressions of one for those
-                    // of another. What is asked for by name, such as `deny`, it keeps apart.
-                    let may_be_split = kind != Kind::Function && package == PACKAGE;
-                    if !may_be_split && node.clauses.iter().any(|(other, _)| !Rc::ptr_eq(other, &names)) {
-                        let rule = full.join(".");
-                        let reason = format!("`{rule}` has clauses in several modules; write them into one");
+                    // The engine takes the parameters of all clauses for those of one module.
+                    let is_elsewhere = |(other, _): &(Rc<Names>, _)| !Rc::ptr_eq(other, &names);
+                    if kind == Kind::Function && node.clauses.iter().any(is_elsewhere) {
+                        let function = full.join(".");
+                        let reason =
+                            format!("function `{function}` has clauses in several modules; write them into one");
                         self.refusals.push(Refusal::new(span, reason));
                     }
                     node.clauses.push((Rc::clone(&names), rule));
@@ -146,15 +146,6 @@ impl<'m> Program<'m> {
         };
         let span = import.r#as.as_ref().unwrap_or(&import.span);
         if target.len() == 1 || !matches!(target.first().map(String::as_str), Some("data" | "input")) {
-            return;
-        }
-        if target.first().is_some_and(|root| root == "input") {
-            let reason = format!(
-                "an import of `input`, which the engine mistakes for another expression where rules of other modules \
-                 ask for this; write `{}` in full",
-                target.join(".")
-            );
-            self.refusals.push(Refusal::new(span, reason));
             return;
         }
         let key = (package.to_vec(), name.to_owned());
@@ -321,25 +312,28 @@ impl<'m> Program<'m> {
         self.refusals.append(&mut refusals);
     }
 
-    /// Refuses rules that behind an import of a package ask for themselves: to the engine `lib.rule`
-    /// behind `import data.lib` is all that is there, and it goes in circles until the stack ends.
-    pub(super) fn check_gathered(&self, visits: &Visits, refusals: &mut Vec<Refusal>) {
-        let all = |package: &Vec<String>| self.under(package).collect::<Vec<_>>();
-        let next = |node: usize| {
-            let gathered = visits.gathered.get(&node).into_iter().flat_map(BTreeMap::keys);
-            visits.callees(node).into_iter().chain(gathered.flat_map(all)).collect::<Vec<_>>()
+    /// Refuses what asks for a package as a whole, as `lib.rule` does to the engine behind `import data.lib`:
+    /// in the middle of a rule, the interpreter loses its place there, and says something else than OPA.
+    /// What is a value before a question comes (`constants`) is no package any more.
+    pub(super) fn check_gathered(
+        &self,
+        visits: &Visits,
+        constants: &BTreeMap<Vec<String>, BTreeSet<String>>,
+        refusals: &mut Vec<Refusal>,
+    ) {
+        let is_gathered = |package: &[String], node: &Node<'_>| {
+            let own = node.path.get(..node.package).unwrap_or_default();
+            package.len() <= own.len() && node.kind != Kind::Function && !constants.contains_key(own)
         };
-        let mut met: BTreeMap<&Vec<String>, BTreeSet<usize>> = BTreeMap::new();
-        for (node, packages) in &visits.gathered {
-            for (package, span) in packages {
-                if met.entry(package).or_insert_with(|| reachable(all(package), next)).contains(node) {
-                    let name = package.join(".");
-                    let reason = format!(
-                        "recursion: behind an import of `data.{name}` the engine asks for all its rules, and one of them \
-                         asks for this; write `data.{name}` in full, with the rule behind it"
-                    );
-                    refusals.push(Refusal::new(span, reason));
-                }
+        for (package, span) in &visits.gathered {
+            let met = self.under(package).filter_map(|index| self.nodes.get(index));
+            if let Some(rule) = met.filter(|node| is_gathered(package, node)).map(|node| node.path.join(".")).next() {
+                let package = package.join(".");
+                let reason = format!(
+                    "this asks for package `{package}` as a whole, as a rule behind an import of a package does, too; \
+                     name the rule in full, such as `data.{rule}`"
+                );
+                refusals.push(Refusal::new(span, reason));
             }
         }
     }
@@ -452,47 +446,50 @@ mod tests {
 
     use crate::rego::analyse;
 
-    #[test]
-    fn what_the_engine_gathers_behind_an_import_does_not_come_back() {
-        let authz = "package mcp.authz\nimport data.a.sub\nallow if { input.mcp.name; sub.r }";
-        let a = "package a\nv := 1 if input.mcp.name == \"a\"";
-        let judged = |sub: &str| {
-            let mut engine = Engine::new();
-            for (name, text) in [("authz.rego", authz), ("a.rego", a), ("sub.rego", sub)] {
-                engine.add_policy(name.to_owned(), text.to_owned()).unwrap();
-            }
-            analyse(engine.get_modules()).map(drop).map_err(|refusals| refusals[0].to_string())
-        };
-        let refusal = judged("package a.sub\nimport data.a\nr := 2 if { input.mcp.name; a.v == 1 }").unwrap_err();
-        assert!(refusal.starts_with("sub.rego:3:29: recursion: behind an import of `data.a`"), "{refusal}");
-        assert_eq!(judged("package a.sub\nr := 2 if { input.mcp.name; data.a.v == 1 }"), Ok(()));
+    fn judged(modules: &[&str]) -> Result<(), String> {
+        let mut engine = Engine::new();
+        for (number, text) in modules.iter().enumerate() {
+            engine.add_policy(format!("{number}.rego"), (*text).to_owned()).unwrap();
+        }
+        analyse(engine.get_modules()).map(drop).map_err(|refusals| refusals[0].to_string())
     }
 
     #[test]
-    fn what_modules_take_from_each_other_is_refused() {
-        let judged = |own: &str, other: &str| {
-            let mut engine = Engine::new();
-            let authz = "package mcp.authz\nallow if { data.lib.f(input.mcp.name); data.lib.r }";
-            for (name, text) in [("authz.rego", authz), ("own.rego", own), ("other.rego", other)] {
-                engine.add_policy(name.to_owned(), text.to_owned()).unwrap();
-            }
-            analyse(engine.get_modules()).map(drop).map_err(|refusals| refusals[0].to_string())
-        };
-        let own = "package lib\nf(x) if x == \"a\"\nr if input.mcp.name\n";
-        for (other, expected) in [
-            ("package lib\nf(y) if y == \"b\"", "other.rego:2:1: `lib.f` has clauses in several modules"),
-            (
-                "package lib\nimport input.identity as who\nr if who.subject",
-                "other.rego:2:26: an import of `input`, which",
-            ),
+    fn a_package_as_a_whole_is_asked_for_by_nobody_unless_it_is_constant() {
+        let lib = "package a.lib\nr if input.mcp.name\nf(x) if x == 1";
+        let index = "package a.index\ntools := {tool | some tool in data.tools}";
+        let authz = |rest: &str| format!("package mcp.authz\n{rest}");
+        for asks in [
+            "import data.a.lib\nallow if lib.r",
+            "import data.a.lib as l\nallow if { input.mcp.name; not l.r }",
+            "import data.a\nallow if a.lib.r",
+            "allow if data.a.lib[input.mcp.name]",
+            "allow if count(data.a.lib) == 1",
+            "allow if { some name, value in data.a; value }",
         ] {
-            let refusal = judged(own, other).unwrap_err();
-            assert!(refusal.starts_with(expected), "{refusal}");
+            let refusal = judged(&[&authz(asks), lib, index]).expect_err(asks);
+            assert!(refusal.contains("as a whole") && refusal.contains("such as `data.a.lib.r`"), "{asks}: {refusal}");
         }
-        let again = "package lib\nr if input.identity.subject";
-        assert!(judged(own, again).unwrap_err().contains("`lib.r` has clauses in several modules"));
-        assert_eq!(judged(own, "package mcp.authz\nimport data.x\nallow if { input.identity.subject; x }"), Ok(()));
-        let alone = "package other\nimport input.identity\nr if identity.subject";
-        assert!(judged(own, alone).unwrap_err().contains("write `input.identity` in full"));
+        for asks in [
+            "allow if data.a.lib.r",
+            "import data.a.lib\nallow if lib.f(input.mcp.retry)",
+            "import data.a.index\nallow if input.mcp.name in index.tools",
+            "allow if data.a.index[input.mcp.name]",
+            "import data.a.lib.r\nallow if r",
+        ] {
+            assert_eq!(judged(&[&authz(asks), lib, index]), Ok(()), "{asks}");
+        }
+        // Two that ask for each other would end the stack at the first question.
+        let sub = "package a.lib.sub\nimport data.a\nr := 2 if { input.mcp.name; a.lib.r }";
+        assert!(judged(&[&authz("import data.a.lib.sub\nallow if sub.r"), lib, sub]).is_err());
+    }
+
+    #[test]
+    fn a_function_stands_in_one_module() {
+        let authz = "package mcp.authz\nallow if { data.lib.f(input.mcp.name); data.lib.r }";
+        let own = "package lib\nf(x) if x == \"a\"\nr if input.mcp.name\n";
+        let refusal = judged(&[authz, own, "package lib\nf(y) if y == \"b\""]).unwrap_err();
+        assert!(refusal.starts_with("2.rego:2:1: function `lib.f` has clauses in several modules"), "{refusal}");
+        assert_eq!(judged(&[authz, own, "package lib\nimport input.identity as who\nr if who.subject"]), Ok(()));
     }
 }

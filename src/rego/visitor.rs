@@ -431,10 +431,8 @@ impl<'p, 'm> Visitor<'p, 'm> {
                 for rule in &rules {
                     self.edge(*rule, span);
                 }
-                if let Some(package) = self.imported(expr) {
-                    let gathered = self.visits.gathered.entry(self.node).or_default();
-                    gathered.entry(package).or_insert_with(|| span.clone());
-                }
+                let asked = self.imported(expr).unwrap_or(path);
+                self.visits.gathered.push((asked, span.clone()));
                 rules.into_iter().map(Source::Rule).chain([Source::Data]).collect()
             }
         };

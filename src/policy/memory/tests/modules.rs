@@ -55,19 +55,21 @@ impl<'g> Modules<'g> {
     }
 
     fn imports(&mut self, package: usize) -> Vec<String> {
-        let all = ["data.lib", "data.lib.sub", "data.util", "data.names", "data.never as gone"];
+        let all = [
+            "data.lib",
+            "data.lib.sub",
+            "data.util",
+            "input.mcp as m",
+            "input.identity as who",
+            "data.names",
+            "data.never as gone",
+        ];
         let mut imports = Vec::new();
         for import in all {
             let is_own = import == format!("data.{}", PACKAGES[package]);
             // A rule or a package of its name stands there.
-            // An import of a package gathers all of it, and must not come back.
-            let is_back = PACKAGES.iter().take(package).any(|earlier| import == format!("data.{earlier}"));
             let is_below = package == 1 && import == "data.lib.sub";
-            let is_there = |(of, imports, _): &(usize, Vec<String>, Vec<String>)| {
-                *of == package && imports.contains(&format!("import {import}"))
-            };
-            let is_taken = self.clauses.iter().any(is_there);
-            if !(is_own || is_back || is_below || is_taken) && self.roll(2) == 0 {
+            if !(is_own || is_below) && self.roll(2) == 0 {
                 imports.push(format!("import {import}"));
             }
         }
@@ -295,7 +297,8 @@ impl<'g> Modules<'g> {
             ways.push(name.clone());
         }
         for import in &self.clauses[at].1 {
-            if *import == format!("import data.{}", PACKAGES[package]) {
+            // To ask for a rule behind an import is to ask for the whole package, and is refused.
+            if self.rules[rule].parameters > 0 && *import == format!("import data.{}", PACKAGES[package]) {
                 ways.push(format!("{}.{name}", PACKAGES[package].rsplit('.').next().unwrap()));
             }
         }

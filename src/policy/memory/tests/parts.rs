@@ -83,7 +83,7 @@ fn however_it_is_written_it_is_decided_as_it_was_written() {
         ("one line", &["package mcp.authz h if input.mcp.name == \"a\" allow if { h; input.mcp.arguments.a == 1 } deny contains \"no\" if input.mcp.name == \"b\" g := 1"]),
         ("non-ascii", &["package mcp.authz\n# ééé €€ 😀\nh if input.mcp.name == \"é\"\nk if input.mcp.name == \"a\" # 😀\n\tallow if { k; not h; input.mcp.arguments.a == 1; \"😀{\" != `é\n}` }\ndeny contains \"é\" if input.mcp.name == \"b\"\n"]),
         ("aliases in several modules", &[
-            "package mcp.authz\nimport data.lib as l\nallow if { l.h; input.mcp.arguments.a == 1 }",
+            "package mcp.authz\nallow if { data.lib.h; input.mcp.arguments.a == 1 }",
             "package lib\nimport data.names as n\nh if input.mcp.name in n",
             "package lib\nimport data.keyed as k\ng if k[input.mcp.name]\nu(x) if { some n in x; n == 1 }",
             "package mcp.authz\ndeny contains \"u\" if { input.mcp.arguments.a; some l, x in input.mcp.arguments; x == 1; l != \"\" }",
@@ -208,7 +208,7 @@ fn policies_of_several_modules_say_in_parts_what_they_say_as_a_whole() {
     let pins = [pin("a", r#"{"readOnlyHint":true}"#), pin("b", r#"{"readOnlyHint":false}"#)];
     let catalogue = Catalogue { pins: BTreeMap::from([(Listed::Tool, BTreeMap::from(pins))]), ..Catalogue::default() };
     let data = serde_json::json!({"names": ["a", "b"], "keyed": {"a": "b", "x": 1}, "flag": true, "limits": {"a": 1}});
-    let (mut loaded, mut in_parts, mut sum, mut several, mut odd) = (0, 0, 0, 0, Vec::new());
+    let (mut loaded, mut in_parts, mut sum, mut several) = (0, 0, 0, 0);
     let mut holes: Vec<String> = Vec::new();
     for _ in 0..setting("MCP_GATE_POLICIES", 30) {
         let texts = Modules::texts(&mut generator);
@@ -247,23 +247,15 @@ fn policies_of_several_modules_say_in_parts_what_they_say_as_a_whole() {
                 "{}\n{body} {who} {at} {unix}\n{said:?} {rules:?}\n{whole:?} {of_whole:?}\n{plain:?} {of_plain:?}",
                 texts.join("\n---\n")
             );
-            if said != whole || rules != of_whole {
+            if said != whole || rules != of_whole || said != plain || rules != of_plain {
                 holes.push(told);
-            } else if said != plain || rules != of_plain {
-                odd.push(told);
             }
             sum += 1;
             answers.insert(format!("{said:?}"));
         }
         several += usize::from(answers.len() > 1);
     }
-    println!(
-        "{loaded} policies, {in_parts} in two parts, {several} with several answers, {sum} questions, {} odd",
-        odd.len()
-    );
-    if let Some(odd) = odd.iter().min_by_key(|text| text.len()) {
-        println!("ODD {odd}");
-    }
+    println!("{loaded} policies, {in_parts} in two parts, {several} with several answers, {sum} questions");
     let shortest = holes.iter().min_by_key(|hole| hole.len()).map_or("", String::as_str);
     assert!(holes.is_empty(), "{} holes, the shortest:\n{shortest}", holes.len());
     assert!(in_parts * 2 > loaded && several * 2 > in_parts, "{loaded}, {in_parts}, {several}");
