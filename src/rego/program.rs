@@ -325,16 +325,19 @@ impl<'m> Program<'m> {
             let own = node.path.get(..node.package).unwrap_or_default();
             package.len() <= own.len() && node.kind != Kind::Function && !constants.contains_key(own)
         };
-        for (package, span) in &visits.gathered {
+        for (package, meant, span) in &visits.gathered {
             let met = self.under(package).filter_map(|index| self.nodes.get(index));
-            if let Some(rule) = met.filter(|node| is_gathered(package, node)).map(|node| node.path.join(".")).next() {
-                let package = package.join(".");
-                let reason = format!(
-                    "this asks for package `{package}` as a whole, as a rule behind an import of a package does, too; \
-                     name the rule in full, such as `data.{rule}`"
-                );
-                refusals.push(Refusal::new(span, reason));
-            }
+            let Some(rule) = met.filter(|node| is_gathered(package, node)).map(|node| &node.path).next() else {
+                continue;
+            };
+            // What is behind an import is known by its name.
+            let full = if meant.len() > package.len() { meant } else { rule };
+            let (package, full) = (package.join("."), full.join("."));
+            let reason = format!(
+                "this asks for package `{package}` as a whole, as a rule behind an import of a package does, too; name \
+                 the rule in full, `data.{full}`"
+            );
+            refusals.push(Refusal::new(span, reason));
         }
     }
 
@@ -468,7 +471,10 @@ mod tests {
             "allow if { some name, value in data.a; value }",
         ] {
             let refusal = judged(&[&authz(asks), lib, index]).expect_err(asks);
-            assert!(refusal.contains("as a whole") && refusal.contains("such as `data.a.lib.r`"), "{asks}: {refusal}");
+            assert!(
+                refusal.contains("as a whole") && refusal.contains("name the rule in full, `data.a.lib.r`"),
+                "{asks}: {refusal}"
+            );
         }
         for asks in [
             "allow if data.a.lib.r",

@@ -431,8 +431,8 @@ impl<'p, 'm> Visitor<'p, 'm> {
                 for rule in &rules {
                     self.edge(*rule, span);
                 }
-                let asked = self.imported(expr).unwrap_or(path);
-                self.visits.gathered.push((asked, span.clone()));
+                let asked = self.imported(expr).unwrap_or_else(|| path.clone());
+                self.visits.gathered.push((asked, path, span.clone()));
                 rules.into_iter().map(Source::Rule).chain([Source::Data]).collect()
             }
         };

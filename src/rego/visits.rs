@@ -24,8 +24,8 @@ pub(super) type Sources = BTreeSet<Source>;
 #[derive(Default)]
 pub(super) struct Visits {
     pub(super) edges: BTreeMap<usize, BTreeMap<usize, Span>>,
-    /// What is asked for of data by paths that may be those of packages.
-    pub(super) gathered: Vec<(Vec<String>, Span)>,
+    /// Of each reference to data what the engine asks for, which may be a package, and what is meant.
+    pub(super) gathered: Vec<(Vec<String>, Vec<String>, Span)>,
     pub(super) reads: BTreeMap<usize, BTreeSet<Vec<String>>>,
     /// Names that a rule may look members of a value up by.
     pub(super) names: BTreeMap<usize, BTreeSet<String>>,
