@@ -26,7 +26,7 @@ use serde::Deserialize;
 pub use crate::gate::Finding;
 use crate::gate::{Elsewhere, Gate, Hold};
 use crate::keys::Crypto;
-use crate::policy::{Options, Policy};
+use crate::policy::{self, Options, Policy};
 use crate::session::SessionKeys;
 use crate::token::nonce::NonceKeys;
 pub use document::document;
@@ -305,19 +305,24 @@ impl Findings {
         if let (serde_json::Value::Object(data), Some(rules)) = (&mut data, config.rules) {
             data.insert("rules".into(), rules);
         }
-        let compiled = Policy::compile(&config.modules, &data, options);
-        compiled
-            .map_err(|refusals| {
-                for refusal in refusals {
-                    let path = match config.modules.contains_key(&refusal.file) {
-                        true => format!("policy.modules.{}:{}:{}", refusal.file, refusal.line, refusal.column),
-                        false => format!("{}:{}:{}", refusal.file, refusal.line, refusal.column),
-                    };
-                    self.add(path, refusal.reason);
-                }
-            })
-            .ok()
-            .filter(|policy| self.asked(policy, &effects))
+        let compiled = policy::compile(&config.modules, &data, options.time_limit);
+        let compiled = compiled.map_err(|refusals| {
+            for refusal in refusals {
+                let path = match config.modules.contains_key(&refusal.file) {
+                    true => format!("policy.modules.{}:{}:{}", refusal.file, refusal.line, refusal.column),
+                    false => format!("{}:{}:{}", refusal.file, refusal.line, refusal.column),
+                };
+                self.add(path, refusal.reason);
+            }
+        });
+        let Some(policy) = Policy::new(&compiled.ok()?, options) else {
+            self.add(
+                "policy",
+                "expected to read again what it was compiled to, found that it cannot be; please report it",
+            );
+            return None;
+        };
+        self.asked(&policy, &effects).then_some(policy)
     }
 
     /// Rules are asked by the bundled policy; another has to ask them itself.

@@ -2,8 +2,8 @@
 //!
 //! Policy is Rego, in package `mcp.authz`: version 1 of the contract that
 //! README describes. Modules are analysed and compiled when the configuration
-//! is loaded; what no question changes is evaluated then, once. A call is decided
-//! by one of regorus's evaluators (`policy/evaluator.rs`). Rules are evaluated in the order
+//! is loaded (`policy/compiler.rs`); what no question changes is evaluated then, once. A call is
+//! decided by one of regorus's evaluators (`policy/evaluator.rs`). Rules are evaluated in the order
 //! of the answer, and only those that a module defines.
 //!
 //! No value, a value of the wrong type, an error, a limit: each is a denial
@@ -17,13 +17,15 @@
 //! on arguments or time is remembered by itself, so that an answer that does is less to find.
 
 mod candidate;
+mod compiled;
+mod compiler;
 mod evaluator;
 mod input;
 mod memory;
 mod names;
 mod visible;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
@@ -35,13 +37,14 @@ use crate::denial::Denial;
 use crate::http::Head;
 use crate::json::{Names, shown};
 use crate::mcp::{Call, Kind, is_known_method, is_list};
-use crate::rego::{self, Refusal};
 use crate::token::{self, Identity};
 pub use candidate::{Agreement, Candidate};
-use evaluator::{Asked, Evaluator, Modules};
+use compiled::Compiled;
+pub use compiler::compile;
+use evaluator::Evaluator;
 use input::{InputNames, Reads};
 use memory::{KnownMemory, Memory};
-use names::{HeaderNames, member_names};
+use names::HeaderNames;
 pub use visible::{Deadline, Sight};
 
 /// The modules of `policies/`, compiled into the binary.
@@ -159,61 +162,33 @@ pub struct Question<'a> {
 /// What the rules say to one question.
 type Answer = Result<(), Denial>;
 
-/// The rules of the contract that decide, in the order of the answer.
-const OF_CALLS: [&str; 4] = ["deny", "scopes", "step_up", "allow"];
-
-/// Those, and the one about entries of lists.
-const RULES: [&str; 5] = ["deny", "scopes", "step_up", "allow", "visible"];
-
 impl Policy {
-    /// Analyses and compiles modules and data. `modules` maps file names to
-    /// Rego; bundled modules are added, `mcp.authz` only if none is given.
-    pub fn compile(
-        modules: &BTreeMap<String, String>,
-        data: &serde_json::Value,
-        options: Options,
-    ) -> Result<Self, Vec<Refusal>> {
-        let bundled: Vec<(&str, &str)> =
-            BUNDLED.into_iter().filter(|(name, _)| modules.is_empty() || *name != "mcp/authz.rego").collect();
-        let given = modules.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-        let files: Vec<(&str, &str)> = given.chain(bundled.iter().copied()).collect();
-
-        let mut parsed = Modules::parse(files)?;
-        // The package of a bundled module is its path.
-        let packages: Vec<Vec<&str>> =
-            bundled.iter().map(|(name, _)| name.trim_end_matches(".rego").split('/').collect()).collect();
-        let given = parsed.engine.get_modules().get(..modules.len()).unwrap_or_default();
-        let refusals = rego::check_packages(given, &packages);
-        if !refusals.is_empty() {
-            return Err(refusals);
-        }
-        let analysis = rego::analyse(parsed.engine.get_modules())?;
-        let revision = revision(&parsed.files, data);
-
-        let asked = Asked { all: &RULES, of_calls: &OF_CALLS };
-        let (evaluator, left) = Evaluator::new(parsed, data, &analysis, asked, options.time_limit)?;
-        let values = evaluator.warm_up()?;
-        let wrong = values.iter().filter_map(|(rule, value)| Some(evaluator.refuse(rule, of_nothing(rule, value)?)));
-        let refusals: Vec<Refusal> = wrong.collect();
-        if !refusals.is_empty() {
-            return Err(refusals);
-        }
-        // The indexes of the bundled policies spell words of their own, and find the names of
-        // members in data. What another constant package spells may be such a name.
-        let is_bundled = |package: &Vec<String>| packages.iter().any(|bundled| bundled == package);
-        let spelling = if analysis.constants.keys().all(is_bundled) { &left } else { &analysis };
-        Ok(Self {
+    /// Makes ready what [`compile`] gave. None where it is something else.
+    pub fn new(compiled: &[u8], options: Options) -> Option<Self> {
+        let Compiled { revision, analysis, members, rules } = Compiled::from_bytes(compiled)?;
+        let evaluator = Evaluator::new(rules, options.time_limit)?;
+        Some(Self {
             known: evaluator.known_reads().map(KnownMemory::new),
             evaluator,
-            reads: Reads::new(&left),
+            reads: Reads::new(&analysis),
             options,
             revision,
             names: InputNames::new(),
-            header_names: HeaderNames::new(&left),
-            members: member_names(spelling, data),
-            memory: Memory::new(&left),
-            deciding: left.deciding,
+            header_names: HeaderNames::new(&analysis),
+            members,
+            memory: Memory::new(&analysis),
+            deciding: analysis.deciding,
         })
+    }
+
+    /// Of modules and data, which must not be refused.
+    #[cfg(test)]
+    fn compile(
+        modules: &std::collections::BTreeMap<String, String>,
+        data: &serde_json::Value,
+        options: Options,
+    ) -> Result<Self, Vec<crate::rego::Refusal>> {
+        Ok(Self::new(&compile(modules, data, options.time_limit)?, options).expect("what was compiled"))
     }
 
     /// SHA-256 over all modules and the data, in hexadecimal.
@@ -416,41 +391,4 @@ fn step_up(value: &Value, identity: &Identity, now: SystemTime) -> Result<(), De
         age.is_some_and(|age| age <= i64::try_from(max_age).unwrap_or(i64::MAX))
     });
     if strong && fresh { Ok(()) } else { Err(Denial::StepUpRequired { acr_values, max_age }) }
-}
-
-/// What is wrong with a rule that says this of an input that has nothing: nobody asked, so
-/// nothing may be allowed, and what stands there anyway has its type.
-fn of_nothing(rule: &str, value: &Value) -> Option<String> {
-    let is_typed = match rule {
-        "deny" => strings(value, "deny").is_ok(),
-        "scopes" => scopes(value).is_ok(),
-        "step_up" => login(value).is_ok(),
-        _ => matches!(value, Value::Bool(_) | Value::Undefined),
-    };
-    match value {
-        Value::Bool(true) if rule == "allow" => Some(
-            "`allow` is true of an input that has nothing, so whatever is missing lets a message through; ask for what \
-             has to be there, such as `input.identity.subject`, beside every `not`, and alone where all who are known \
-             may"
-                .to_owned(),
-        ),
-        _ if is_typed => None,
-        _ => {
-            let found = value.to_string();
-            Some(format!("`{rule}` must be {}, found {}", rego::shape_of(rule), shown(&found)))
-        }
-    }
-}
-
-/// SHA-256 over names, modules and data, each with its length before it.
-fn revision(files: &[(&str, &str)], data: &serde_json::Value) -> String {
-    let mut hash = hmac_sha256::Hash::new();
-    let data = data.to_string();
-    let parts = files.iter().flat_map(|(name, text)| [*name, *text]).chain([data.as_str()]);
-    for part in parts {
-        // As 64 bits, so that the command says what the module says.
-        hash.update((part.len() as u64).to_le_bytes().as_slice());
-        hash.update(part.as_bytes());
-    }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -38,6 +38,7 @@ use std::rc::Rc;
 
 use regorus::Value;
 use regorus::unstable::{Module, Ref, Rule, Span};
+use serde::{Deserialize, Serialize};
 
 use program::{CONTRACT, PACKAGE, Program};
 pub(crate) use split::{KNOWN, Split, VALUES};
@@ -48,7 +49,7 @@ use visitor::Visitor;
 use visits::Visits;
 
 /// Why a module was refused, and where.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Refusal {
     /// The module's name, as configured.
     pub file: String,
@@ -91,7 +92,7 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 /// What a rule is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Kind {
     /// `allow if ...`, `x := ...`
     Complete,
@@ -104,7 +105,7 @@ pub enum Kind {
 }
 
 /// What is known of modules that were not refused.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Analysis {
     /// The rules of package `mcp.authz`.
     pub rules: BTreeMap<String, Kind>,

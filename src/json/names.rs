@@ -10,12 +10,13 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::{Json, Object};
 
 /// Names that some rule knows members by, whatever they are the members of.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub struct Names(HashMap<String, Vec<String>>);
 
 impl Names {

@@ -5,25 +5,26 @@ use std::cell::{RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use regorus::Value;
 use regorus::rvm::RegoVM;
-use regorus::rvm::vm::VmError;
-use regorus::{Engine, Value};
 
-use super::{Asked, compile, path, strict_engine};
-use crate::rego::{KNOWN, Split, VALUES};
+use super::{machine, run};
+use crate::denial::Denial;
+use crate::policy::compiled::{ResidualRules, Source};
+use crate::rego::KNOWN;
 
 /// What is left of a policy, ready to be asked.
 pub(super) struct Residual {
-    pub(super) machine: RefCell<RegoVM>,
+    machine: RefCell<RegoVM>,
     /// Where the value of each rule is found that decides calls.
-    rules: Vec<(&'static str, Source)>,
+    rules: Vec<(String, Place)>,
     /// Where the machine of the whole policy says what is known.
     pub(super) values: usize,
     /// The paths of `input` that the known rules read.
     pub(super) reads: BTreeSet<Vec<String>>,
 }
 
-enum Source {
+enum Place {
     /// What is known has it, under this path.
     Known(Value),
     /// An entry point of the machine.
@@ -35,40 +36,19 @@ enum Source {
 pub(in crate::policy) struct KnownValues(Value);
 
 impl Residual {
-    /// The machine of the whole policy, which can say what is known, too, and what is left. None
-    /// if one of them cannot be compiled; then there is the whole policy.
-    pub(super) fn new(engine: &Engine, split: Split, asked: Asked, time_limit: Duration) -> Option<(RegoVM, Self)> {
-        let Split { known, reads, package, values, residual } = split;
-        let mut whole = engine.clone();
-        whole.add_policy("known.rego".to_owned(), values).ok()?;
-        let mut entries: Vec<String> = asked.all.iter().map(|rule| path(rule)).collect();
-        let values = entries.len();
-        entries.push(format!("data.{package}.{VALUES}"));
-        let whole = compile(&mut whole, &entries, time_limit).ok()?;
-
-        let mut rest = strict_engine();
-        rest.add_data(engine.get_data()).ok()?;
-        for (number, text) in residual.into_iter().enumerate() {
-            rest.add_policy(format!("residual-{number}.rego"), text).ok()?;
-        }
-        let mut entries = Vec::new();
-        let mut rules = Vec::new();
-        for rule in asked.of_calls {
-            let path = path(rule);
-            let source = match path.strip_prefix("data.").filter(|path| known.contains(*path)) {
-                Some(path) => Source::Known(path.into()),
-                None => {
-                    entries.push(path);
-                    Source::Entry(entries.len().saturating_sub(1))
-                }
-            };
-            rules.push((*rule, source));
-        }
-        let machine = RefCell::new(compile(&mut rest, &entries, time_limit).ok()?);
-        Some((whole, Self { machine, rules, values, reads }))
+    /// Makes ready what was compiled, as [`super::Evaluator::new`].
+    pub(super) fn new(compiled: ResidualRules<'_>, data: Value, time_limit: Duration) -> Option<Self> {
+        let ResidualRules { program, rules, values, reads } = compiled;
+        let machine = RefCell::new(machine(&program, data, time_limit)?);
+        let place = |source| match source {
+            Source::Known(path) => Place::Known(path.into()),
+            Source::Entry(entry) => Place::Entry(entry),
+        };
+        let rules = rules.into_iter().map(|(name, source)| (name, place(source))).collect();
+        Some(Self { machine, rules, values, reads })
     }
 
-    /// The machine for one question, of which this is known.
+    /// The machine for one question, of which this is known. None while it is asked another.
     pub(super) fn ask(&self, mut input: Value, known: KnownValues) -> Option<Evaluation<'_>> {
         let mut machine = self.machine.try_borrow_mut().ok()?;
         input.as_object_mut().ok()?.insert(KNOWN.into(), known.0.clone());
@@ -102,13 +82,13 @@ pub(super) struct Evaluation<'a> {
 }
 
 impl Evaluation<'_> {
-    /// The value of a rule that decides calls; None of another.
-    pub(super) fn rule(&mut self, rule: &str) -> Option<Result<Value, VmError>> {
-        let (_, source) = self.residual.rules.iter().find(|(name, _)| *name == rule)?;
-        Some(match source {
-            Source::Known(path) => Ok(self.known.0[path].clone()),
-            Source::Entry(entry) => self.machine.execute_entry_point_by_index(*entry),
-        })
+    /// The value of a rule that decides calls.
+    pub(super) fn rule(&mut self, rule: &str) -> Result<Value, Denial> {
+        match self.residual.rules.iter().find(|(name, _)| name == rule) {
+            Some((_, Place::Known(path))) => Ok(self.known.0[path].clone()),
+            Some((_, Place::Entry(entry))) => run(&mut self.machine, *entry),
+            None => Err(Denial::PolicyError(format!("`{rule}` does not decide calls"))),
+        }
     }
 }
 

@@ -6,13 +6,18 @@ use std::io::{BufWriter, Write};
 use serde_json::json;
 
 use super::*;
-use crate::rego::Bundle;
+use crate::policy::compiler::{self, Asked, Modules, compile_rules, fold};
+use crate::rego::{self, Bundle};
 use generator::Generator;
 
-fn evaluator(files: &[(&str, &str)], data: &serde_json::Value) -> Result<Evaluator, Vec<Refusal>> {
+fn compiled(files: &[(&str, &str)], data: &serde_json::Value) -> Result<Rules<'static>, Vec<Refusal>> {
     let mut modules = Modules::parse(files.to_vec())?;
     let analysis = rego::analyse(modules.engine.get_modules())?;
-    Evaluator::new(modules, data, &analysis, ASKED, Duration::from_secs(1)).map(|(evaluator, _)| evaluator)
+    compile_rules(modules, data, &analysis, ASKED, LIMIT).map(|(rules, _)| rules)
+}
+
+fn evaluator(files: &[(&str, &str)], data: &serde_json::Value) -> Result<Evaluator, Vec<Refusal>> {
+    compiled(files, data).map(|rules| Evaluator::new(rules, LIMIT).unwrap())
 }
 
 fn allow(evaluator: &Evaluator, input: serde_json::Value) -> Value {
@@ -30,9 +35,9 @@ fn a_constant_package_stands_as_data() {
         tools[who] contains tool if {\n some who, list in data.grants\n some tool in list\n}\n";
     for index in [comprehension, partial] {
         let data = json!({"grants": {"alice": ["read", "write"], "bob": ["read"]}});
-        let evaluator = evaluator(&[("authz.rego", AUTHZ), ("index.rego", index)], &data).unwrap();
-        assert_eq!(evaluator.engine.borrow_mut().get_modules().len(), 1);
-        let tools = evaluator.engine.borrow().get_data()["lib"]["index"]["tools"].clone();
+        let rules = compiled(&[("authz.rego", AUTHZ), ("index.rego", index)], &data).unwrap();
+        let tools = decode_value(&rules.data).unwrap()["lib"]["index"]["tools"].clone();
+        let evaluator = Evaluator::new(rules, LIMIT).unwrap();
         assert_eq!(tools["alice"], Value::from(BTreeSet::from(["read".into(), "write".into()])));
         assert_eq!(tools["bob"], Value::from(BTreeSet::from(["read".into()])));
         let ask =
@@ -55,10 +60,7 @@ fn a_constant_package_that_fails_is_refused_at_load() {
 fn a_head_that_may_be_undefined_behind_a_loop_is_refused() {
     let load = |rules: &str| {
         let policy = format!("package mcp.authz\ndefault allow := false\nallow if input.mcp.name\n{rules}\n");
-        let mut modules = Modules::parse(vec![("authz.rego", &policy)]).unwrap();
-        let analysis = rego::analyse(modules.engine.get_modules()).unwrap();
-        let loaded = Evaluator::new(modules, &json!({}), &analysis, ASKED, Duration::from_secs(1));
-        loaded.map(drop).map_err(|refusals| refusals[0].to_string())
+        compiled(&[("authz.rego", &policy)], &json!({})).map(drop).map_err(|refusals| refusals[0].to_string())
     };
     for head in [
         "deny contains x.reason if some x in input.mcp.arguments.list",
@@ -114,23 +116,22 @@ fn a_constant_package_that_takes_too_long_is_refused_at_load() {
     let mut modules = Modules::parse(files.to_vec()).unwrap();
     let analysis = rego::analyse(modules.engine.get_modules()).unwrap();
     modules.engine.add_data(json!({"grants": (0..1000).collect::<Vec<_>>()}).into()).unwrap();
-    let refusals = fold(modules.engine, &files, &analysis, Duration::from_millis(5)).err().unwrap();
+    let refusals = fold(modules, &analysis, Duration::from_millis(5)).err().unwrap();
     let refusal = refusals[0].to_string();
     assert!(refusal.starts_with("lib.index:1:1: expected to be evaluated within 5 ms"), "{refusal}");
 }
 
 #[test]
-fn what_takes_the_machine_too_many_instructions_the_interpreter_decides() {
+fn what_takes_the_machine_too_many_instructions_is_denied() {
     let policy = "package mcp.authz\ndefault allow := false\n\
         allow if {\n some number in data.numbers\n number == input.mcp.arguments.number\n}\n";
     let evaluator = evaluator(&[("authz.rego", policy)], &json!({"numbers": (0..100).collect::<Vec<_>>()})).unwrap();
-    let machine = &evaluator.machines.as_ref().unwrap().whole;
-    for most in [MOST_INSTRUCTIONS, 50] {
-        machine.borrow_mut().set_max_instructions(most);
-        let ask = |number: u32| allow(&evaluator, json!({"mcp": {"arguments": {"number": number}}}));
-        assert_eq!([ask(99), ask(100)], [Value::from(true), Value::from(false)], "{most}");
-        let ends = machine.borrow_mut().execute_entry_point_by_index(0).is_ok();
-        assert_eq!(ends, most == MOST_INSTRUCTIONS);
+    let whole = &evaluator.machines().unwrap().whole;
+    for (most, expected) in [(MOST_INSTRUCTIONS, Ok(Value::from(true))), (50, Err(Denial::PolicyTimeout))] {
+        whole.borrow_mut().set_max_instructions(most);
+        let input = json!({"mcp": {"arguments": {"number": 99}}});
+        let said = evaluator.ask(input.into(), None).unwrap().rule("allow");
+        assert_eq!(said.map_err(|denial| denial.code()), expected.map_err(|denial| denial.code()), "{most}");
     }
 }
 
@@ -141,17 +142,13 @@ fn what_the_machine_does_not_find_out_beforehand_it_finds_out_with_the_rest() {
     for (count, is_known) in [(100, true), (100_000, false)] {
         let numbers = json!({"numbers": (0..count).collect::<Vec<_>>()});
         let evaluator = evaluator(&[("authz.rego", policy)], &numbers).unwrap();
-        let residual = evaluator.machines.as_ref().unwrap().residual.as_ref().unwrap();
-        for most in [MOST_INSTRUCTIONS, 1] {
-            // Where the rest does not come to an end either, the interpreter is asked.
-            residual.machine.borrow_mut().set_max_instructions(most);
-            for (name, number, expected) in [(99, 1, true), (99, 2, false), (count, 1, false)] {
-                let input: Value = json!({"mcp": {"name": name, "arguments": {"number": number}}}).into();
-                let known = evaluator.know(input.clone());
-                assert_eq!(known.is_some(), is_known);
-                let said = evaluator.ask(input, known).unwrap().rule("allow").unwrap();
-                assert_eq!(said, Value::from(expected), "{most}: {name}, {number}");
-            }
+        assert!(evaluator.known_reads().is_some());
+        for (name, number, expected) in [(99, 1, true), (99, 2, false), (count, 1, false)] {
+            let input: Value = json!({"mcp": {"name": name, "arguments": {"number": number}}}).into();
+            let known = evaluator.know(input.clone());
+            assert_eq!(known.is_some(), is_known);
+            let said = evaluator.ask(input, known).unwrap().rule("allow").unwrap();
+            assert_eq!(said, Value::from(expected), "{name}, {number}");
         }
     }
 }
@@ -186,15 +183,21 @@ impl Both {
         let verdict = judgement.misread.into_iter().chain(judgement.against).next().map_or(Ok(()), Err);
         let split = verdict.is_ok().then(|| bundle.split(&RULES)).flatten();
         let mut both = Self { engine, machine: None, parts: None, verdict };
-        match compile(&mut both.engine, &RULES.map(path), LIMIT) {
-            Ok(machine) => both.machine = Some(machine),
-            // As it is with `Evaluator::new`, the interpreter decides.
+        let entries = RULES.map(path);
+        match compiler::program(&mut both.engine, &entries) {
+            Ok(program) => both.machine = Some(machine(&program, data.clone(), LIMIT).unwrap()),
+            // As it is with `compile_rules`, the interpreter decides.
             Err(refusal) => both.verdict = both.verdict.and(Err(refusal)),
         }
         if let (Some(split), Ok(())) = (split, &both.verdict) {
             let described = format!("{split:#?}");
-            both.parts = Residual::new(&both.engine, split, ASKED, LIMIT);
-            assert!(both.parts.is_some(), "{described}");
+            let Some(CompiledDecider::Machine { whole, residual: Some(residual) }) =
+                compiler::in_parts(&both.engine, split, ASKED, &entries)
+            else {
+                panic!("{described}");
+            };
+            let whole = machine(&whole, data.clone(), LIMIT).unwrap();
+            both.parts = Some((whole, Residual::new(residual, data, LIMIT).unwrap()));
         }
         Some(both)
     }
@@ -219,7 +222,7 @@ impl Both {
         whole.set_input(input.clone());
         let values = whole.execute_entry_point_by_index(residual.values).unwrap();
         let mut evaluation = residual.ask(input.clone(), KnownValues::new(&values).unwrap()).unwrap();
-        Some(RULES.iter().map(|rule| said(evaluation.rule(rule).unwrap())).collect())
+        Some(RULES.iter().map(|rule| said(evaluation.rule(rule).map_err(|denial| denial.code()))).collect())
     }
 }
 
@@ -511,12 +514,4 @@ fn the_machine_is_silent_about_no_replacement() {
     let mut modules = Modules::parse(vec![("authz.rego", policy)]).unwrap();
     let judgement = Bundle::new(modules.engine.get_modules(), &Value::new_object()).judge(&["allow"]);
     assert_eq!(judgement.against.unwrap().reason, "`with`");
-}
-
-impl Evaluator {
-    /// As if the machine could not decide it.
-    pub(in crate::policy) fn interpreted(mut self) -> Self {
-        self.machines = Err(Refusal { file: String::new(), line: 1, column: 1, reason: String::new() });
-        self
-    }
 }

@@ -6,12 +6,12 @@ use serde_json::json;
 
 use super::*;
 use crate::mcp::Dialect;
+use crate::policy::compiled::Compiled;
+use crate::policy::compiler::{ASKED, Modules, compile_rules};
 use crate::policy::evaluator::tests::generator::Generator;
-use crate::policy::evaluator::{Evaluator, Modules};
-use crate::policy::input::{InputNames, Reads};
-use crate::policy::names::HeaderNames;
-use crate::policy::{Asked, OF_CALLS, RULES};
 use crate::rego;
+
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// Without the bundled modules, which take most of the time. None if it is refused.
 fn policy_alone(text: &str, data: &serde_json::Value) -> Option<Policy> {
@@ -20,27 +20,22 @@ fn policy_alone(text: &str, data: &serde_json::Value) -> Option<Policy> {
 
 /// The same, of several modules.
 pub(super) fn policy_of(texts: &[&str], data: &serde_json::Value) -> Result<Policy, String> {
+    compile_alone(texts, data).map(|compiled| ready(&compiled))
+}
+
+pub(super) fn compile_alone(texts: &[&str], data: &serde_json::Value) -> Result<Compiled<'static>, String> {
     let first = |refusals: Vec<rego::Refusal>| refusals.first().map(ToString::to_string).unwrap_or_default();
     let names: Vec<String> = (0..texts.len()).map(|number| format!("{number}.rego")).collect();
     let mut parsed =
         Modules::parse(names.iter().map(String::as_str).zip(texts.iter().copied()).collect()).map_err(first)?;
     let analysis = rego::analyse(parsed.engine.get_modules()).map_err(first)?;
-    let limit = Duration::from_secs(5);
-    let asked = Asked { all: &RULES, of_calls: &OF_CALLS };
-    let (evaluator, left) = Evaluator::new(parsed, data, &analysis, asked, limit).map_err(first)?;
-    evaluator.warm_up().map_err(first)?;
-    Ok(Policy {
-        known: evaluator.known_reads().map(KnownMemory::new),
-        evaluator,
-        reads: Reads::new(&left),
-        options: Options { handshake: false, shadow: false, time_limit: limit },
-        revision: String::new(),
-        names: InputNames::new(),
-        header_names: HeaderNames::new(&left),
-        members: crate::json::Names::default(),
-        memory: Memory::new(&left),
-        deciding: BTreeSet::new(),
-    })
+    let (rules, analysis) = compile_rules(parsed, data, &analysis, ASKED, LIMIT).map_err(first)?;
+    Ok(Compiled { revision: String::new(), analysis, members: crate::json::Names::default(), rules })
+}
+
+pub(super) fn ready(compiled: &Compiled<'_>) -> Policy {
+    let options = Options { handshake: false, shadow: false, time_limit: LIMIT };
+    Policy::new(&compiled.to_bytes().unwrap(), options).unwrap()
 }
 
 #[derive(Default)]

@@ -1,20 +1,24 @@
 //! A policy in two parts says what the interpreter says of it as it was written.
 
-use super::alike::policy_of;
+use super::alike::{compile_alone, policy_of, ready};
 use super::modules::Modules;
 use super::*;
 use crate::mcp::Dialect;
-use crate::policy::OF_CALLS;
+use crate::policy::compiled::{Decider, encode_value};
+use crate::policy::compiler::ASKED;
 use crate::policy::evaluator::tests::generator::Generator;
+use crate::rego::Refusal;
 
 /// A policy of these modules: in two parts if it can be, as a whole, and as the interpreter takes it.
 fn three(modules: &[&str], data: &serde_json::Value) -> Result<[Policy; 3], String> {
-    let [parts, mut whole, mut plain] =
-        [policy_of(modules, data)?, policy_of(modules, data)?, policy_of(modules, data)?];
+    let mut compiled = compile_alone(modules, data)?;
+    let [parts, mut whole] = [ready(&compiled), ready(&compiled)];
     whole.known = None;
-    plain.evaluator = plain.evaluator.interpreted();
-    plain.known = None;
-    Ok([parts, whole, plain])
+    let modules = modules.iter().enumerate().map(|(number, text)| (format!("{number}.rego"), (*text).to_owned()));
+    let because = Refusal { file: String::new(), line: 1, column: 1, reason: String::new() };
+    compiled.rules.data = encode_value(data.clone().into()).unwrap().into();
+    compiled.rules.decider = Decider::Interpreter { modules: modules.collect(), because };
+    Ok([parts, whole, ready(&compiled)])
 }
 
 /// Bodies and identities.
@@ -237,11 +241,11 @@ fn policies_of_several_modules_say_in_parts_what_they_say_as_a_whole() {
             assert!(known.is_some());
             let [rules, of_whole, of_plain] = [(0, known), (1, None), (2, None)].map(|(at, known)| {
                 let mut asked = policies[at].evaluator.ask(policies[at].input(question), known).unwrap();
-                OF_CALLS.map(|rule| {
-                    asked
-                        .rule(rule)
-                        .map(|value| Some(value).filter(|v| *v != Value::Undefined && *v != Value::new_set()))
+                let said = ASKED.of_calls.iter().map(|rule| asked.rule(rule));
+                said.map(|value| {
+                    value.map(|value| Some(value).filter(|v| *v != Value::Undefined && *v != Value::new_set()))
                 })
+                .collect::<Vec<_>>()
             });
             let told = format!(
                 "{}\n{body} {who} {at} {unix}\n{said:?} {rules:?}\n{whole:?} {of_whole:?}\n{plain:?} {of_plain:?}",

@@ -1,0 +1,117 @@
+//! A policy as it comes from the compiler: bytes of which each worker makes what decides, without
+//! a look at its Rego.
+//!
+//! One worker compiles, the others take over what it made (`config/shared.rs`). It makes its own of
+//! the same bytes, so that all decide alike.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use regorus::Value;
+use regorus::rvm::program::{DeserializationResult, Program};
+use serde::{Deserialize, Serialize};
+
+use crate::json::Names;
+use crate::rego::{Analysis, Refusal};
+
+/// A policy, compiled.
+#[derive(Deserialize, Serialize)]
+pub(super) struct Compiled<'a> {
+    /// SHA-256 over modules and data, in hexadecimal.
+    pub(super) revision: String,
+    /// What the rules may do beside the data.
+    pub(super) analysis: Analysis,
+    /// The names by which they know members of what a caller hands in.
+    pub(super) members: Names,
+    #[serde(borrow)]
+    pub(super) rules: Rules<'a>,
+}
+
+/// The rules that are asked for, and what they are asked with.
+#[derive(Deserialize, Serialize)]
+pub(super) struct Rules<'a> {
+    /// Rules of `mcp.authz`. The first entry points of a machine are theirs.
+    pub(super) names: Vec<String>,
+    /// The data, with the values of constant packages: see [`encode_value`].
+    #[serde(borrow)]
+    pub(super) data: Cow<'a, [u8]>,
+    #[serde(borrow)]
+    pub(super) decider: Decider<'a>,
+}
+
+/// Which of the engine's evaluators decides.
+#[derive(Deserialize, Serialize)]
+pub(super) enum Decider<'a> {
+    /// The virtual machine, with a program: see [`encode`].
+    Machine {
+        #[serde(borrow)]
+        whole: Cow<'a, [u8]>,
+        /// If the policy comes in two parts.
+        #[serde(borrow)]
+        residual: Option<ResidualRules<'a>>,
+    },
+    /// The interpreter, with file names and texts of modules.
+    Interpreter { modules: Vec<(String, String)>, because: Refusal },
+}
+
+/// What is left of a policy where the values of its known rules are at hand.
+#[derive(Deserialize, Serialize)]
+pub(super) struct ResidualRules<'a> {
+    /// Its program.
+    #[serde(borrow)]
+    pub(super) program: Cow<'a, [u8]>,
+    /// Where the value of each rule is found that decides calls.
+    pub(super) rules: Vec<(String, Source)>,
+    /// The entry point of the whole policy that says what is known.
+    pub(super) values: usize,
+    /// The paths of `input` that the known rules read.
+    pub(super) reads: BTreeSet<Vec<String>>,
+}
+
+/// Where the value of a rule is found.
+#[derive(Deserialize, Serialize)]
+pub(super) enum Source {
+    /// What is known has it, under this path.
+    Known(String),
+    /// An entry point of the machine.
+    Entry(usize),
+}
+
+impl<'a> Compiled<'a> {
+    /// In postcard, whose bytes say nothing of types: they are for the build that wrote them.
+    pub(super) fn to_bytes(&self) -> Result<Vec<u8>, String> {
+        postcard::to_allocvec(self).map_err(|error| error.to_string())
+    }
+
+    /// What [`Compiled::to_bytes`] gave.
+    pub(super) fn from_bytes(bytes: &'a [u8]) -> Option<Self> {
+        postcard::from_bytes(bytes).ok()
+    }
+}
+
+/// A program of the machine. It loses what describes it to people, which the machine does not read.
+pub(super) fn encode(mut program: Program) -> Result<Vec<u8>, String> {
+    program.sources.clear();
+    program.instruction_spans.clear();
+    program.serialize_binary()
+}
+
+/// What [`encode`] gave.
+pub(super) fn decode(bytes: &[u8]) -> Option<Program> {
+    match Program::deserialize_binary(bytes) {
+        Ok(DeserializationResult::Complete(program)) => Some(program),
+        Ok(DeserializationResult::Partial(_)) | Err(_) => None,
+    }
+}
+
+/// A value in regorus's own encoding, which keeps what JSON has not: that of a program's literals.
+pub(super) fn encode_value(value: Value) -> Result<Vec<u8>, String> {
+    let mut program = Program::new();
+    program.literals.push(value);
+    program.serialize_binary()
+}
+
+/// What [`encode_value`] gave.
+pub(super) fn decode_value(bytes: &[u8]) -> Option<Value> {
+    decode(bytes)?.literals.pop()
+}
