@@ -14,6 +14,7 @@ mod jwks;
 mod resources;
 mod rules;
 mod secrets;
+mod shared;
 mod tables;
 mod value;
 
@@ -26,13 +27,16 @@ use serde::Deserialize;
 pub use crate::gate::Finding;
 use crate::gate::{Elsewhere, Gate, Hold};
 use crate::keys::Crypto;
-use crate::policy::{self, Options, Policy};
+use crate::policy::{self, Candidate, Options, Policy};
+use crate::resource::Resource;
+use crate::secret::Secret;
 use crate::session::SessionKeys;
 use crate::token::nonce::NonceKeys;
 pub use document::document;
 use issuers::{ApiKeyConfig, IssuerConfig};
 use resources::{Known, ResourceConfig};
 use secrets::SecretConfig;
+use shared::Accepted;
 
 /// What the host gives when a configuration is loaded. The core has no other way
 /// to it.
@@ -140,6 +144,16 @@ struct PolicyConfig {
     candidate: Option<serde_json::Value>,
 }
 
+impl PolicyConfig {
+    fn options(&self) -> Options {
+        Options {
+            handshake: matches!(self.handshake, HandshakeConfig::Allow),
+            shadow: matches!(self.mode, ModeConfig::Shadow),
+            time_limit: Duration::from_millis(self.time_limit_ms),
+        }
+    }
+}
+
 fn no_data() -> serde_json::Value {
     serde_json::Value::Object(serde_json::Map::new())
 }
@@ -169,43 +183,69 @@ enum ModeConfig {
 /// it is on the wire, which is what Envoy makes of the YAML, or its JSON, which
 /// is what Istio sends.
 pub fn load(configuration: &[u8], surroundings: &Surroundings<'_>) -> Result<Gate, Vec<Finding>> {
-    let document =
-        document(configuration).map_err(|problem| vec![Finding { path: "configuration".into(), problem }])?;
-    load_document(document, surroundings)
+    load_document(read(configuration)?, surroundings)
 }
 
 /// As [`load`], from a document that was read already.
-pub fn load_document(mut document: serde_json::Value, surroundings: &Surroundings<'_>) -> Result<Gate, Vec<Finding>> {
-    let rest = without_data(&mut document);
-    let mut config: Config = value::read(document, "").map_err(|finding| vec![finding])?;
+pub fn load_document(document: serde_json::Value, surroundings: &Surroundings<'_>) -> Result<Gate, Vec<Finding>> {
+    compile(document, surroundings).map(|(gate, _)| gate)
+}
+
+/// As [`load`]. Gives, too, what [`take_over`] takes, if it can be written.
+pub fn load_to_share(
+    configuration: &[u8],
+    surroundings: &Surroundings<'_>,
+) -> Result<(Gate, Option<Vec<u8>>), Vec<Finding>> {
+    let mut document = read(configuration)?;
+    let rest = without(&mut document, &shared::COMPILED);
+    let (gate, compiled) = compile(document, surroundings)?;
+    let candidate = gate.candidate.as_ref().map(|_| compiled.candidate.as_deref()).map_err(Clone::clone);
+    let accepted = Accepted::new(configuration, gate.configuration.clone(), &rest, &compiled.policy, candidate);
+    let shared = accepted.to_bytes();
+    Ok((gate, shared))
+}
+
+/// The same gate as [`load`], of what another worker shared. None where that is about another
+/// configuration, or of another build of this module.
+pub fn take_over(configuration: &[u8], shared: &[u8], surroundings: &Surroundings<'_>) -> Option<Gate> {
+    let accepted = Accepted::from_bytes(shared, configuration)?;
+    let config: Config = value::read(serde_json::from_str(accepted.rest).ok()?, "").ok()?;
     let mut findings = Findings(Vec::new());
-    let unnamed = config.unnamed();
-    let issuers = findings.issuers(config.issuers, surroundings);
-    let machines = findings.api_keys(config.api_keys);
-    let methods: Vec<String> = config.resources.iter().flat_map(ResourceConfig::methods).cloned().collect();
-    let resources = findings.resources(config.resources, &Known { issuers, machines });
-    findings.0.extend(unnamed);
-    let secrets = findings.session_secrets(config.session_keys.as_deref(), surroundings);
-    let candidate = config.policy.candidate.take().map(|candidate| candidate::load(candidate, &methods)).transpose();
-    let policy = findings.policy(config.policy, &methods);
-    match policy {
-        Some(policy) if findings.0.is_empty() => Ok(Gate {
-            configuration: revision(&rest, &policy),
-            resources,
-            policy,
-            candidate,
-            hold: match config.hold {
-                HoldConfig::Head => Hold::Head,
-                HoldConfig::Body => Hold::Body,
-            },
-            elsewhere: match config.elsewhere {
-                ElsewhereConfig::Refuse => Elsewhere::Refuse,
-                ElsewhereConfig::Pass => Elsewhere::Pass,
-            },
-            crypto: surroundings.crypto.clone(),
-            nonces: NonceKeys::new(&secrets),
-            sessions: SessionKeys::new(&secrets),
-        }),
+    let (parts, config, _) = findings.parts(config, surroundings);
+    let policy = Policy::new(accepted.policy, config.options())?;
+    let candidate = match accepted.candidate {
+        Ok(Some(compiled)) => Ok(Some(candidate::take_over(config.candidate?, compiled)?)),
+        Ok(None) => Ok(None),
+        Err(findings) => Err(findings),
+    };
+    findings.0.is_empty().then(|| parts.gate(accepted.revision, policy, candidate))
+}
+
+fn read(configuration: &[u8]) -> Result<serde_json::Value, Vec<Finding>> {
+    document(configuration).map_err(|problem| vec![Finding { path: "configuration".into(), problem }])
+}
+
+/// What [`policy::compile`] made of the policies of a configuration.
+struct Compiled {
+    policy: Vec<u8>,
+    candidate: Option<Vec<u8>>,
+}
+
+fn compile(mut document: serde_json::Value, surroundings: &Surroundings<'_>) -> Result<(Gate, Compiled), Vec<Finding>> {
+    let rest = without(&mut document, &[("/policy", "data")]);
+    let config: Config = value::read(document, "").map_err(|finding| vec![finding])?;
+    let mut findings = Findings(Vec::new());
+    let (parts, mut config, methods) = findings.parts(config, surroundings);
+    let candidate = config.candidate.take().map(|candidate| candidate::load(candidate, &methods)).transpose();
+    match findings.policy(config, &methods) {
+        Some((policy, compiled)) if findings.0.is_empty() => {
+            let (candidate, of_candidate) = match candidate.map(Option::unzip) {
+                Ok((candidate, compiled)) => (Ok(candidate), compiled),
+                Err(findings) => (Err(findings), None),
+            };
+            let gate = parts.gate(revision(&rest, &policy), policy, candidate);
+            Ok((gate, Compiled { policy: compiled, candidate: of_candidate }))
+        }
         _ => {
             findings.0.extend(candidate.err().unwrap_or_default());
             Err(findings.0)
@@ -213,14 +253,43 @@ pub fn load_document(mut document: serde_json::Value, surroundings: &Surrounding
     }
 }
 
-/// The text of a configuration but for its policy's data, of which there may be much.
-fn without_data(document: &mut serde_json::Value) -> String {
-    let data = document.pointer_mut("/policy/data").map(serde_json::Value::take);
-    let rest = document.to_string();
-    if let (Some(place), Some(data)) = (document.pointer_mut("/policy/data"), data) {
-        *place = data;
+/// A gate without its policies.
+struct Parts {
+    resources: Vec<Resource>,
+    secrets: Vec<Secret>,
+    hold: Hold,
+    elsewhere: Elsewhere,
+    crypto: Crypto,
+}
+
+impl Parts {
+    fn gate(self, configuration: String, policy: Policy, candidate: Result<Option<Candidate>, Vec<Finding>>) -> Gate {
+        let Self { resources, secrets, hold, elsewhere, crypto } = self;
+        let (nonces, sessions) = (NonceKeys::new(&secrets), SessionKeys::new(&secrets));
+        Gate { configuration, resources, policy, candidate, hold, elsewhere, crypto, nonces, sessions }
     }
-    rest
+}
+
+/// The text of a document without some members: where they are, and their names.
+fn without(document: &mut serde_json::Value, members: &[(&str, &str)]) -> String {
+    let mut taken = Vec::new();
+    for (place, name) in members {
+        taken.extend(object(document, place).and_then(|object| object.remove_entry(*name)).map(|entry| (place, entry)));
+    }
+    let text = document.to_string();
+    for (place, (name, value)) in taken {
+        if let Some(object) = object(document, place) {
+            object.insert(name, value);
+        }
+    }
+    text
+}
+
+fn object<'d>(
+    document: &'d mut serde_json::Value,
+    place: &str,
+) -> Option<&'d mut serde_json::Map<String, serde_json::Value>> {
+    document.pointer_mut(place)?.as_object_mut()
 }
 
 /// What a configuration goes by: any change of it gives another. The policy's data are in the
@@ -244,7 +313,33 @@ impl Findings {
         self.0.push(Finding { path: path.into(), problem: problem.into() });
     }
 
-    fn policy(&mut self, config: PolicyConfig, methods: &[String]) -> Option<Policy> {
+    /// All but the policies, and how they are configured; the methods that resources add.
+    fn parts(&mut self, config: Config, surroundings: &Surroundings<'_>) -> (Parts, PolicyConfig, Vec<String>) {
+        let unnamed = config.unnamed();
+        let issuers = self.issuers(config.issuers, surroundings);
+        let machines = self.api_keys(config.api_keys);
+        let methods: Vec<String> = config.resources.iter().flat_map(ResourceConfig::methods).cloned().collect();
+        let resources = self.resources(config.resources, &Known { issuers, machines });
+        self.0.extend(unnamed);
+        let secrets = self.session_secrets(config.session_keys.as_deref(), surroundings);
+        let parts = Parts {
+            resources,
+            secrets,
+            hold: match config.hold {
+                HoldConfig::Head => Hold::Head,
+                HoldConfig::Body => Hold::Body,
+            },
+            elsewhere: match config.elsewhere {
+                ElsewhereConfig::Refuse => Elsewhere::Refuse,
+                ElsewhereConfig::Pass => Elsewhere::Pass,
+            },
+            crypto: surroundings.crypto.clone(),
+        };
+        (parts, config.policy, methods)
+    }
+
+    /// The policy, and what it was compiled to.
+    fn policy(&mut self, config: PolicyConfig, methods: &[String]) -> Option<(Policy, Vec<u8>)> {
         let mut sound = true;
         if let Some(rules) = &config.rules {
             let known = self.0.len();
@@ -295,11 +390,7 @@ impl Findings {
         if !sound {
             return None;
         }
-        let options = Options {
-            handshake: matches!(config.handshake, HandshakeConfig::Allow),
-            shadow: matches!(config.mode, ModeConfig::Shadow),
-            time_limit: Duration::from_millis(config.time_limit_ms),
-        };
+        let options = config.options();
         let effects: Vec<&str> = effects(config.rules.as_ref()).collect();
         let mut data = config.data;
         if let (serde_json::Value::Object(data), Some(rules)) = (&mut data, config.rules) {
@@ -315,14 +406,15 @@ impl Findings {
                 self.add(path, refusal.reason);
             }
         });
-        let Some(policy) = Policy::new(&compiled.ok()?, options) else {
+        let compiled = compiled.ok()?;
+        let Some(policy) = Policy::new(&compiled, options) else {
             self.add(
                 "policy",
                 "expected to read again what it was compiled to, found that it cannot be; please report it",
             );
             return None;
         };
-        self.asked(&policy, &effects).then_some(policy)
+        self.asked(&policy, &effects).then_some((policy, compiled))
     }
 
     /// Rules are asked by the bundled policy; another has to ask them itself.

@@ -25,6 +25,8 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::SystemTime;
 
+use serde::{Deserialize, Serialize};
+
 use crate::denial::Denial;
 use crate::http::{Edits, Head, MOST_HEADERS, Reply};
 use crate::keys::Crypto;
@@ -56,7 +58,7 @@ const JSON: &str = "application/json";
 const SINGLE: [&str; 5] = ["content-length", "content-type", "content-encoding", "mcp-session-id", "last-event-id"];
 
 /// What is wrong with a configuration, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Finding {
     /// The path of the field, such as `issuers[0].algorithms`.
     pub path: String,

@@ -46,14 +46,29 @@ fn run(file: &File) -> Result<(), String> {
     if let Some(Step { expect: Expect::Refused(expected), .. }) = case.steps.first() {
         return refused(&forms[0], expected);
     }
-    for (form, pieces) in forms.iter().zip([false, true]) {
-        let gate = match configuration {
-            Value::Null => None,
-            _ => Some(Rc::new(config::load(form, &surroundings()).map_err(|findings| format!("{findings:?}"))?)),
-        };
-        steps(&case, gate.as_ref(), pieces)?;
+    if config::document(&forms[0]) != config::document(&forms[1]) {
+        return Err("expected one document of both forms, found two".into());
     }
-    Ok(())
+    // One worker compiles it, and another takes that over.
+    let (gate, taken) = match configuration {
+        Value::Null => (None, None),
+        _ => both(&forms[0]).map(|(gate, taken)| (Some(Rc::new(gate)), Some(Rc::new(taken))))?,
+    };
+    steps(&case, gate.as_ref(), false)?;
+    steps(&case, taken.as_ref(), true)
+}
+
+/// The gate of a worker that compiles a configuration, and that of one to which it is handed on.
+fn both(configuration: &[u8]) -> Result<(Gate, Gate), String> {
+    let surroundings = surroundings();
+    let loaded = config::load_to_share(configuration, &surroundings).map_err(|findings| format!("{findings:?}"))?;
+    let (gate, Some(shared)) = loaded else { return Err("nothing was shared".into()) };
+    let taken = config::take_over(configuration, &shared, &surroundings).ok_or("it was not taken over")?;
+    let names = |gate: &Gate| (gate.configuration.clone(), gate.policy.revision().to_owned(), gate.policy.evaluator());
+    if names(&gate) != names(&taken) {
+        return Err(format!("expected {:?}, found {:?}", names(&gate), names(&taken)));
+    }
+    Ok((gate, taken))
 }
 
 fn refused(configuration: &[u8], expected: &[String]) -> Result<(), String> {

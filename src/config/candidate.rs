@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{Finding, Findings, HandshakeConfig, ModeConfig, PolicyConfig, no_data, value};
-use crate::policy::Candidate;
+use crate::policy::{Candidate, Policy};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object")]
@@ -36,14 +36,24 @@ impl From<CandidateConfig> for PolicyConfig {
     }
 }
 
-/// The candidate, or every finding of it.
-pub(super) fn load(document: serde_json::Value, methods: &[String]) -> Result<Candidate, Vec<Finding>> {
-    let config: CandidateConfig = value::read(document, "policy.candidate").map_err(|finding| vec![finding])?;
+/// The candidate and what it was compiled to, or every finding of it.
+pub(super) fn load(document: serde_json::Value, methods: &[String]) -> Result<(Candidate, Vec<u8>), Vec<Finding>> {
+    let config = read(document)?;
     let mut findings = Findings(Vec::new());
-    match findings.policy(config.into(), methods) {
-        Some(policy) if findings.0.is_empty() => Ok(Candidate::new(policy)),
+    match findings.policy(config, methods) {
+        Some((policy, compiled)) if findings.0.is_empty() => Ok((Candidate::new(policy), compiled)),
         _ => Err(findings.0.into_iter().map(moved).collect()),
     }
+}
+
+/// The same candidate, of what it was compiled to elsewhere; `document` is the rest of it.
+pub(super) fn take_over(document: serde_json::Value, compiled: &[u8]) -> Option<Candidate> {
+    Policy::new(compiled, read(document).ok()?.options()).map(Candidate::new)
+}
+
+fn read(document: serde_json::Value) -> Result<PolicyConfig, Vec<Finding>> {
+    let config = value::read::<CandidateConfig>(document, "policy.candidate").map_err(|finding| vec![finding])?;
+    Ok(config.into())
 }
 
 /// A finding of a policy, as one of the candidate.
