@@ -10,6 +10,7 @@ mod answer;
 mod fetcher;
 #[cfg(mcp_gate_trap)]
 mod probe;
+mod shared;
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -23,16 +24,15 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType, MetricType, Status};
 
-use crate::config::{self, Surroundings};
+use crate::config::Surroundings;
 use crate::gate::{Comparison, Exchange, Gate, Step};
 use crate::http::{Edits, Head, Reply};
 use crate::keys::{Algorithm, Crypto};
 use crate::outbound::{self, Answer, Outbound};
 use crate::policy::{Agreement, Peer};
 use crate::record::Verdict;
-use crate::replay::{self, Replay, Spend};
-use crate::token::seconds;
 use fetcher::Fetcher;
+use shared::{load, proxy_key, spend, write_shared};
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
@@ -101,10 +101,11 @@ impl RootContext for Root {
         };
         let surroundings =
             Surroundings { crypto: self.shared.crypto.clone(), environment: &environment, proxy_key: proxy_key() };
-        match config::load(&configuration, &surroundings) {
-            Ok(gate) => {
+        match load(&configuration, &surroundings) {
+            Ok((gate, how)) => {
                 let (policy, evaluator) = (gate.policy.revision(), gate.policy.evaluator());
                 info!("mcp-gate: policy {policy} in force, configuration {}, {evaluator}", gate.configuration);
+                self.shared.increment("mcp_gate_configurations_", how);
                 report_candidate(&gate);
                 let has_timer = self.fetcher.install(&gate);
                 self.gate = Some(Rc::new(gate));
@@ -506,41 +507,6 @@ fn set_gauge(name: &str, value: u64) {
 #[expect(clippy::disallowed_methods, reason = "this is the host's side, which hands it to the core")]
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
-}
-
-/// Writes what workers share, if nobody wrote since this number was read.
-fn write_shared(name: &str, value: &[u8], number: Option<u32>) -> bool {
-    // Where there is nothing, any number will do; where there is something after all, this
-    // one is none that Envoy gives. Without one it would write over what came in between.
-    let number = number.unwrap_or(u32::MAX);
-    hostcalls::set_shared_data(name, Some(value), Some(number)).is_ok()
-}
-
-/// A random key that all workers of this proxy share, made by the first of them.
-fn proxy_key() -> [u8; 32] {
-    const NAME: &str = "mcp_gate.proxy_key";
-    let own: [u8; 32] = rand::random();
-    write_shared(NAME, &own, None);
-    let shared = hostcalls::get_shared_data(NAME).ok().and_then(|(value, _)| value);
-    shared.and_then(|value| value.try_into().ok()).unwrap_or(own)
-}
-
-/// Spends a proof in the store that all workers of this proxy share.
-fn spend(spend: &Spend, now: SystemTime) -> Result<(), Replay> {
-    /// How often it is tried where other workers write, too.
-    const TRIES: usize = 16;
-    // The 2 is the encoding: a module that has another one must not read this.
-    let shard = format!("mcp_gate.replay.2.{}", replay::shard_of(spend));
-    for _ in 0..TRIES {
-        let Ok((bytes, number)) = hostcalls::get_shared_data(&shard) else { break };
-        // What is there and empty, the SDK gives as nothing with a number.
-        let bytes = bytes.or(number.map(|_| Vec::new()));
-        let next = replay::spend(bytes.as_deref(), spend, seconds(now))?;
-        if write_shared(&shard, &next, number) {
-            return Ok(());
-        }
-    }
-    Err(Replay::Full)
 }
 
 /// Starts a call of the gate's own: its token, or why the host does not take it.

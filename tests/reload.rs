@@ -142,8 +142,13 @@ fn come_and_go() -> Result<(), String> {
         if count < 100 { Err(format!("expected load, found {count} calls")) } else { Ok(()) }
     })?;
     match world.envoy.stat("update_rejected") {
-        2 => Ok(()),
-        count => Err(format!("expected two refused configurations, found {count}")),
+        2 => {}
+        count => return Err(format!("expected two refused configurations, found {count}")),
+    }
+    // Envoy's main thread compiles each of the three; it and two workers take that over.
+    match ["compiled", "taken_over"].map(|how| world.envoy.stat(&format!("mcp_gate_configurations_{how}"))) {
+        [3, 9] => Ok(()),
+        found => Err(format!("expected 3 loads that compile and 9 that take over, found {found:?}")),
     }
 }
 
