@@ -36,12 +36,12 @@ pub(super) struct Rules<'a> {
     #[serde(borrow)]
     pub(super) data: Cow<'a, [u8]>,
     #[serde(borrow)]
-    pub(super) decider: Decider<'a>,
+    pub(super) code: Code<'a>,
 }
 
 /// Which of the engine's evaluators decides.
 #[derive(Deserialize, Serialize)]
-pub(super) enum Decider<'a> {
+pub(super) enum Code<'a> {
     /// The virtual machine, with a program: see [`encode`].
     Machine {
         #[serde(borrow)]

@@ -13,7 +13,7 @@ use regorus::languages::rego::compiler::Compiler;
 use regorus::{Engine, Value};
 use serde::Deserialize as _;
 
-use super::compiled::{Compiled, Decider, ResidualRules, Rules, Source, encode, encode_value};
+use super::compiled::{Code, Compiled, ResidualRules, Rules, Source, encode, encode_value};
 use super::evaluator::{TIMEOUT, path, strict_engine, timer};
 use super::input::object;
 use super::names::member_names;
@@ -123,7 +123,7 @@ pub(super) fn compile_rules(
     if !judgement.misread.is_empty() {
         return Err(judgement.misread);
     }
-    let decider = match judgement.against {
+    let code = match judgement.against {
         Some(against) => Err(against),
         None => {
             let split = bundle.split(asked.of_calls);
@@ -132,31 +132,26 @@ pub(super) fn compile_rules(
     };
     engine.set_execution_timer_config(timer(time_limit));
     check_of_nothing(&mut engine, &all)?;
-    let decider = decider.unwrap_or_else(|because| Decider::Interpreter {
+    let code = code.unwrap_or_else(|because| Code::Interpreter {
         modules: files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect(),
         because,
     });
     let data = encode_value(data).map_err(|error| refused("policy.data", &error))?;
     let names = all.iter().map(|rule| (*rule).to_owned()).collect();
-    Ok((Rules { names, data: Cow::Owned(data), decider }, left))
+    Ok((Rules { names, data: Cow::Owned(data), code }, left))
 }
 
 /// Programs for the machine: two, if there is a split that can be compiled.
-fn for_machine(engine: &mut Engine, split: Option<Split>, asked: Asked<'_>) -> Result<Decider<'static>, Refusal> {
+fn for_machine(engine: &mut Engine, split: Option<Split>, asked: Asked<'_>) -> Result<Code<'static>, Refusal> {
     let entries: Vec<String> = asked.all.iter().map(|rule| path(rule)).collect();
-    if let Some(decider) = split.and_then(|split| in_parts(engine, split, asked, &entries)) {
-        return Ok(decider);
+    if let Some(code) = split.and_then(|split| in_parts(engine, split, asked, &entries)) {
+        return Ok(code);
     }
-    Ok(Decider::Machine { whole: program(engine, &entries)?.into(), residual: None })
+    Ok(Code::Machine { whole: program(engine, &entries)?.into(), residual: None })
 }
 
 /// The program of the whole policy, which says what is known, too, and that of what is left.
-pub(super) fn in_parts(
-    engine: &Engine,
-    split: Split,
-    asked: Asked<'_>,
-    entries: &[String],
-) -> Option<Decider<'static>> {
+pub(super) fn in_parts(engine: &Engine, split: Split, asked: Asked<'_>, entries: &[String]) -> Option<Code<'static>> {
     let Split { known, reads, package, values, residual } = split;
     let mut whole = engine.clone();
     whole.add_policy("known.rego".to_owned(), values).ok()?;
@@ -184,7 +179,7 @@ pub(super) fn in_parts(
         rules.push(((*rule).to_owned(), source));
     }
     let residual = ResidualRules { program: program(&mut rest, &entries).ok()?.into(), rules, values, reads };
-    Some(Decider::Machine { whole: whole.into(), residual: Some(residual) })
+    Some(Code::Machine { whole: whole.into(), residual: Some(residual) })
 }
 
 /// A program whose entry points are these rules; whether the machine may decide is

@@ -21,7 +21,7 @@ use regorus::rvm::vm::VmError;
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
 
-use super::compiled::{Decider as CompiledDecider, Rules, decode, decode_value};
+use super::compiled::{Code, Rules, decode, decode_value};
 use crate::denial::Denial;
 use crate::rego::Refusal;
 pub(super) use residual::KnownValues;
@@ -56,10 +56,10 @@ struct Machines {
 /// One question, as long as its rules are asked.
 pub(super) struct Evaluation<'a> {
     rules: &'a [String],
-    asked: Asked<'a>,
+    deciding: Deciding<'a>,
 }
 
-enum Asked<'a> {
+enum Deciding<'a> {
     Machine(RefMut<'a, RegoVM>),
     Residual(residual::Evaluation<'a>),
     Interpreter(RefMut<'a, Engine>),
@@ -70,15 +70,15 @@ impl Evaluator {
     /// the compiler made.
     pub(super) fn new(compiled: Rules<'_>, time_limit: Duration) -> Option<Self> {
         let data = decode_value(&compiled.data)?;
-        let decider = match compiled.decider {
-            CompiledDecider::Machine { whole, residual } => Decider::Machine(Box::new(Machines {
+        let decider = match compiled.code {
+            Code::Machine { whole, residual } => Decider::Machine(Box::new(Machines {
                 whole: RefCell::new(machine(&whole, data.clone(), time_limit)?),
                 residual: match residual {
                     Some(residual) => Some(Residual::new(residual, data, time_limit)?),
                     None => None,
                 },
             })),
-            CompiledDecider::Interpreter { modules, because } => {
+            Code::Interpreter { modules, because } => {
                 let mut engine = strict_engine();
                 engine.set_execution_timer_config(timer(time_limit));
                 engine.add_data(data).ok()?;
@@ -135,22 +135,22 @@ impl Evaluator {
     /// rules that decide calls, and of no other.
     pub(super) fn ask(&self, input: Value, known: Option<KnownValues>) -> Result<Evaluation<'_>, Denial> {
         let in_use = || Denial::PolicyError("the engine is in use".into());
-        let asked = match &self.decider {
+        let deciding = match &self.decider {
             Decider::Machine(machines) => match machines.residual.as_ref().zip(known) {
-                Some((residual, known)) => Asked::Residual(residual.ask(input, known).ok_or_else(in_use)?),
+                Some((residual, known)) => Deciding::Residual(residual.ask(input, known).ok_or_else(in_use)?),
                 None => {
                     let mut whole = machines.whole.try_borrow_mut().map_err(|_| in_use())?;
                     whole.set_input(input);
-                    Asked::Machine(whole)
+                    Deciding::Machine(whole)
                 }
             },
             Decider::Interpreter { engine, .. } => {
                 let mut engine = engine.try_borrow_mut().map_err(|_| in_use())?;
                 engine.set_input(input);
-                Asked::Interpreter(engine)
+                Deciding::Interpreter(engine)
             }
         };
-        Ok(Evaluation { rules: &self.rules, asked })
+        Ok(Evaluation { rules: &self.rules, deciding })
     }
 }
 
@@ -160,10 +160,10 @@ impl Evaluation<'_> {
         let Some(index) = self.rules.iter().position(|known| known == rule) else {
             return Ok(Value::Undefined);
         };
-        match &mut self.asked {
-            Asked::Machine(machine) => run(machine, index),
-            Asked::Residual(residual) => residual.rule(rule),
-            Asked::Interpreter(engine) => engine.eval_rule(path(rule)).map_err(|error| failure(&error.to_string())),
+        match &mut self.deciding {
+            Deciding::Machine(machine) => run(machine, index),
+            Deciding::Residual(residual) => residual.rule(rule),
+            Deciding::Interpreter(engine) => engine.eval_rule(path(rule)).map_err(|error| failure(&error.to_string())),
         }
     }
 }

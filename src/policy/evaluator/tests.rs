@@ -191,7 +191,7 @@ impl Both {
         }
         if let (Some(split), Ok(())) = (split, &both.verdict) {
             let described = format!("{split:#?}");
-            let Some(CompiledDecider::Machine { whole, residual: Some(residual) }) =
+            let Some(Code::Machine { whole, residual: Some(residual) }) =
                 compiler::in_parts(&both.engine, split, ASKED, &entries)
             else {
                 panic!("{described}");

@@ -4,7 +4,7 @@ use super::alike::{compile_alone, policy_of, ready};
 use super::modules::Modules;
 use super::*;
 use crate::mcp::Dialect;
-use crate::policy::compiled::{Decider, encode_value};
+use crate::policy::compiled::{Code, encode_value};
 use crate::policy::compiler::ASKED;
 use crate::policy::evaluator::tests::generator::Generator;
 use crate::rego::Refusal;
@@ -17,7 +17,7 @@ fn three(modules: &[&str], data: &serde_json::Value) -> Result<[Policy; 3], Stri
     let modules = modules.iter().enumerate().map(|(number, text)| (format!("{number}.rego"), (*text).to_owned()));
     let because = Refusal { file: String::new(), line: 1, column: 1, reason: String::new() };
     compiled.rules.data = encode_value(data.clone().into()).unwrap().into();
-    compiled.rules.decider = Decider::Interpreter { modules: modules.collect(), because };
+    compiled.rules.code = Code::Interpreter { modules: modules.collect(), because };
     Ok([parts, whole, ready(&compiled)])
 }
 
