@@ -27,8 +27,8 @@ use crate::rego::Refusal;
 pub(super) use residual::KnownValues;
 use residual::Residual;
 
-/// The most instructions of the machine for one rule: half a second, and more than most get of
-/// their time.
+/// The most instructions of the machine for one rule. Those of a plain loop take 28 ns natively, so
+/// most policies come to the end of their time before.
 const MOST_INSTRUCTIONS: usize = 10_000_000;
 
 /// The most for what is known of a question before anybody asks for it: some questions end
