@@ -115,3 +115,40 @@ pub(super) fn encode_value(value: Value) -> Result<Vec<u8>, String> {
 pub(super) fn decode_value(bytes: &[u8]) -> Option<Value> {
     decode(bytes)?.literals.pop()
 }
+
+#[cfg(test)]
+mod tests {
+    use regorus::Engine;
+
+    use super::*;
+
+    /// As Rego spells them.
+    const VALUES: [&str; 12] = [
+        "[null, true, false, \"\", \"é\\u0000\"]",
+        "{1: {2, \"2\", [2]}, [true]: {{}, set()}, null: {\"a\": {\"b\": set()}}}",
+        "[0, -1, 9223372036854775807, -9223372036854775808, 9223372036854775808, 18446744073709551615]",
+        "[18446744073709551616, -9223372036854775809, 9007199254740993]",
+        "[123456789012345678901234567890123456789, -123456789012345678901234567890123456789]",
+        "[1.5, -0.1, 0.30000000000000004, 1e300, 5e-324, 123456789.123456789]",
+        "[1.0, 100e3, 1e2, 1e20, 1e22, 1e23]",
+        "[2 * 9223372036854775807, 18446744073709551615 * 18446744073709551615]",
+        "[0.1 + 0.2, 1 / 3, 7 / 7, 10 % 3]",
+        "[n | some n in numbers.range(1, 300)]",
+        "{n: {m | some m in numbers.range(1, n)} | some n in numbers.range(1, 5)}",
+        "[{}, [], set(), [[[[]]]]]",
+    ];
+
+    /// Equal, and spelled alike: 1 and 1.0 are one number to the engine.
+    #[test]
+    fn a_value_comes_back_as_it_was() {
+        for text in VALUES {
+            let mut engine = Engine::new();
+            engine.add_policy("a.rego".to_owned(), format!("package a\nx := {text}\n")).unwrap();
+            let value = engine.eval_rule("data.a.x".to_owned()).unwrap();
+            assert_ne!(value, Value::Undefined, "{text}");
+            let back = decode_value(&encode_value(value.clone()).unwrap()).unwrap();
+            assert_eq!(back, value, "{text}");
+            assert_eq!(back.to_string(), value.to_string(), "{text}");
+        }
+    }
+}
