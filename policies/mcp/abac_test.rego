@@ -82,6 +82,7 @@ test_a_condition_holds_for_whom_it_names if {
 		{"arguments": {"format": ["pdf"]}}, {"arguments": {"other": {"absent": true}}}, {"annotations": {"readOnlyHint": true}},
 		{"sources": ["192.168.0.0/16", "10.0.0.0/8"]}, {"principals": ["spiffe://corp/agent"]},
 		{"time": {"days": ["thu"], "hours": "08:00-18:00"}}, {"time": {"hours": "22:00-10:00"}}, {"time": {"days": ["mon", "thu"]}},
+		{"time": {"hours": ["08:00-09:00", "09:00-18:00"]}}, {"time": {"hours": ["22:00-10:00"]}},
 		{"login": {"max_age": 300}}, {"login": {"acr": ["gold"]}}, {"grants": true},
 	] {
 		_denied(conditions) == set()
@@ -97,7 +98,7 @@ test_a_condition_holds_for_nobody_else if {
 		{"arguments": {"other": "x"}}, {"arguments": {"format": {"absent": true}}}, {"annotations": {"readOnlyHint": false}},
 		{"annotations": {"destructiveHint": false}}, {"sources": ["192.168.0.0/16"]}, {"principals": ["spiffe://corp/other"]},
 		{"time": {"days": ["fri"]}}, {"time": {"hours": "09:01-18:00"}}, {"time": {"hours": "22:00-09:00"}},
-		{"time": {"days": ["thu"], "hours": "08:00-09:00"}},
+		{"time": {"days": ["thu"], "hours": "08:00-09:00"}}, {"time": {"hours": ["08:00-09:00", "10:00-18:00"]}},
 	] {
 		count(_denied(conditions)) == 1
 	}
@@ -109,6 +110,7 @@ test_a_condition_of_another_form_holds_for_nobody if {
 		{"actor": {}}, {"amr": "otp"}, {"token": 300}, {"token": {"max_age": "300"}}, {"token": {"maxage": 300}},
 		{"arguments": ["format"]}, {"annotations": ["readOnlyHint"]}, {"sources": "10.0.0.0/8"}, {"sources": ["10.0.0.0"]},
 		{"sources": [10]}, {"time": "08:00-18:00"}, {"time": {"hours": "8-18"}}, {"time": {"hours": "08:00-25:00"}}, {"time": {"days": "thu"}},
+		{"time": {"hours": []}}, {"time": {"hours": [8, "8-18"]}}, {"time": {"hours": {"from": "08:00-18:00"}}},
 		{"time": {"zone": "UTC"}}, {"login": 300}, {"login": {}}, {"login": {"max_age": "300"}}, {"login": {"max_age": 1.5}},
 		{"login": {"acr": "gold"}}, {"login": {"acr": []}}, {"login": {"age": 300}}, {"grants": "true"}, null, [], "hr", true,
 	] {
@@ -130,6 +132,12 @@ test_what_is_not_there_meets_no_condition if {
 test_conditions_do_not_apply_to_whom_they_excuse if {
 	_denied({"subjects": ["bob"], "unless": {"roles": ["hr"], "tenants": ["acme"]}}) == set()
 	count(_denied({"subjects": ["bob"], "unless": {"roles": ["hr"], "tenants": ["globex"]}})) == 1
+	every excuse in [{"time": {"days": ["thu"], "hours": "08:00-18:00"}}, {"time": {"hours": ["09:00-10:00"]}}, {"token": {"max_age": 300000}}] {
+		_denied({"subjects": ["bob"], "unless": excuse}) == set()
+	}
+	every excuse in [{"time": {"days": ["fri"]}}, {"time": {"hours": "10:00-18:00"}}, {"token": {"max_age": 30}}] {
+		count(_denied({"subjects": ["bob"], "unless": excuse})) == 1
+	}
 	every wrong in [{}, {"role": ["hr"]}, {"arguments": {}}, {"login": {"max_age": 1}}, "hr", null, ["hr"], {"unless": {}}] {
 		count(_denied({"subjects": ["bob"], "unless": wrong})) > 0
 	}

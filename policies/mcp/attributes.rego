@@ -11,7 +11,7 @@
 #       annotations: {name: VALUE}    # of the tool, as pinned
 #       sources: [CIDR]
 #       principals: [one, of, these]  # of the client's certificate
-#       time: {days: [mon, fri], hours: "08:00-18:00"}   # UTC
+#       time: {days: [mon, fri], hours: ["08:00-18:00"]}   # UTC; one may be a text
 #
 #   A key of another name, or a list that is none, holds for nobody.
 package mcp.attributes

@@ -12,10 +12,7 @@ labels := names.lists(data.labels)
 # METADATA
 # description: The keys that some entry has. What none has is not looked at.
 uses := {key: true |
-	some entry in _entries
-	is_object(entry)
-	some part in [entry, object.get(entry, "unless", {})]
-	is_object(part)
+	some part in _parts
 	some key, _ in part
 }
 
@@ -35,10 +32,7 @@ inner[claim] := array.slice(parts, 1, count(parts)) if {
 }
 
 _wanted_claims contains claim if {
-	some entry in _entries
-	is_object(entry)
-	some part in [entry, object.get(entry, "unless", {})]
-	is_object(part)
+	some part in _parts
 	is_object(part.claims)
 	some claim, _ in part.claims
 }
@@ -49,12 +43,13 @@ is_used if data.label_conditions
 
 is_used if data.labels
 
-# Windows of time as minutes of the day; one over midnight is two.
+# Windows of time as minutes of the day, by the text or the list of texts that says them; one over midnight is two.
 windows[hours] contains window if {
 	some hours in _all_hours
-	regex.match(`^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$`, hours)
+	some text in _texts(hours)
+	regex.match(`^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$`, text)
 	[from, to] := [minutes |
-		some clock in split(hours, "-")
+		some clock in split(text, "-")
 		[hour, minute] = split(clock, ":")
 		minutes := (to_number(trim_prefix(hour, "0")) * 60) + to_number(trim_prefix(minute, "0"))
 	]
@@ -68,9 +63,20 @@ else := [[from, 1440], [0, to]]
 _all_hours contains "00:00-24:00"
 
 _all_hours contains hours if {
+	some part in _parts
+	hours := part.time.hours
+}
+
+_texts(hours) := [hours] if is_string(hours)
+
+else := [text | some text in hours; is_string(text)] if is_array(hours)
+
+# Entries, and what excuses from them.
+_parts contains part if {
 	some entry in _entries
-	hours := entry.time.hours
-	is_string(hours)
+	is_object(entry)
+	some part in [entry, object.get(entry, "unless", {})]
+	is_object(part)
 }
 
 _entries contains entry if some _, entry in data.conditions
@@ -106,9 +112,9 @@ _marks("arguments", by_tool) if {
 
 # Does anything depend on the time, or ask for a login?
 reads_time if {
-	some entry in _entries
+	some part in _parts
 	some key in ["time", "token"]
-	entry[key]
+	part[key]
 }
 
 asks_login if {
