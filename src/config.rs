@@ -5,18 +5,21 @@
 //! finding: the path of the field, what was expected, what was found.
 //! The module calls it in `on_configure`, `mcp-gate check` on a file.
 
+mod annotations;
 mod candidate;
 mod catalogues;
 mod digest;
 mod document;
 mod issuers;
 mod jwks;
+mod notes;
 mod resources;
 mod rules;
 mod secrets;
 mod shared;
 mod tables;
 mod value;
+mod vocabulary;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -34,9 +37,11 @@ use crate::session::SessionKeys;
 use crate::token::nonce::NonceKeys;
 pub use document::document;
 use issuers::{ApiKeyConfig, IssuerConfig};
+pub use notes::notes;
 use resources::{Known, ResourceConfig};
 use secrets::SecretConfig;
 use shared::Accepted;
+use vocabulary::Vocabulary;
 
 /// What the host gives when a configuration is loaded. The core has no other way
 /// to it.
@@ -211,7 +216,7 @@ pub fn take_over(configuration: &[u8], shared: &[u8], surroundings: &Surrounding
     let accepted = Accepted::from_bytes(shared, configuration)?;
     let config: Config = value::read(serde_json::from_str(accepted.rest).ok()?, "").ok()?;
     let mut findings = Findings(Vec::new());
-    let (parts, config, _) = findings.parts(config, surroundings);
+    let (parts, config) = findings.parts(config, surroundings);
     let policy = Policy::new(accepted.policy, config.options())?;
     let candidate = match accepted.candidate {
         Ok(Some(compiled)) => Ok(Some(candidate::take_over(config.candidate?, compiled)?)),
@@ -233,11 +238,12 @@ struct Compiled {
 
 fn compile(mut document: serde_json::Value, surroundings: &Surroundings<'_>) -> Result<(Gate, Compiled), Vec<Finding>> {
     let rest = without(&mut document, &[("/policy", "data")]);
+    let vocabulary = Vocabulary::of(&document);
     let config: Config = value::read(document, "").map_err(|finding| vec![finding])?;
     let mut findings = Findings(Vec::new());
-    let (parts, mut config, methods) = findings.parts(config, surroundings);
-    let candidate = config.candidate.take().map(|candidate| candidate::load(candidate, &methods)).transpose();
-    match findings.policy(config, &methods) {
+    let (parts, mut config) = findings.parts(config, surroundings);
+    let candidate = config.candidate.take().map(|candidate| candidate::load(candidate, &vocabulary)).transpose();
+    match findings.policy(config, &vocabulary) {
         Some((policy, compiled)) if findings.0.is_empty() => {
             let (candidate, of_candidate) = match candidate.map(Option::unzip) {
                 Ok((candidate, compiled)) => (Ok(candidate), compiled),
@@ -313,12 +319,11 @@ impl Findings {
         self.0.push(Finding { path: path.into(), problem: problem.into() });
     }
 
-    /// All but the policies, and how they are configured; the methods that resources add.
-    fn parts(&mut self, config: Config, surroundings: &Surroundings<'_>) -> (Parts, PolicyConfig, Vec<String>) {
+    /// All but the policies, and how these are configured.
+    fn parts(&mut self, config: Config, surroundings: &Surroundings<'_>) -> (Parts, PolicyConfig) {
         let unnamed = config.unnamed();
         let issuers = self.issuers(config.issuers, surroundings);
         let machines = self.api_keys(config.api_keys);
-        let methods: Vec<String> = config.resources.iter().flat_map(ResourceConfig::methods).cloned().collect();
         let resources = self.resources(config.resources, &Known { issuers, machines });
         self.0.extend(unnamed);
         let secrets = self.session_secrets(config.session_keys.as_deref(), surroundings);
@@ -335,15 +340,15 @@ impl Findings {
             },
             crypto: surroundings.crypto.clone(),
         };
-        (parts, config.policy, methods)
+        (parts, config.policy)
     }
 
     /// The policy, and what it was compiled to.
-    fn policy(&mut self, config: PolicyConfig, methods: &[String]) -> Option<(Policy, Vec<u8>)> {
+    fn policy(&mut self, config: PolicyConfig, vocabulary: &Vocabulary) -> Option<(Policy, Vec<u8>)> {
         let mut sound = true;
         if let Some(rules) = &config.rules {
             let known = self.0.len();
-            self.rules(rules, methods);
+            self.rules(rules, vocabulary);
             sound = known == self.0.len();
         }
         if !(1..=1000).contains(&config.time_limit_ms) {
@@ -376,7 +381,7 @@ impl Findings {
         }
         if config.modules.is_empty() {
             let known = self.0.len();
-            self.tables(&config.data);
+            self.tables(&config.data, vocabulary, |_| true);
             sound &= known == self.0.len();
         }
         let texts = config.modules.iter().map(|(name, text)| name.len().saturating_add(text.len()));
@@ -414,7 +419,14 @@ impl Findings {
             );
             return None;
         };
-        self.asked(&policy, &effects).then_some((policy, compiled))
+        let mut sound = self.asked(&policy, &effects);
+        // Beside own modules a table is that of a bundled policy where these ask for it.
+        if !config.modules.is_empty() {
+            let known = self.0.len();
+            self.tables(&data, vocabulary, |table| tables::is_asked(&policy, table));
+            sound &= known == self.0.len();
+        }
+        sound.then_some((policy, compiled))
     }
 
     /// Rules are asked by the bundled policy; another has to ask them itself.

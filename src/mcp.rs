@@ -24,7 +24,8 @@ pub use headers::{ParamHeaders, is_param_name};
 pub use listed::{Listed, is_list, may_list};
 use methods::{Names, known};
 pub use methods::{is_known_method, methods};
-use params::{check_lookalikes, check_params, is_meta, is_plain, string, strings};
+pub use params::is_plain;
+use params::{check_lookalikes, check_params, is_meta, string, strings};
 pub use version::{Era, VERSIONS, Version, Versions};
 
 /// What an operator says of the protocol that a resource speaks, beyond the
@@ -389,7 +390,7 @@ impl<'a> Call<'a> {
 }
 
 /// Is it the name of a tool, by MCP's grammar or by the operator's word?
-fn is_tool(name: &str, tools: &[String]) -> bool {
+pub fn is_tool(name: &str, tools: &[String]) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     (name.len() <= 128 && name.bytes().all(plain)) || tools.iter().any(|known| known == name)
 }

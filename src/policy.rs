@@ -119,8 +119,11 @@ pub struct Policy {
     memory: Option<Memory>,
     /// What is known of calls before their arguments are looked at.
     known: Option<KnownMemory>,
-    /// What `deny` and `allow` may ask.
+    /// What `deny` and `allow` may ask, and what any rule may.
     deciding: BTreeSet<String>,
+    asked: BTreeSet<String>,
+    /// What the operator's own modules refer to in data.
+    data: BTreeSet<Vec<String>>,
 }
 
 impl fmt::Debug for Policy {
@@ -178,6 +181,8 @@ impl Policy {
             members,
             memory: Memory::new(&analysis),
             deciding: analysis.deciding,
+            asked: analysis.asked,
+            data: analysis.data.into_values().flatten().collect(),
         })
     }
 
@@ -207,6 +212,21 @@ impl Policy {
     /// May what `deny` or `allow` says hang on this rule, such as `mcp.rules.deny`?
     pub fn asks(&self, rule: &str) -> bool {
         self.deciding.contains(rule)
+    }
+
+    /// May what any rule of the contract says hang on this one?
+    pub fn reaches(&self, rule: &str) -> bool {
+        self.asked.contains(rule)
+    }
+
+    /// Do modules of the operator's refer to this table of the data, by an index of the bundled
+    /// policies, too?
+    pub fn refers_to(&self, table: &str) -> bool {
+        self.data.iter().any(|path| match path.as_slice() {
+            [] => true,
+            [package, index, ..] if package == "mcp" => index == "index",
+            [first, ..] => first == table,
+        })
     }
 
     /// Do lists depend on arguments that no entry of them has?

@@ -123,6 +123,10 @@ pub struct Analysis {
     pub constants: BTreeMap<Vec<String>, BTreeSet<String>>,
     /// What `deny` and `allow` may ask, without `data`: `mcp.rules.deny`.
     pub deciding: BTreeSet<String>,
+    /// What any rule of the contract may ask.
+    pub asked: BTreeSet<String>,
+    /// What each module refers to below `data`, by its name. The empty path is all of it.
+    pub data: BTreeMap<String, BTreeSet<Vec<String>>>,
 }
 
 impl Analysis {
@@ -249,13 +253,22 @@ fn summary(program: &Program<'_>, visits: &Visits, modules: &[Ref<Module>]) -> A
     let deciding = asked_by(&["deny", "allow"]);
     let reads = visits.reads.iter().filter(|(node, _)| reached.contains(node)).flat_map(|(_, paths)| paths);
     let names = visits.names.iter().filter(|(node, _)| reached.contains(node)).flat_map(|(_, names)| names);
+    let named = |nodes: &BTreeSet<usize>| {
+        nodes.iter().filter_map(|node| Some(program.nodes.get(*node)?.path.join("."))).collect()
+    };
+    let mut data: BTreeMap<String, BTreeSet<Vec<String>>> = BTreeMap::new();
+    for (_, path, span) in &visits.gathered {
+        data.entry(span.source.get_path().clone()).or_default().insert(path.clone());
+    }
     Analysis {
         constants: constants::find(program, visits, modules),
         computes_names: !visits.computing.is_disjoint(&reached),
         reads: reads.cloned().collect(),
         names: names.cloned().collect(),
         rules: program.rules_of_contract(),
-        deciding: deciding.iter().filter_map(|node| Some(program.nodes.get(*node)?.path.join("."))).collect(),
+        deciding: named(&deciding),
+        asked: named(&reached),
+        data,
     }
 }
 

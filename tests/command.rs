@@ -28,6 +28,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("rules_are_counted_and_shown_as_rego", rules),
         trial("a_candidate_is_checked_like_a_policy", candidate),
         trial("what_lists_cannot_know_is_noted", lists_by_arguments),
+        trial("data_that_nobody_reads_is_noted", unread),
+        trial("what_annotations_cannot_say_is_noted", unannotated),
         trial("what_is_no_file_and_no_yaml_is_said", unreadable),
         trial("a_name_that_stands_twice_is_found", twice),
         trial("what_envoy_reads_otherwise_is_said", otherwise),
@@ -173,6 +175,117 @@ fn lists_by_arguments() -> Result<(), String> {
         return Err(format!("expected no note beside `visible`, found {said}"));
     }
     Ok(())
+}
+
+/// A configuration as JSON, with this policy and these resources.
+fn configured(catalogues: &[Value], policy: &Value) -> String {
+    let resources = catalogues.iter().zip(1..).map(|(catalogue, port)| {
+        let mut resource = json!({"url": format!("http://127.0.0.1:{port}/mcp"), "api_keys": ["a"]});
+        if !catalogue.is_null() {
+            resource["catalogue"] = catalogue.clone();
+        }
+        resource
+    });
+    let key = json!({"name": "a", "subject": "b", "digests": ["0".repeat(64)]});
+    json!({"resources": resources.collect::<Vec<_>>(), "api_keys": [key], "policy": policy}).to_string()
+}
+
+/// The paths of what is noted of a good configuration.
+fn noted(text: &str, expected: &[&str], texts: &[&str]) -> Result<(), String> {
+    let (is_good, said) = check("noted", text);
+    let notes = said.lines().filter_map(|line| line.strip_prefix("note: ")?.split(": ").next());
+    let notes = notes.filter(|path| *path != "policy.modules");
+    if notes.collect::<Vec<_>>() != expected {
+        return Err(format!("expected notes of {expected:?}, found\n{said}"));
+    }
+    expect((is_good, said), true, texts)
+}
+
+/// Tables of the bundled policies beside modules that do not ask for them, and other data.
+fn unread() -> Result<(), String> {
+    let data = json!({
+        "roles": {"a": {"tools": ["x"]}}, "assignments": [], "duties": {}, "relations": [], "relation_types": {},
+        "relation_rules": {"x": {"type": "a", "argument": "b", "relation": "c"}}, "conditions": {"x": {"roles": ["a"]}},
+        "labels": {"a": {"tools": ["x"]}}, "label_conditions": {"a": {"roles": ["a"]}}, "tool_scopes": {"x": ["a"]},
+        "guards": {"urls": {"x": ["a"]}}, "owners": {}, "_remark": 1,
+    });
+    let all: Vec<&str> =
+        data.as_object().expect("tables").keys().map(String::as_str).filter(|name| *name != "_remark").collect();
+    // With `relation_rules` what looks at arguments may look at relations, too; that the rules are not asked is noted.
+    let roles = ["roles", "assignments", "relations", "relation_types"];
+    let attributes = [&roles[..], &["conditions", "label_conditions", "labels"]].concat();
+    for (module, read) in [
+        ("allow if data.mcp.rbac.granted", &roles[..]),
+        (
+            "import data.roles as own\nallow if own[input.mcp.name] == data.owners[input.identity.subject]",
+            &["owners", "roles"],
+        ),
+        ("allow if data.mcp.index.roles.limits[input.mcp.name]", &all),
+        ("allow if data.mcp.rebac.related(\"a\", input.mcp.name, \"b\")", &["relations", "relation_types"]),
+        ("allow if data.mcp.rbac.granted\ndeny contains r if some r in data.mcp.abac.violations", &attributes),
+        (
+            "allow if input.mcp.name\nscopes contains s if some s in data.mcp.scopes.needed\n\
+             deny contains r if some r in data.mcp.rbac.violations",
+            &["tool_scopes", "duties", "roles", "assignments"],
+        ),
+        (
+            "allow if input.mcp.name\ndeny contains r if some r in data.mcp.rebac.violations\n\
+             deny contains r if some r in data.mcp.guards.violations",
+            &["relations", "relation_types", "relation_rules", "guards"],
+        ),
+    ] {
+        let policy = json!({"modules": {"authz.rego": format!("package mcp.authz\n\n{module}\n")}, "data": data});
+        let left = all.iter().filter(|name| !read.contains(name)).map(|name| format!("policy.data.{name}"));
+        let left: Vec<String> = left.collect();
+        let left: Vec<&str> = left.iter().map(String::as_str).collect();
+        noted(&configured(&[json!(null)], &policy), &left, &[]).map_err(|problem| format!("{module}: {problem}"))?;
+    }
+    let policy = json!({"modules": {"authz.rego": "package mcp.authz\n\nallow if input.mcp.name\n"},
+        "data": {"duties": {}, "owners": {}}});
+    let texts = [
+        "policy.data.duties: expected `modules` that ask the bundled policies for it, such as \
+         `data.mcp.rbac.violations`, found none; it changes nothing",
+        "policy.data.owners: expected a module that reads it, found none; it changes nothing",
+    ];
+    noted(&configured(&[json!(null)], &policy), &["policy.data.duties", "policy.data.owners"], &texts)?;
+    noted(&configured(&[json!(null)], &json!({"data": {"roles": {}, "_owners": {}}})), &[], &[])
+}
+
+fn unannotated() -> Result<(), String> {
+    let pinned = json!({"tools": {}});
+    let others = json!({"prompts": {}});
+    let policy = json!({
+        "rules": [
+            {"allow": {"annotations": {"readOnlyHint": true}}},
+            {"deny": {"tools": ["*"], "unless": {"annotations": {"readOnlyHint": true}}}},
+            {"deny": {"annotations": {"readOnlyHint": {"absent": true}}}},
+        ],
+        "data": {"conditions": {"x": {"annotations": {"readOnlyHint": true}}}},
+    });
+    let closed = [
+        "policy.rules[0].allow.annotations",
+        "policy.rules[1].deny.unless.annotations",
+        "policy.rules[2].deny.annotations",
+        "policy.data.conditions.x.annotations",
+    ];
+    let texts = [
+        "policy.rules[0].allow.annotations: expected a resource with `catalogue.tools`, from which alone \
+        annotations are known, found none; this never holds; pin the tools (`mcp-gate pin`)",
+        "policy.rules[2].deny.annotations: expected a resource with `catalogue.tools`, from which alone annotations \
+        are known, found none; this holds for every tool",
+    ];
+    noted(&configured(&[json!(null), others.clone()], &policy), &closed, &texts)?;
+    noted(&configured(std::slice::from_ref(&pinned), &policy), &[], &[])?;
+    let denied = json!({"rules": [{"deny": {"annotations": {"destructiveHint": true}}}]});
+    let expected = "policy.rules[0].deny.annotations: expected `catalogue.tools` of `http://127.0.0.1:2/mcp`, \
+        `http://127.0.0.1:3/mcp`, found none; there this never holds; pin the tools";
+    noted(
+        &configured(&[pinned, json!(null), others.clone()], &denied),
+        &["policy.rules[0].deny.annotations"],
+        &[expected],
+    )?;
+    let refused = "policy.rules[0].deny.annotations: expected a resource with `catalogue.tools`";
+    expect(check("unannotated", &configured(&[others], &denied)), false, &[refused, "1 finding;"])
 }
 
 fn candidate() -> Result<(), String> {

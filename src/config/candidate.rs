@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::vocabulary::Vocabulary;
 use super::{Finding, Findings, HandshakeConfig, ModeConfig, PolicyConfig, no_data, value};
 use crate::policy::{Candidate, Policy};
 
@@ -37,10 +38,10 @@ impl From<CandidateConfig> for PolicyConfig {
 }
 
 /// The candidate and what it was compiled to, or every finding of it.
-pub(super) fn load(document: serde_json::Value, methods: &[String]) -> Result<(Candidate, Vec<u8>), Vec<Finding>> {
+pub(super) fn load(document: serde_json::Value, vocabulary: &Vocabulary) -> Result<(Candidate, Vec<u8>), Vec<Finding>> {
     let config = read(document)?;
     let mut findings = Findings(Vec::new());
-    match findings.policy(config, methods) {
+    match findings.policy(config, vocabulary) {
         Some((policy, compiled)) if findings.0.is_empty() => Ok((Candidate::new(policy), compiled)),
         _ => Err(findings.0.into_iter().map(moved).collect()),
     }

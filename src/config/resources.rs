@@ -56,11 +56,6 @@ impl ResourceConfig {
     pub(super) fn issuers(&self) -> impl Iterator<Item = &String> {
         self.issuers.iter().chain(&self.metadata.authorization_server)
     }
-
-    /// The methods that it adds to those of MCP.
-    pub(super) fn methods(&self) -> &[String] {
-        &self.extensions.methods
-    }
 }
 
 /// A kind of credential.

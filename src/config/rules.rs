@@ -13,9 +13,10 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Findings, value};
+use super::vocabulary::{Vocabulary, is_like};
+use super::{Findings, annotations, value};
 use crate::mcp;
 use crate::token;
 pub(super) use condition::{ConditionConfig, DEPTH};
@@ -76,7 +77,7 @@ struct LoginConfig {
     acr: Option<Vec<String>>,
 }
 
-const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+pub(super) const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// What messages without a method go by.
 const KINDS: [&str; 3] = ["response", "stream", "terminate"];
@@ -130,42 +131,43 @@ impl MatchConfig {
     }
 }
 
-/// Does the pattern stand for this text? It has no two stars side by side.
-fn is_like(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let Some(last) = parts.next_back() else { return rest.is_empty() };
-    for part in parts {
-        match rest.find(part) {
-            Some(at) => rest = rest.get(at.saturating_add(part.len())..).unwrap_or_default(),
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
-}
-
 impl Findings {
-    /// Checks the rules; `methods` are those that the resources add.
-    pub(super) fn rules(&mut self, rules: &Value, methods: &[String]) -> Vec<RuleConfig> {
-        let Some(rules) = rules.as_array().filter(|rules| !rules.is_empty()) else {
-            self.add("policy.rules", "expected a list of rules, `- allow: {tools: [echo]}`");
-            return Vec::new();
+    /// Checks the rules.
+    pub(super) fn rules(&mut self, written: &Value, vocabulary: &Vocabulary) -> Vec<RuleConfig> {
+        let example = "`- allow: {tools: [echo]}`";
+        let rules = match written {
+            Value::Array(rules) if !rules.is_empty() => rules,
+            Value::Array(_) => {
+                let problem = format!(
+                    "expected at least one rule, such as {example}, found none; without `rules` and `data` all calls \
+                     are denied"
+                );
+                self.add("policy.rules", problem);
+                return Vec::new();
+            }
+            _ => {
+                self.add("policy.rules", format!("expected a list of rules, each with a `-` before it: {example}"));
+                return Vec::new();
+            }
         };
+        self.annotated(annotations::of_rules(written), vocabulary);
         let paths = (0..rules.len()).map(|at| format!("policy.rules[{at}]"));
-        rules.iter().zip(paths).filter_map(|(rule, path)| self.rule(&path, rule, methods)).collect()
+        rules.iter().zip(paths).filter_map(|(rule, path)| self.rule(&path, rule, vocabulary)).collect()
     }
 
-    fn rule(&mut self, path: &str, rule: &Value, methods: &[String]) -> Option<RuleConfig> {
+    fn rule(&mut self, path: &str, rule: &Value, vocabulary: &Vocabulary) -> Option<RuleConfig> {
+        if self.misplaced(path, rule) {
+            return None;
+        }
         let rule: RuleConfig = self.read(path, rule)?;
         match (&rule.allow, &rule.deny) {
             (Some(allow), None) => {
                 if rule.reason.is_some() {
                     self.add(format!("{path}.reason"), "expected it beside `deny` alone");
                 }
-                self.matching(&format!("{path}.allow"), allow, methods);
+                self.matching(&format!("{path}.allow"), allow, vocabulary);
             }
-            (None, Some(deny)) => self.matching(&format!("{path}.deny"), deny, methods),
+            (None, Some(deny)) => self.matching(&format!("{path}.deny"), deny, vocabulary),
             (Some(_), Some(_)) => self.add(path, "expected one of `allow` and `deny`, found both; write two rules"),
             (None, None) => self.add(path, "expected `allow` or `deny`"),
         }
@@ -175,20 +177,40 @@ impl Findings {
         Some(rule)
     }
 
+    /// Keys that are right, and stand one level too high or too deep.
+    fn misplaced(&mut self, path: &str, rule: &Value) -> bool {
+        let known = self.0.len();
+        for (key, value) in rule.as_object().into_iter().flatten() {
+            let path = format!("{path}.{key}");
+            let effect = if rule.get("deny").is_some() { "deny" } else { "allow" };
+            match key.as_str() {
+                "allow" | "deny" if value.get("reason").is_some() => {
+                    let problem = format!("expected it beside `{key}`, `{{{key}: {{...}}, reason: ...}}`");
+                    self.add(format!("{path}.reason"), problem);
+                }
+                key if is_key(key) => {
+                    self.add(path, format!("expected it within `allow` or `deny`, `{effect}: {{..., {key}: ...}}`"));
+                }
+                _ => {}
+            }
+        }
+        known < self.0.len()
+    }
+
     /// Reads a part of a rule by its type.
     pub(super) fn read<T: DeserializeOwned>(&mut self, path: &str, value: &Value) -> Option<T> {
         value::read(value.clone(), path).map_err(|finding| self.0.push(finding)).ok()
     }
 
-    fn matching(&mut self, path: &str, rule: &MatchConfig, methods: &[String]) {
-        self.part(path, rule, rule.kind(), methods);
+    fn matching(&mut self, path: &str, rule: &MatchConfig, vocabulary: &Vocabulary) {
+        self.part(path, rule, rule.kind(), vocabulary);
         let Some(unless) = &rule.unless else { return };
         let path = format!("{path}.unless");
         if unless.unless.is_some() {
             self.add(format!("{path}.unless"), "expected no exception of an exception; write another rule");
         }
         let named = unless.names().first().map(|(kind, _)| *kind);
-        self.part(&path, unless, named.or(rule.kind()), methods);
+        self.part(&path, unless, named.or(rule.kind()), vocabulary);
         if let (Some(kind), Some(excepted)) = (rule.kind(), named)
             && kind != excepted
         {
@@ -200,12 +222,17 @@ impl Findings {
     }
 
     /// Checks the keys of a rule, or of its exception.
-    fn part(&mut self, path: &str, part: &MatchConfig, kind: Option<&str>, methods: &[String]) {
+    fn part(&mut self, path: &str, part: &MatchConfig, kind: Option<&str>, vocabulary: &Vocabulary) {
         if part.is_empty() {
             self.add(path, "expected at least one key; `methods: [\"*\"]` is every message");
         }
         for (key, texts) in part.texts() {
             self.texts(&format!("{path}.{key}"), texts, true);
+        }
+        for (kind, names) in part.names() {
+            for (index, name) in names.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
+                self.name(|| format!("{path}.{kind}[{index}]"), kind, name, vocabulary);
+            }
         }
         for (key, conditions) in part.conditions() {
             if conditions.is_empty() {
@@ -218,7 +245,7 @@ impl Findings {
         if let Some(scopes) = &part.scopes {
             self.tokens(&format!("{path}.scopes"), scopes);
         }
-        self.about(path, part, kind, methods);
+        self.about(path, part, kind, vocabulary);
         if let Some(sources) = &part.sources {
             self.sources(&format!("{path}.sources"), sources);
         }
@@ -240,7 +267,7 @@ impl Findings {
     }
 
     /// Is there a message that has all of this?
-    fn about(&mut self, path: &str, part: &MatchConfig, kind: Option<&str>, methods: &[String]) {
+    fn about(&mut self, path: &str, part: &MatchConfig, kind: Option<&str>, vocabulary: &Vocabulary) {
         if let [(one, _), (other, _), ..] = part.names().as_slice() {
             self.add(
                 format!("{path}.{other}"),
@@ -254,7 +281,7 @@ impl Findings {
             self.add(format!("{path}.arguments"), "expected `tools` or `prompts` beside it; resources have none");
         }
         let mut known: Vec<&str> = mcp::methods().chain(KINDS).collect();
-        known.extend(methods.iter().map(String::as_str));
+        known.extend(vocabulary.methods.iter().map(String::as_str));
         let named: Vec<&str> = match kind {
             Some(kind) => known.into_iter().filter(|method| names(kind, method)).collect(),
             None => known,
@@ -272,6 +299,21 @@ impl Findings {
                 };
                 self.add(format!("{path}.methods[{index}]"), problem);
             }
+        }
+    }
+
+    /// A name, or a glob, that some message has.
+    pub(super) fn name(&mut self, path: impl Fn() -> String, kind: &str, pattern: &str, vocabulary: &Vocabulary) {
+        if kind == "tools" && (pattern.is_empty() || !vocabulary.may_name_tool(pattern)) {
+            let problem = format!(
+                "expected the name of a tool, or a glob with `*`, found `{pattern}`, which no call has: names are of \
+                 A-Z a-z 0-9 _ . -, 1 to 128 of them, or stand in `extensions.tools`"
+            );
+            self.add(path(), problem);
+        }
+        let text = pattern.replace('*', "");
+        if kind != "tools" && !text.is_empty() && !mcp::is_plain(&text) {
+            self.add(path(), "expected at most 2048 bytes without control characters; no message has another name");
         }
     }
 
@@ -351,15 +393,23 @@ impl Findings {
             let path = format!("{path}.hours");
             self.texts(&path, hours, false);
             for (index, text) in hours.iter().enumerate() {
-                if !text.split_once('-').is_some_and(|(from, to)| is_clock(from) && is_clock(to) && from < to) {
-                    let problem = format!(
-                        "expected such as `08:00-18:00`, in UTC, the end after the start and at most `24:00`, found `{text}`"
-                    );
-                    self.add(format!("{path}[{index}]"), problem);
-                }
+                let problem = match window(text) {
+                    Some((from, to)) if from < to => continue,
+                    Some((from, to)) if from > to && to != "00:00" => format!(
+                        "expected the end after the start, found `{text}`; over midnight these are two, \
+                         `{from}-24:00` and `00:00-{to}`"
+                    ),
+                    _ => format!("expected {WINDOW}, the end after the start and at most `24:00`, found `{text}`"),
+                };
+                self.add(format!("{path}[{index}]"), problem);
             }
         }
     }
+}
+
+/// Is it a key of what a rule matches?
+fn is_key(key: &str) -> bool {
+    serde_json::from_value::<MatchConfig>(json!({key: null})).is_ok()
 }
 
 /// Does this method name something of the kind?
@@ -372,6 +422,14 @@ fn names(kind: &str, method: &str) -> bool {
                 || (method.starts_with("resources/") && !method.ends_with("/list"))
         }
     }
+}
+
+/// What a window of time is.
+pub(super) const WINDOW: &str = "such as `08:00-18:00`, in UTC";
+
+/// From when, and until when.
+pub(super) fn window(text: &str) -> Option<(&str, &str)> {
+    text.split_once('-').filter(|(from, to)| is_clock(from) && *from != "24:00" && is_clock(to))
 }
 
 fn is_clock(text: &str) -> bool {

@@ -5,26 +5,49 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
+use serde::de::{self, DeserializeOwned, Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::Findings;
-use super::rules::{ConditionConfig, DEPTH};
+use super::rules::{ConditionConfig, DAYS, DEPTH, WINDOW, window};
+use super::vocabulary::Vocabulary;
+use super::{Findings, annotations};
+use crate::policy::Policy;
 
-/// A table of another name would be no table at all, and restrict nothing.
-const TABLES: [&str; 11] = [
-    "roles",
-    "assignments",
-    "duties",
-    "relations",
-    "relation_types",
-    "relation_rules",
-    "conditions",
-    "labels",
-    "label_conditions",
-    "tool_scopes",
-    "guards",
+const GRANTED: &str = "data.mcp.rbac.granted";
+
+const OF_ROLES: &[&str] = &["mcp.rbac.held"];
+const OF_RELATIONS: &[&str] = &["mcp.rebac.related", "mcp.rebac.ids"];
+const OF_RELATION_RULES: &[&str] = &["mcp.rebac.barred", "mcp.rebac.constraints", "mcp.rebac.options"];
+const OF_ATTRIBUTES: &[&str] = &["mcp.abac.barred", "mcp.abac.constraints", "mcp.abac.options", "mcp.abac.logins"];
+const OF_SCOPES: &[&str] = &["mcp.scopes.needed", "mcp.scopes.barred"];
+const OF_GUARDS: &[&str] = &["mcp.guards.barred", "mcp.guards.constraints", "mcp.guards.logins"];
+
+/// Each with the rules that apply it, and what own Rego asks for that to be done. A table of another name
+/// would be no table at all, and restrict nothing.
+const TABLES: [(&str, &[&str], &str); 11] = [
+    ("roles", OF_ROLES, GRANTED),
+    ("assignments", OF_ROLES, GRANTED),
+    ("duties", &["mcp.rbac.violations"], "data.mcp.rbac.violations"),
+    ("relations", OF_RELATIONS, "data.mcp.rebac.related(type, id, relation)"),
+    ("relation_types", OF_RELATIONS, "data.mcp.rebac.related(type, id, relation)"),
+    ("relation_rules", OF_RELATION_RULES, "data.mcp.rebac.violations"),
+    ("conditions", OF_ATTRIBUTES, "data.mcp.abac.violations"),
+    ("labels", OF_ATTRIBUTES, "data.mcp.abac.violations"),
+    ("label_conditions", OF_ATTRIBUTES, "data.mcp.abac.violations"),
+    ("tool_scopes", OF_SCOPES, "data.mcp.scopes.needed"),
+    ("guards", OF_GUARDS, "data.mcp.guards.violations"),
 ];
+
+/// Does a policy ask the bundled one that applies this table?
+pub(super) fn is_asked(policy: &Policy, table: &str) -> bool {
+    let mut rules = TABLES.iter().filter(|(name, ..)| *name == table).flat_map(|(_, rules, _)| *rules);
+    rules.any(|rule| policy.reaches(rule))
+}
+
+/// What own Rego asks for a table of the bundled policies to be applied.
+pub(super) fn asking(table: &str) -> Option<&'static str> {
+    TABLES.iter().find(|(name, ..)| *name == table).map(|(.., asking)| *asking)
+}
 
 type Named<T> = BTreeMap<String, T>;
 type Texts = Vec<Text>;
@@ -34,6 +57,12 @@ struct Text;
 
 /// `object#relation@subject`, as `policies/mcp/index/relations.rego` takes it apart.
 struct Tuple;
+
+/// A day of the week.
+struct Day;
+
+/// A window of time, which may go over midnight, or several.
+struct Hours;
 
 /// Reads a text of which this holds.
 struct Holds {
@@ -63,6 +92,48 @@ impl<'de> Deserialize<'de> for Tuple {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let expected = "a text such as `document:q3#owner@user:alice`";
         deserializer.deserialize_str(Holds { expected, holds: is_tuple }).map(|()| Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Day {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let day = String::deserialize(deserializer)?;
+        match DAYS.contains(&day.as_str()) {
+            true => Ok(Self),
+            false => Err(de::Error::custom(format!("expected one of {}, found `{day}`", DAYS.join(", ")))),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Hours {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Hours {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "hours {WINDOW}, at most until `24:00`, or a list of them")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self, E> {
+        match window(text).filter(|(from, to)| from != to) {
+            Some(_) => Ok(self),
+            None => Err(E::custom(format!("expected {}, found `{text}`", &self as &dyn de::Expected))),
+        }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self, A::Error> {
+        let mut is_empty = true;
+        while list.next_element::<Self>()?.is_some() {
+            is_empty = false;
+        }
+        match is_empty {
+            true => Err(de::Error::custom(format!("expected {}, found an empty one", &self as &dyn de::Expected))),
+            false => Ok(self),
+        }
     }
 }
 
@@ -159,8 +230,8 @@ struct Token {
 #[serde(deny_unknown_fields, expecting = "an object")]
 #[expect(dead_code, reason = "the types are what is checked")]
 struct Time {
-    days: Option<Texts>,
-    hours: Option<Text>,
+    days: Option<Vec<Day>>,
+    hours: Option<Hours>,
 }
 
 /// It has to ask for something.
@@ -216,9 +287,9 @@ struct Destructive {
 }
 
 impl Findings {
-    /// Checks the data of the bundled policies.
-    pub(super) fn tables(&mut self, data: &Value) {
-        for (name, table) in data.as_object().into_iter().flatten() {
+    /// Checks those tables of the bundled policies that are asked for.
+    pub(super) fn tables(&mut self, data: &Value, vocabulary: &Vocabulary, is_asked: impl Fn(&str) -> bool) {
+        for (name, table) in data.as_object().into_iter().flatten().filter(|(name, _)| is_asked(name)) {
             let path = format!("policy.data.{name}");
             match name.as_str() {
                 "roles" => drop(self.read::<Named<Role>>(&path, table)),
@@ -233,15 +304,15 @@ impl Findings {
                 "guards" => drop(self.read::<Guards>(&path, table)),
                 // A name that begins with `_` is a remark.
                 name if name.starts_with('_') || name == "rules" => {}
-                _ => self.add(path, format!("expected one of {}, which the bundled policies read", TABLES.join(", "))),
+                _ => {
+                    let names = TABLES.map(|(name, ..)| name).join(", ");
+                    self.add(&path, format!("expected one of {names}, which the bundled policies read"));
+                }
             }
-            // `*` is the one sign of a glob; the others of a shell would be taken for themselves.
-            let is_by_tool = ["relation_rules", "conditions", "tool_scopes"].contains(&name.as_str());
-            let tools = table.as_object().into_iter().flatten().filter(|_| is_by_tool);
-            for (tool, _) in tools.filter(|(tool, _)| tool.contains(['?', '[', '{'])) {
-                let problem = "expected the name of a tool, or a glob with `*`, found another glob";
-                self.add(format!("policy.data.{name}.{tool}"), problem);
+            for (at, tool) in tools(name, table) {
+                self.name(|| format!("{path}.{at}"), "tools", tool, vocabulary);
             }
+            self.annotated(annotations::of_table(name, table), vocabulary);
             // By tool within each role and label.
             let part = match name.as_str() {
                 "roles" => "limits",
@@ -263,7 +334,8 @@ impl Findings {
             }
         }
         let labels = data.get("labels");
-        for (label, _) in data.get("label_conditions").and_then(Value::as_object).into_iter().flatten() {
+        let marked = data.get("label_conditions").filter(|_| is_asked("label_conditions"));
+        for (label, _) in marked.and_then(Value::as_object).into_iter().flatten() {
             if labels.is_none_or(|labels| labels.get(label).is_none()) {
                 let problem = "expected a label of `labels`, found another name; nothing has it";
                 self.add(format!("policy.data.label_conditions.{label}"), problem);
@@ -341,6 +413,37 @@ impl Findings {
     }
 }
 
+/// The names of tools, and globs, in a table of the bundled policies, and where they stand in it.
+fn tools<'t>(name: &str, table: &'t Value) -> Vec<(String, &'t str)> {
+    let keys = |at: &str, entries: Option<&'t Value>| -> Vec<(String, &'t str)> {
+        let entries = entries.and_then(Value::as_object).into_iter().flatten();
+        entries.map(|(tool, _)| (format!("{at}{tool}"), tool.as_str())).collect()
+    };
+    let list = |at: &str, names: Option<&'t Value>| -> Vec<(String, &'t str)> {
+        let names = names.and_then(Value::as_array).into_iter().flatten().zip(0..);
+        names.filter_map(|(tool, index)| Some((format!("{at}[{index}]"), tool.as_str()?))).collect()
+    };
+    let owners = || table.as_object().into_iter().flatten();
+    match name {
+        "relation_rules" | "conditions" | "tool_scopes" => keys("", Some(table)),
+        "roles" | "labels" => {
+            let part = if name == "roles" { "limits" } else { "arguments" };
+            let of_owner = |(owner, entry): (&'t String, &'t Value)| {
+                let named = list(&format!("{owner}.tools"), entry.get("tools"));
+                named.into_iter().chain(keys(&format!("{owner}.{part}."), entry.get(part)))
+            };
+            owners().flat_map(of_owner).collect()
+        }
+        "duties" => keys("second.", table.get("second")),
+        "guards" => {
+            let destructive = list("destructive.tools", table.pointer("/destructive/tools"));
+            let by_tool = ["urls", "paths"].into_iter().flat_map(|key| keys(&format!("{key}."), table.get(key)));
+            destructive.into_iter().chain(by_tool).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -352,7 +455,7 @@ mod tests {
     fn findings(data: &Value) -> Vec<String> {
         let mut findings = Findings(Vec::new());
         let config: PolicyConfig = serde_json::from_value(json!({"data": data})).unwrap();
-        let policy = findings.policy(config, &[]);
+        let policy = findings.policy(config, &Vocabulary::default());
         assert_eq!(policy.is_some(), findings.0.is_empty(), "{data}");
         findings.0.iter().map(|finding| format!("{}: {}", finding.path, finding.problem)).collect()
     }
@@ -368,15 +471,15 @@ mod tests {
             found.result[0].expressions[0].value.clone()
         });
         let company = serde_json::to_value(company).unwrap();
-        assert!(TABLES.iter().all(|table| company.get(table).is_some()), "{company}");
+        assert!(TABLES.iter().all(|(table, ..)| company.get(table).is_some()), "{company}");
         assert_eq!(findings(&company), [""; 0]);
         let paths = json!({"guards": {"paths": {"read_file": {"path": ["/srv"]}}, "destructive": {"roles": ["x"]}}});
         let entry = json!({
             "subjects": [], "clients": [], "issuers": [], "tenants": [], "roles": [], "groups": [], "amr": [],
             "sources": ["10.0.0.0/8"], "principals": [], "claims": {"a.b": {"each": {"in": [1]}}}, "actor": "x",
-            "annotations": {"readOnlyHint": true}, "token": {"max_age": 1}, "time": {"days": ["mon"], "hours": "08:00-18:00"},
+            "annotations": {"readOnlyHint": true}, "token": {"max_age": 1}, "time": {"days": ["mon"], "hours": "22:00-06:00"},
             "arguments": {"a": {"prefix": "a", "size": {"max": 2}}}, "login": {"acr": ["gold"]}, "grants": true,
-            "unless": {"roles": ["admin"]},
+            "unless": {"roles": ["admin"], "time": {"hours": ["08:00-18:00", "22:00-24:00"]}},
         });
         for data in [json!({}), json!({"_remark": 1}), paths, json!({"conditions": {"*": entry}})] {
             assert_eq!(findings(&data), [""; 0], "{data}");
@@ -426,7 +529,29 @@ mod tests {
                 json!({"conditions": {"x": {"claims": {"a": {"min": "3"}}}}}),
                 "policy.data.conditions.x.claims.a.min: expected a number",
             ),
-            (json!({"conditions": {"x": {"time": {"hours": ["08:00-18:00"]}}}}), "policy.data.conditions.x.time.hours"),
+            (
+                json!({"conditions": {"x": {"time": {"hours": "8-18"}}}}),
+                "policy.data.conditions.x.time.hours: expected hours such as `08:00-18:00`, in UTC, at most until `24:00`, or a list of them, found `8-18`",
+            ),
+            (json!({"conditions": {"x": {"time": {"hours": []}}}}), "policy.data.conditions.x.time.hours: expected"),
+            (
+                json!({"conditions": {"x": {"time": {"hours": ["08:00-18:00", "18:00-18:00"]}}}}),
+                "policy.data.conditions.x.time.hours[1]",
+            ),
+            (
+                json!({"conditions": {"x": {"unless": {"time": {"days": ["monday"]}}}}}),
+                "policy.data.conditions.x.unless.time.days[0]: expected one of mon, tue, wed, thu, fri, sat, sun, found `monday`",
+            ),
+            (json!({"roles": {"a": {"tools": ["x", "read_?"]}}}), "policy.data.roles.a.tools[1]: expected the name"),
+            (json!({"roles": {"a": {"limits": {"a b": {}}}}}), "policy.data.roles.a.limits.a b: expected the name"),
+            (json!({"labels": {"a": {"tools": ["é"]}}}), "policy.data.labels.a.tools[0]: expected the name"),
+            (json!({"duties": {"second": {"x?": ["a"]}}}), "policy.data.duties.second.x?: expected the name"),
+            (json!({"guards": {"urls": {"a/b": ["c"]}}}), "policy.data.guards.urls.a/b: expected the name"),
+            (json!({"guards": {"destructive": {"tools": [""]}}}), "policy.data.guards.destructive.tools[0]: expected"),
+            (
+                json!({"labels": {"a": {"annotations": {"openWorldHint": true}}}}),
+                "policy.data.labels.a.annotations: expected a resource with `catalogue.tools`",
+            ),
             (json!({"conditions": {"x": {"token": {"max_age": "300"}}}}), "policy.data.conditions.x.token.max_age"),
             (json!({"conditions": {"x": {"login": {}}}}), "policy.data.conditions.x.login: expected `max_age`"),
             (json!({"conditions": {"x": {"unless": {"arguments": {}}}}}), "policy.data.conditions.x.unless.arguments"),

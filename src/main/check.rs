@@ -12,11 +12,6 @@ use serde_json::Value;
 
 use crate::file::{self, Plugin, Plugins};
 
-/// What `visible` is for.
-const UNKNOWN_ARGUMENTS: &str = "note: policy.modules: `allow` or `deny` reads `input.mcp.arguments`, and there is no \
-    `visible`; an entry of a list is decided as a call without arguments, so what needs them to be allowed is hidden, and \
-    what they would deny is shown; write `visible if { ... }` for what may be listed";
-
 /// Checks every plugin configuration in a file.
 #[expect(clippy::disallowed_methods, reason = "a command has an environment; the core gets it as an argument")]
 pub(crate) fn check(file: &Path) -> Result<String, Vec<Finding>> {
@@ -35,7 +30,7 @@ pub(crate) fn check(file: &Path) -> Result<String, Vec<Finding>> {
     for Plugin { place, around, configuration } in found {
         let [rules, tried] = ["/policy/rules", "/policy/candidate/rules"].map(|at| count(&configuration, at));
         clusters.extend(clusters_of(&configuration));
-        match config::load_document(configuration, &surroundings) {
+        match config::load_document(configuration.clone(), &surroundings) {
             Ok(gate) => {
                 let names: Vec<String> = variables.borrow().keys().cloned().collect();
                 findings.extend(around.iter().flat_map(|around| check_plugin(around, &place, gate.hold, &names)));
@@ -43,9 +38,7 @@ pub(crate) fn check(file: &Path) -> Result<String, Vec<Finding>> {
                 summary.push(format!("ok: {rules}policy {} for {}", gate.policy.revision(), resources.join(", ")));
                 summary.push(format!("ok: configuration {}", gate.configuration));
                 summary.push(format!("ok: {}", gate.policy.evaluator()));
-                if gate.policy.lists_by_arguments() {
-                    summary.push(UNKNOWN_ARGUMENTS.to_owned());
-                }
+                summary.extend(config::notes(&configuration, &gate).iter().map(|note| format!("note: {note}")));
                 match gate.candidate {
                     Ok(None) => {}
                     Ok(Some(candidate)) => {

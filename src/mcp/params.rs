@@ -109,7 +109,7 @@ pub(super) fn string<'a>(object: &Object<'a>, name: &str, expected: &'static str
 }
 
 /// One to 2048 bytes, without control characters.
-pub(super) fn is_plain(text: &str) -> bool {
+pub fn is_plain(text: &str) -> bool {
     (1..=2048).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 

@@ -92,7 +92,9 @@ pub fn compile(
     let is_bundled = |package: &Vec<String>| packages.iter().any(|bundled| bundled == package);
     let spelling = if analysis.constants.keys().all(is_bundled) { &left } else { &analysis };
     let members = member_names(spelling, data);
-    let compiled = Compiled { revision, analysis: left, members, rules };
+    // What the operator's modules refer to, of which an index may have been evaluated.
+    let data = analysis.data.into_iter().filter(|(file, _)| modules.contains_key(file)).collect();
+    let compiled = Compiled { revision, analysis: Analysis { data, ..left }, members, rules };
     compiled.to_bytes().map_err(|error| refused("policy", &error))
 }
 

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::body::{Body, Helpers, Purpose, clause, is_visible, login_lines, quoted, scopes_line, set};
 use super::{MatchConfig, RuleConfig};
+use crate::config::vocabulary::Vocabulary;
 use crate::config::{Finding, Findings};
 
 const HEAD: &str = r#"# METADATA
@@ -103,10 +104,7 @@ _is_at_most(value, size) if {
 pub(in crate::config) fn rego(document: &Value) -> Result<String, Vec<Finding>> {
     let written = document.pointer("/policy/rules").unwrap_or(&Value::Null);
     let mut findings = Findings(Vec::new());
-    let resources = document.get("resources").and_then(Value::as_array).into_iter().flatten();
-    let methods = resources.filter_map(|resource| resource.pointer("/extensions/methods")?.as_array()).flatten();
-    let methods: Vec<String> = methods.filter_map(Value::as_str).map(str::to_owned).collect();
-    let rules = findings.rules(written, &methods);
+    let rules = findings.rules(written, &Vocabulary::of(document));
     if findings.0.is_empty() { Ok(module(&rules, written)) } else { Err(findings.0) }
 }
 

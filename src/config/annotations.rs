@@ -1,0 +1,101 @@
+//! Conditions on the annotations of tools.
+//!
+//! Policy sees those of pinned tools alone. Where no tool is pinned none is there, and what a
+//! condition says of one is known beforehand, the same for each call. Where that lets more through than
+//! whoever wrote it can have meant, as a denial that never holds does, it is refused: nobody would
+//! notice. Where it lets less through, somebody will, and a catalogue may come later: that is a note.
+
+use serde_json::{Value, json};
+
+use super::vocabulary::Vocabulary;
+use super::{Finding, Findings};
+
+/// A condition, and what it is where there are no annotations.
+pub(super) struct Unannotated {
+    path: String,
+    /// Does it hold for every tool? Else for none.
+    holds: bool,
+    /// Does that let more through?
+    opens: bool,
+}
+
+const EXPECTED: &str = "a resource with `catalogue.tools`, from which alone annotations are known";
+
+const ADVICE: &str = "pin the tools (`mcp-gate pin`)";
+
+impl Unannotated {
+    fn says(&self) -> &'static str {
+        if self.holds { "holds for every tool" } else { "never holds" }
+    }
+}
+
+impl Findings {
+    /// Refuses conditions that let more through for want of annotations.
+    pub(super) fn annotated(&mut self, conditions: Vec<Unannotated>, vocabulary: &Vocabulary) {
+        for condition in conditions.into_iter().filter(|found| found.opens && !vocabulary.has_annotations()) {
+            let says = condition.says();
+            self.add(
+                condition.path,
+                format!(
+                    "expected {EXPECTED}, found none; this {says}, and more is let through; {ADVICE}, or name them"
+                ),
+            );
+        }
+    }
+}
+
+/// What is accepted, and says nothing at some resource.
+pub(super) fn notes(conditions: Vec<Unannotated>, vocabulary: &Vocabulary) -> Vec<Finding> {
+    let urls = vocabulary.unannotated.iter().map(|url| format!("`{url}`")).collect::<Vec<_>>().join(", ");
+    let note = |condition: Unannotated| {
+        let says = condition.says();
+        let problem = match vocabulary.has_annotations() {
+            true => format!("expected `catalogue.tools` of {urls}, found none; there this {says}; {ADVICE}"),
+            false => format!("expected {EXPECTED}, found none; this {says}; {ADVICE}"),
+        };
+        Finding { path: condition.path, problem }
+    };
+    match vocabulary.unannotated.is_empty() {
+        true => Vec::new(),
+        false => conditions.into_iter().map(note).collect(),
+    }
+}
+
+/// Those of rules without Rego.
+pub(super) fn of_rules(rules: &Value) -> Vec<Unannotated> {
+    let mut found = Vec::new();
+    for (rule, index) in rules.as_array().into_iter().flatten().zip(0..) {
+        // What an exception lets through is what its rule would not.
+        for (effect, lets) in [("allow", true), ("deny", false)] {
+            let part = rule.get(effect);
+            let unless = part.and_then(|part| part.get("unless"));
+            for (path, part, lets) in [(effect.to_owned(), part, lets), (format!("{effect}.unless"), unless, !lets)] {
+                let conditions = part.and_then(|part| part.get("annotations")).and_then(Value::as_object);
+                let Some(conditions) = conditions else { continue };
+                let holds = conditions.values().all(|condition| *condition == json!({"absent": true}));
+                let path = format!("policy.rules[{index}].{path}.annotations");
+                found.push(Unannotated { path, holds, opens: holds == lets });
+            }
+        }
+    }
+    found
+}
+
+/// Those of a table of the bundled policies, where a value is all that a condition can be. Who does not
+/// meet a condition is denied; what has no label is not.
+pub(super) fn of_table(name: &str, table: &Value) -> Vec<Unannotated> {
+    let (parts, opens): (&[&str], bool) = match name {
+        "conditions" | "label_conditions" => (&["", "/unless"], false),
+        "labels" => (&[""], true),
+        _ => return Vec::new(),
+    };
+    let entries = table.as_object().into_iter().flatten();
+    let found = entries.flat_map(|(entry, value)| {
+        parts.iter().filter_map(move |part| {
+            value.pointer(&format!("{part}/annotations"))?;
+            let path = format!("policy.data.{name}.{entry}{}.annotations", part.replace('/', "."));
+            Some(Unannotated { path, holds: false, opens })
+        })
+    });
+    found.collect()
+}
