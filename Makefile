@@ -38,9 +38,14 @@ CALLS = 1000000
 TARGET  = reader
 SECONDS = 60
 
+# What does not disturb each other, two at a time: $(call both,GOALS). All else is one by one.
+both = $(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) BOTH=1 $1
+
 .DEFAULT_GOAL := help
+ifndef BOTH
 .NOTPARALLEL:
-.PHONY: help build module trap run test check threats differential evaluators matrix policy bench soak mutants fuzz clean
+endif
+.PHONY: help build module trap run test clients flows check threats differential evaluators matrix policy bench soak mutants fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
@@ -59,20 +64,29 @@ run: module ## Start Envoy with the gate before a demo MCP server, and give the 
 	@$(setup) envoy authorization-server $(if $(filter 1,$(FUNC_E)),func-e)
 	@exec $(PYTHON) envoy/demo/tour.py
 
-trap: module
+trap:
+	@$(setup) wasm-target
 	$(wasm) $$CARGO rustc --locked --release --lib --target $(TRIPLE) --crate-type cdylib \
 		--target-dir $(TRAP) -- --cfg mcp_gate_trap
 
-test: module trap policy ## Run every test, natively and through a real Envoy
+test: policy ## Run every test, natively and through a real Envoy
+	@$(setup) wasm-target venv
+	@$(call both,module trap)
 	@$(setup) envoy clients authorization-server func-e go-client rust-client json-suite differential
 	$(rust) MCP_GATE_CORPUS=$(CORPUS) cargo test --locked
 	$(PYTHON) tests/opa.py $(TOOLS)/bin/opa $(CORPUS) 600
 	$(rust) $(PYTHON) tests/threats.py
+	@$(call both,clients flows)
+
+# Of test; flows wait for most of their time.
+clients:
 	$(PYTHON) tests/clients/run.py
 	$(PYTHON) tests/clients/run.py --func-e
 	$(PYTHON) tests/clients/repertoire.py
 	$(PYTHON) tests/clients/rights.py
 	$(PYTHON) tests/clients/conformance.py
+
+flows:
 	$(PYTHON) tests/clients/flows.py
 	PORT=0 ADMIN_PORT=0 UPSTREAM_PORT=0 ISSUER_PORT=0 $(PYTHON) envoy/demo/tour.py </dev/null >target/tour.log || { cat target/tour.log; exit 1; }
 

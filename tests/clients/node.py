@@ -1,5 +1,6 @@
 """The scripts of this directory for Node, beside their packages. Whoever imports it finds the modules of envoy/demo."""
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -17,7 +18,10 @@ def prepare() -> None:
     """Puts the scripts where Node finds the packages."""
     harness.require(CLIENTS / "node_modules/@modelcontextprotocol/client", "python3 tests/setup.py clients")
     for file in HERE.glob("*.mjs"):
-        shutil.copy(file, CLIENTS)
+        # As a whole, since another program's clients may be reading it.
+        whole = CLIENTS / f"{file.name}.{os.getpid()}"
+        shutil.copy(file, whole)
+        whole.replace(CLIENTS / file.name)
 
 
 def command(script: str, *arguments: str) -> list[str]:
