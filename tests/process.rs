@@ -161,7 +161,7 @@ impl Envoy {
             .arg(binary)
             .args(["-c", directory.join("envoy.yaml").to_str().unwrap(), "--disable-hot-restart"])
             .args(["--concurrency", &setting.workers.to_string(), "--log-level", "warning"])
-            .args(["--file-flush-interval-msec", "10"])
+            .args(["--file-flush-interval-msec", "1"])
             .env("LOG", directory.join("envoy.log"))
             .current_dir(root())
             .process_group(0)
