@@ -193,7 +193,7 @@ impl Policy {
         data: &serde_json::Value,
         options: Options,
     ) -> Result<Self, Vec<crate::rego::Refusal>> {
-        Ok(Self::new(&compile(modules, data, options.time_limit)?, options).expect("what was compiled"))
+        Ok(Self::new(&compile(modules, data)?, options).expect("what was compiled"))
     }
 
     /// SHA-256 over all modules and the data, in hexadecimal.

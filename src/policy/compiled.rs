@@ -1,7 +1,7 @@
-//! A policy as it comes from the compiler: bytes of which each worker makes what decides, without
-//! a look at its Rego.
+//! A policy as it comes from the compiler: bytes of which each worker makes what decides. Where that
+//! is the machine, it does so without a look at Rego; the interpreter reads its modules again.
 //!
-//! One worker compiles, the others take over what it made (`config/shared.rs`). It makes its own of
+//! One worker compiles, the others take over what it made (`config/accepted.rs`). It makes its own of
 //! the same bytes, so that all decide alike.
 
 use std::borrow::Cow;
@@ -61,7 +61,7 @@ pub(super) struct ResidualRules<'a> {
     #[serde(borrow)]
     pub(super) program: Cow<'a, [u8]>,
     /// Where the value of each rule is found that decides calls.
-    pub(super) rules: Vec<(String, Source)>,
+    pub(super) rules: Vec<(String, Place)>,
     /// The entry point of the whole policy that says what is known.
     pub(super) values: usize,
     /// The paths of `input` that the known rules read.
@@ -70,7 +70,7 @@ pub(super) struct ResidualRules<'a> {
 
 /// Where the value of a rule is found.
 #[derive(Deserialize, Serialize)]
-pub(super) enum Source {
+pub(super) enum Place {
     /// What is known has it, under this path.
     Known(String),
     /// An entry point of the machine.

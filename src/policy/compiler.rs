@@ -13,7 +13,7 @@ use regorus::languages::rego::compiler::Compiler;
 use regorus::{Engine, Value};
 use serde::Deserialize as _;
 
-use super::compiled::{Code, Compiled, ResidualRules, Rules, Source, encode, encode_value};
+use super::compiled::{Code, Compiled, Place, ResidualRules, Rules, encode, encode_value};
 use super::evaluator::{TIMEOUT, path, strict_engine, timer};
 use super::input::object;
 use super::names::member_names;
@@ -21,8 +21,8 @@ use super::{BUNDLED, login, scopes, strings};
 use crate::json::shown;
 use crate::rego::{self, Analysis, Bundle, Refusal, Split, VALUES};
 
-/// The longest that a constant package may take, at load; time on the wall, of which a
-/// worker that starts has little.
+/// The longest that a constant package or a rule may take at load, on the wall: Envoy's main thread
+/// has little of its processor while the workers serve.
 const LOAD_LIMIT: Duration = Duration::from_secs(5);
 
 /// The rules of the contract that decide calls, in the order of the answer.
@@ -63,13 +63,8 @@ impl<'a> Modules<'a> {
 }
 
 /// Analyses and compiles modules and data, for [`Policy::new`](super::Policy::new). `modules` maps
-/// file names to Rego; bundled modules are added, `mcp.authz` only if none is given. `time_limit` is
-/// that of a rule.
-pub fn compile(
-    modules: &BTreeMap<String, String>,
-    data: &serde_json::Value,
-    time_limit: Duration,
-) -> Result<Vec<u8>, Vec<Refusal>> {
+/// file names to Rego; bundled modules are added, `mcp.authz` only if none is given.
+pub fn compile(modules: &BTreeMap<String, String>, data: &serde_json::Value) -> Result<Vec<u8>, Vec<Refusal>> {
     let bundled: Vec<(&str, &str)> =
         BUNDLED.into_iter().filter(|(name, _)| modules.is_empty() || *name != "mcp/authz.rego").collect();
     let given = modules.iter().map(|(name, text)| (name.as_str(), text.as_str()));
@@ -86,7 +81,7 @@ pub fn compile(
     }
     let analysis = rego::analyse(parsed.engine.get_modules())?;
     let revision = revision(&parsed.files, data);
-    let (rules, left) = compile_rules(parsed, data, &analysis, ASKED, time_limit)?;
+    let (rules, left) = compile_rules(parsed, data, &analysis, ASKED)?;
     // The indexes of the bundled policies spell words of their own, and find the names of
     // members in data. What another constant package spells may be such a name.
     let is_bundled = |package: &Vec<String>| packages.iter().any(|bundled| bundled == package);
@@ -105,7 +100,6 @@ pub(super) fn compile_rules(
     data: &serde_json::Value,
     analysis: &Analysis,
     asked: Asked<'_>,
-    time_limit: Duration,
 ) -> Result<(Rules<'static>, Analysis), Vec<Refusal>> {
     let data = Value::deserialize(data).map_err(|error| refused("policy.data", &error))?;
     modules.engine.add_data(data).map_err(|error| refused("policy.data", &error))?;
@@ -132,7 +126,7 @@ pub(super) fn compile_rules(
             for_machine(&mut engine, split, asked)
         }
     };
-    engine.set_execution_timer_config(timer(time_limit));
+    engine.set_execution_timer_config(timer(LOAD_LIMIT));
     check_of_nothing(&mut engine, &all)?;
     let code = code.unwrap_or_else(|because| Code::Interpreter {
         modules: files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect(),
@@ -171,14 +165,14 @@ pub(super) fn in_parts(engine: &Engine, split: Split, asked: Asked<'_>, entries:
     let mut rules = Vec::new();
     for rule in asked.of_calls {
         let path = path(rule);
-        let source = match path.strip_prefix("data.").filter(|path| known.contains(*path)) {
-            Some(path) => Source::Known(path.to_owned()),
+        let place = match path.strip_prefix("data.").filter(|path| known.contains(*path)) {
+            Some(path) => Place::Known(path.to_owned()),
             None => {
                 entries.push(path);
-                Source::Entry(entries.len().saturating_sub(1))
+                Place::Entry(entries.len().saturating_sub(1))
             }
         };
-        rules.push(((*rule).to_owned(), source));
+        rules.push(((*rule).to_owned(), place));
     }
     let residual = ResidualRules { program: program(&mut rest, &entries).ok()?.into(), rules, values, reads };
     Some(Code::Machine { whole: whole.into(), residual: Some(residual) })

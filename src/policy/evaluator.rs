@@ -134,10 +134,9 @@ impl Evaluator {
     /// Asks about one input document, of which something may be known. What is known is of the
     /// rules that decide calls, and of no other.
     pub(super) fn ask(&self, input: Value, known: Option<KnownValues>) -> Result<Evaluation<'_>, Denial> {
-        let in_use = || Denial::PolicyError("the engine is in use".into());
         let deciding = match &self.decider {
             Decider::Machine(machines) => match machines.residual.as_ref().zip(known) {
-                Some((residual, known)) => Deciding::Residual(residual.ask(input, known).ok_or_else(in_use)?),
+                Some((residual, known)) => Deciding::Residual(residual.ask(input, known)?),
                 None => {
                     let mut whole = machines.whole.try_borrow_mut().map_err(|_| in_use())?;
                     whole.set_input(input);
@@ -168,6 +167,10 @@ impl Evaluation<'_> {
     }
 }
 
+fn in_use() -> Denial {
+    Denial::PolicyError("the engine is in use".into())
+}
+
 /// Where a rule of the contract stands.
 pub(super) fn path(rule: &str) -> String {
     format!("data.mcp.authz.{rule}")
@@ -185,11 +188,15 @@ fn machine(program: &[u8], data: Value, time_limit: Duration) -> Option<RegoVM> 
     Some(machine)
 }
 
-/// The value of an entry point. Of the machine's errors the limits alone are expected: what it is
-/// given cannot fail. The text of another may hold values of the input.
+/// The value of an entry point. Of the machine's errors its limits alone are expected, for what it
+/// is given cannot fail. The text of another may hold values of the input.
 fn run(machine: &mut RegoVM, entry: usize) -> Result<Value, Denial> {
     machine.execute_entry_point_by_index(entry).map_err(|error| match error {
-        VmError::TimeLimitExceeded { .. } | VmError::InstructionLimitExceeded { .. } => Denial::PolicyTimeout,
+        VmError::TimeLimitExceeded { .. } => Denial::PolicyTimeout,
+        // A second try would end alike.
+        VmError::InstructionLimitExceeded { limit, .. } => {
+            Denial::PolicyError(format!("more than {limit} instructions of the virtual machine"))
+        }
         _ => Denial::PolicyError("the virtual machine".into()),
     })
 }

@@ -8,27 +8,20 @@ use std::time::Duration;
 use regorus::Value;
 use regorus::rvm::RegoVM;
 
-use super::{machine, run};
+use super::{in_use, machine, run};
 use crate::denial::Denial;
-use crate::policy::compiled::{ResidualRules, Source};
+use crate::policy::compiled::{Place, ResidualRules};
 use crate::rego::KNOWN;
 
 /// What is left of a policy, ready to be asked.
 pub(super) struct Residual {
-    machine: RefCell<RegoVM>,
+    pub(super) machine: RefCell<RegoVM>,
     /// Where the value of each rule is found that decides calls.
     rules: Vec<(String, Place)>,
     /// Where the machine of the whole policy says what is known.
     pub(super) values: usize,
     /// The paths of `input` that the known rules read.
     pub(super) reads: BTreeSet<Vec<String>>,
-}
-
-enum Place {
-    /// What is known has it, under this path.
-    Known(Value),
-    /// An entry point of the machine.
-    Entry(usize),
 }
 
 /// What is known of some questions: the values of known rules, by their paths.
@@ -40,20 +33,16 @@ impl Residual {
     pub(super) fn new(compiled: ResidualRules<'_>, data: Value, time_limit: Duration) -> Option<Self> {
         let ResidualRules { program, rules, values, reads } = compiled;
         let machine = RefCell::new(machine(&program, data, time_limit)?);
-        let place = |source| match source {
-            Source::Known(path) => Place::Known(path.into()),
-            Source::Entry(entry) => Place::Entry(entry),
-        };
-        let rules = rules.into_iter().map(|(name, source)| (name, place(source))).collect();
         Some(Self { machine, rules, values, reads })
     }
 
-    /// The machine for one question, of which this is known. None while it is asked another.
-    pub(super) fn ask(&self, mut input: Value, known: KnownValues) -> Option<Evaluation<'_>> {
-        let mut machine = self.machine.try_borrow_mut().ok()?;
-        input.as_object_mut().ok()?.insert(KNOWN.into(), known.0.clone());
+    /// The machine for one question, of which this is known.
+    pub(super) fn ask(&self, mut input: Value, known: KnownValues) -> Result<Evaluation<'_>, Denial> {
+        let mut machine = self.machine.try_borrow_mut().map_err(|_| in_use())?;
+        let members = input.as_object_mut().map_err(|_| Denial::PolicyError("the input is no object".into()))?;
+        members.insert(KNOWN.into(), known.0.clone());
         machine.set_input(input);
-        Some(Evaluation { residual: self, machine, known })
+        Ok(Evaluation { residual: self, machine, known })
     }
 }
 
@@ -85,7 +74,7 @@ impl Evaluation<'_> {
     /// The value of a rule that decides calls.
     pub(super) fn rule(&mut self, rule: &str) -> Result<Value, Denial> {
         match self.residual.rules.iter().find(|(name, _)| name == rule) {
-            Some((_, Place::Known(path))) => Ok(self.known.0[path].clone()),
+            Some((_, Place::Known(path))) => Ok(self.known.0[path.as_str()].clone()),
             Some((_, Place::Entry(entry))) => run(&mut self.machine, *entry),
             None => Err(Denial::PolicyError(format!("`{rule}` does not decide calls"))),
         }

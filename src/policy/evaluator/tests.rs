@@ -13,7 +13,7 @@ use generator::Generator;
 fn compiled(files: &[(&str, &str)], data: &serde_json::Value) -> Result<Rules<'static>, Vec<Refusal>> {
     let mut modules = Modules::parse(files.to_vec())?;
     let analysis = rego::analyse(modules.engine.get_modules())?;
-    compile_rules(modules, data, &analysis, ASKED, LIMIT).map(|(rules, _)| rules)
+    compile_rules(modules, data, &analysis, ASKED).map(|(rules, _)| rules)
 }
 
 fn evaluator(files: &[(&str, &str)], data: &serde_json::Value) -> Result<Evaluator, Vec<Refusal>> {
@@ -123,16 +123,41 @@ fn a_constant_package_that_takes_too_long_is_refused_at_load() {
 
 #[test]
 fn what_takes_the_machine_too_many_instructions_is_denied() {
-    let policy = "package mcp.authz\ndefault allow := false\n\
-        allow if {\n some number in data.numbers\n number == input.mcp.arguments.number\n}\n";
-    let evaluator = evaluator(&[("authz.rego", policy)], &json!({"numbers": (0..100).collect::<Vec<_>>()})).unwrap();
-    let whole = &evaluator.machines().unwrap().whole;
-    for (most, expected) in [(MOST_INSTRUCTIONS, Ok(Value::from(true))), (50, Err(Denial::PolicyTimeout))] {
-        whole.borrow_mut().set_max_instructions(most);
-        let input = json!({"mcp": {"arguments": {"number": 99}}});
-        let said = evaluator.ask(input.into(), None).unwrap().rule("allow");
-        assert_eq!(said.map_err(|denial| denial.code()), expected.map_err(|denial| denial.code()), "{most}");
+    let policy = "package mcp.authz\ndefault allow := false\nallow if {\n known\n some number in data.numbers\n\
+        number == input.mcp.arguments.number\n}\nknown if input.mcp.name in data.names\n";
+    let data = json!({"numbers": (0..100).collect::<Vec<_>>(), "names": ["a"]});
+    let evaluator = evaluator(&[("authz.rego", policy)], &data).unwrap();
+    let machines = evaluator.machines().unwrap();
+    let input: Value = json!({"mcp": {"name": "a", "arguments": {"number": 99}}}).into();
+    let known = evaluator.know(input.clone());
+    for (machine, known) in
+        [(&machines.whole, None), (&machines.residual.as_ref().unwrap().machine, Some(known.unwrap()))]
+    {
+        let ask = || evaluator.ask(input.clone(), known.clone()).unwrap().rule("allow");
+        assert_eq!(ask().unwrap(), Value::from(true));
+        machine.borrow_mut().set_max_instructions(50);
+        let denial = ask().unwrap_err();
+        assert_eq!(denial, Denial::PolicyError("more than 50 instructions of the virtual machine".into()));
     }
+}
+
+#[test]
+fn what_is_left_says_nothing_of_other_rules_and_inputs() {
+    let policy = "package mcp.authz\nallow if {\n known\n input.mcp.arguments.a\n}\nknown if input.mcp.name\n\
+        visible if known\n";
+    let mut modules = Modules::parse(vec![("authz.rego", policy)]).unwrap();
+    let analysis = rego::analyse(modules.engine.get_modules()).unwrap();
+    let (rules, _) = compile_rules(modules, &json!({}), &analysis, compiler::ASKED).unwrap();
+    let evaluator = Evaluator::new(rules, LIMIT).unwrap();
+    let input: Value = json!({"mcp": {"name": "a", "arguments": {"a": 1}}}).into();
+    let known = || evaluator.know(input.clone());
+    assert!(known().is_some());
+    let mut asked = evaluator.ask(input.clone(), known()).unwrap();
+    assert_eq!(asked.rule("allow").unwrap(), Value::from(true));
+    assert_eq!(asked.rule("visible").unwrap_err().code(), "policy_error");
+    assert_eq!(asked.rule("deny").unwrap(), Value::Undefined);
+    drop(asked);
+    assert_eq!(evaluator.ask(Value::from(1), known()).err().unwrap().code(), "policy_error");
 }
 
 #[test]
@@ -185,7 +210,12 @@ impl Both {
         let mut both = Self { engine, machine: None, parts: None, verdict };
         let entries = RULES.map(path);
         match compiler::program(&mut both.engine, &entries) {
-            Ok(program) => both.machine = Some(machine(&program, data.clone(), LIMIT).unwrap()),
+            Ok(program) => {
+                let mut machine = machine(&program, data.clone(), LIMIT).unwrap();
+                // Most of what may not be its own and does not end.
+                machine.set_max_instructions(MOST_INSTRUCTIONS / 10);
+                both.machine = Some(machine);
+            }
             // As it is with `compile_rules`, the interpreter decides.
             Err(refusal) => both.verdict = both.verdict.and(Err(refusal)),
         }
