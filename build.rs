@@ -1,4 +1,4 @@
-//! Names the build: by what it is made of, so that two that are not the same have two names.
+//! Names the build by its sources, so that what one build compiled is nothing to another.
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};

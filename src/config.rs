@@ -3,8 +3,10 @@
 //! `Config` is what stands in the ConfigMap; nothing but this file and those under it see it.
 //! [`load`] checks all of it, compiles the policy, and gives a [`Gate`] or every
 //! finding: the path of the field, what was expected, what was found.
-//! The module calls it in `on_configure`, `mcp-gate check` on a file.
+//! `mcp-gate check` calls it on a file; the module, in `on_configure`, [`load_to_share`] or
+//! [`take_over`].
 
+mod accepted;
 mod annotations;
 mod candidate;
 mod catalogues;
@@ -16,7 +18,6 @@ mod notes;
 mod resources;
 mod rules;
 mod secrets;
-mod shared;
 mod tables;
 mod value;
 mod vocabulary;
@@ -35,12 +36,12 @@ use crate::resource::Resource;
 use crate::secret::Secret;
 use crate::session::SessionKeys;
 use crate::token::nonce::NonceKeys;
+use accepted::Accepted;
 pub use document::document;
 use issuers::{ApiKeyConfig, IssuerConfig};
 pub use notes::notes;
 use resources::{Known, ResourceConfig};
 use secrets::SecretConfig;
-use shared::Accepted;
 use vocabulary::Vocabulary;
 
 /// What the host gives when a configuration is loaded. The core has no other way
@@ -202,7 +203,7 @@ pub fn load_to_share(
     surroundings: &Surroundings<'_>,
 ) -> Result<(Gate, Option<Vec<u8>>), Vec<Finding>> {
     let mut document = read(configuration)?;
-    let rest = without(&mut document, &shared::COMPILED);
+    let rest = without(&mut document, &accepted::COMPILED);
     let (gate, compiled) = compile(document, surroundings)?;
     let candidate = gate.candidate.as_ref().map(|_| compiled.candidate.as_deref()).map_err(Clone::clone);
     let accepted = Accepted::new(configuration, gate.configuration.clone(), &rest, &compiled.policy, candidate);
@@ -401,7 +402,7 @@ impl Findings {
         if let (serde_json::Value::Object(data), Some(rules)) = (&mut data, config.rules) {
             data.insert("rules".into(), rules);
         }
-        let compiled = policy::compile(&config.modules, &data, options.time_limit);
+        let compiled = policy::compile(&config.modules, &data);
         let compiled = compiled.map_err(|refusals| {
             for refusal in refusals {
                 let path = match config.modules.contains_key(&refusal.file) {
@@ -455,7 +456,7 @@ fn effects(rules: Option<&serde_json::Value>) -> impl Iterator<Item = &'static s
 }
 
 /// Modules and data, in bytes: what a ConfigMap holds, and as much again for what its YAML
-/// leaves out. Each worker has its own copy, and loads it before it serves the next request.
+/// leaves out. Each worker has its own copy of what is compiled of it.
 const MOST_POLICY: usize = 2 << 20;
 
 const MAGIC: &str = "$serde_json::private::";

@@ -24,7 +24,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType, MetricType, Status};
 
-use crate::config::Surroundings;
+use crate::config::{self, Finding, Surroundings};
 use crate::gate::{Comparison, Exchange, Gate, Step};
 use crate::http::{Edits, Head, Reply};
 use crate::keys::{Algorithm, Crypto};
@@ -32,7 +32,7 @@ use crate::outbound::{self, Answer, Outbound};
 use crate::policy::{Agreement, Peer};
 use crate::record::Verdict;
 use fetcher::Fetcher;
-use shared::{load, proxy_key, spend, write_shared};
+use shared::{accepted, proxy_key, share_accepted, spend, write_shared};
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
@@ -80,6 +80,21 @@ impl Root {
         let fetcher = Fetcher::new(Rc::clone(&shared));
         Self { gate: None, shared, fetcher }
     }
+
+    /// Takes over what another worker made of this configuration, or compiles it for all.
+    fn load(&self, configuration: &[u8], surroundings: &Surroundings<'_>) -> Result<Gate, Vec<Finding>> {
+        let taken = accepted().and_then(|accepted| config::take_over(configuration, &accepted, surroundings));
+        if let Some(gate) = taken {
+            self.shared.increment("mcp_gate_configurations_", "taken_over");
+            return Ok(gate);
+        }
+        let (gate, accepted) = config::load_to_share(configuration, surroundings)?;
+        if let Some(accepted) = accepted {
+            share_accepted(&accepted);
+        }
+        self.shared.increment("mcp_gate_configurations_", "compiled");
+        Ok(gate)
+    }
 }
 
 impl Context for Root {
@@ -101,11 +116,10 @@ impl RootContext for Root {
         };
         let surroundings =
             Surroundings { crypto: self.shared.crypto.clone(), environment: &environment, proxy_key: proxy_key() };
-        match load(&configuration, &surroundings) {
-            Ok((gate, how)) => {
+        match self.load(&configuration, &surroundings) {
+            Ok(gate) => {
                 let (policy, evaluator) = (gate.policy.revision(), gate.policy.evaluator());
                 info!("mcp-gate: policy {policy} in force, configuration {}, {evaluator}", gate.configuration);
-                self.shared.increment("mcp_gate_configurations_", how);
                 report_candidate(&gate);
                 let has_timer = self.fetcher.install(&gate);
                 self.gate = Some(Rc::new(gate));

@@ -15,7 +15,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("PW-07 nothing changes a request after its decision, or sends it twice", nothing_after_the_gate),
         trial("PW-11 no call of the SDK is used that panics", no_panicking_calls),
         trial(
-            "PW-15 workers share fetched keys and who fetches them, spent proofs, a random key, and nothing else",
+            "PW-15 workers share fetched keys and who fetches them, spent proofs, a random key, compiled policies, and nothing else",
             little_is_shared,
         ),
         trial("PW-17 chance names decisions and decides nothing", chance_decides_nothing),
@@ -194,15 +194,17 @@ fn little_is_shared() -> Result<(), String> {
         .collect();
     found.sort();
     let expected = [
-        "filter.rs &shard",
-        "filter.rs &shard",
-        "filter.rs NAME",
-        "filter.rs NAME",
-        "filter.rs name",
-        "filter.rs name: &str",
         "filter/fetcher.rs &source.documents_key(",
         "filter/fetcher.rs &source.lease_key(",
         "filter/fetcher.rs key",
+        "filter/shared.rs &accepted_name(",
+        "filter/shared.rs &accepted_name(",
+        "filter/shared.rs &shard",
+        "filter/shared.rs &shard",
+        "filter/shared.rs NAME",
+        "filter/shared.rs NAME",
+        "filter/shared.rs name",
+        "filter/shared.rs name: &str",
     ];
     if found == expected { Ok(()) } else { Err(format!("expected {expected:?}, found {found:?}")) }
 }
@@ -211,9 +213,18 @@ fn chance_decides_nothing() -> Result<(), String> {
     let users: Vec<_> =
         sources().into_iter().filter(|(_, text)| text.contains("rand::")).map(|(path, _)| path).collect();
     match users.as_slice() {
-        // The host's side, which names decisions, and the command, which makes API keys.
-        [filter, key] if filter.ends_with("src/filter.rs") && key.ends_with("src/main/key.rs") => Ok(()),
-        _ => Err(format!("expected chance in src/filter.rs and src/main/key.rs alone, found it in {users:?}")),
+        // The host's side, which names decisions and makes the key that workers share, and the command,
+        // which makes API keys.
+        [filter, key, shared]
+            if filter.ends_with("src/filter.rs")
+                && key.ends_with("src/main/key.rs")
+                && shared.ends_with("src/filter/shared.rs") =>
+        {
+            Ok(())
+        }
+        _ => Err(format!(
+            "expected chance in src/filter.rs, src/filter/shared.rs and src/main/key.rs, found it in {users:?}"
+        )),
     }
 }
 

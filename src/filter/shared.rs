@@ -6,28 +6,23 @@ use jwt_simple::reexports::rand;
 use proxy_wasm::hostcalls;
 
 use super::property;
-use crate::config::{self, Finding, Surroundings};
-use crate::gate::Gate;
 use crate::replay::{self, Replay, Spend};
 use crate::token::seconds;
 
-/// Loads a configuration, or takes over what another worker made of the same one. Says, too, as
-/// what it is counted.
-pub(super) fn load(
-    configuration: &[u8],
-    surroundings: &Surroundings<'_>,
-) -> Result<(Gate, &'static str), Vec<Finding>> {
-    // One for each plugin of that name, so that what is not needed any more makes room.
-    let name = format!("mcp_gate.accepted.{}", property(&["plugin_name"]).unwrap_or_default());
-    let shared = hostcalls::get_shared_data(&name).ok().and_then(|(shared, _)| shared);
-    if let Some(gate) = shared.and_then(|shared| config::take_over(configuration, &shared, surroundings)) {
-        return Ok((gate, "taken_over"));
-    }
-    let (gate, shared) = config::load_to_share(configuration, surroundings)?;
-    if let Some(shared) = shared {
-        let _ = hostcalls::set_shared_data(&name, Some(&shared), None);
-    }
-    Ok((gate, "compiled"))
+/// What another worker made of the configuration of a plugin of this name, whichever it was. There is one
+/// place for each name, so that what is not needed any more makes room.
+pub(super) fn accepted() -> Option<Vec<u8>> {
+    hostcalls::get_shared_data(&accepted_name()).ok()?.0
+}
+
+/// Leaves what was made of a configuration for the others.
+pub(super) fn share_accepted(accepted: &[u8]) {
+    // Where there is no room each worker compiles.
+    let _ = hostcalls::set_shared_data(&accepted_name(), Some(accepted), None);
+}
+
+fn accepted_name() -> String {
+    format!("mcp_gate.accepted.{}", property(&["plugin_name"]).unwrap_or_default())
 }
 
 /// Writes what workers share, if nobody wrote since this number was read.
