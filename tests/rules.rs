@@ -66,7 +66,8 @@ fn equivalence() -> Result<(), String> {
 
 /// A configuration with these rules, as far as they depend on more of it.
 fn document(rules: &Value) -> Value {
-    let resource = json!({"catalogue": {"tools": {}}, "extensions": {"tools": ["doc://a/1", "a(b"]}});
+    let pinned = json!({"wipe": {"annotations": {"destructiveHint": true}}});
+    let resource = json!({"catalogue": {"tools": pinned}, "extensions": {"tools": ["doc://a/1", "a(b"]}});
     json!({"resources": [resource], "policy": {"rules": rules}})
 }
 

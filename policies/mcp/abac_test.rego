@@ -138,7 +138,19 @@ test_conditions_do_not_apply_to_whom_they_excuse if {
 	every excuse in [{"time": {"days": ["fri"]}}, {"time": {"hours": "10:00-18:00"}}, {"token": {"max_age": 30}}] {
 		count(_denied({"subjects": ["bob"], "unless": excuse})) == 1
 	}
-	every wrong in [{}, {"role": ["hr"]}, {"arguments": {}}, {"login": {"max_age": 1}}, "hr", null, ["hr"], {"unless": {}}] {
+	every wrong in [
+		{},
+		{"role": ["hr"]},
+		{"claims": {}},
+		{"annotations": {}},
+		{"time": {}},
+		{"arguments": {}},
+		{"login": {"max_age": 1}},
+		"hr",
+		null,
+		["hr"],
+		{"unless": {}},
+	] {
 		count(_denied({"subjects": ["bob"], "unless": wrong})) > 0
 	}
 }

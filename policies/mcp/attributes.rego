@@ -29,6 +29,7 @@ hold(key, wanted) if {
 	data.mcp.index.conditions.uses.claims
 	key == "claims"
 	is_object(wanted)
+	count(wanted) > 0
 	every claim, condition_of_claim in wanted { _claim_meets(claim, condition_of_claim) }
 }
 
@@ -49,6 +50,7 @@ hold(key, wanted) if {
 	data.mcp.index.conditions.uses.annotations
 	key == "annotations"
 	is_object(wanted)
+	count(wanted) > 0
 	every name, value in wanted { _is_annotated(name, value) }
 }
 
@@ -80,6 +82,7 @@ hold(key, wanted) if {
 	data.mcp.index.conditions.reads_time
 	key == "time"
 	is_object(wanted)
+	count(wanted) > 0
 	object.keys(wanted) - {"days", "hours"} == set()
 	_is_day(object.get(wanted, "days", data.mcp.index.conditions.days))
 	_is_hour(object.get(wanted, "hours", "00:00-24:00"))

@@ -4,6 +4,7 @@
 //! condition says of one is known beforehand, the same for each call. Where that lets more through than
 //! whoever wrote it can have meant, as a denial that never holds does, it is refused: nobody would
 //! notice. Where it lets less through, somebody will, and a catalogue may come later: that is a note.
+//! A note, too, is what one resource has no pins for and another has.
 
 use serde_json::{Value, json};
 
@@ -31,7 +32,7 @@ impl Unannotated {
 
 impl Findings {
     /// Refuses conditions that let more through for want of annotations.
-    pub(super) fn annotated(&mut self, conditions: Vec<Unannotated>, vocabulary: &Vocabulary) {
+    pub(super) fn unannotated(&mut self, conditions: Vec<Unannotated>, vocabulary: &Vocabulary) {
         for condition in conditions.into_iter().filter(|found| found.opens && !vocabulary.has_annotations()) {
             let says = condition.says();
             self.add(
@@ -48,10 +49,10 @@ impl Findings {
 pub(super) fn notes(conditions: Vec<Unannotated>, vocabulary: &Vocabulary) -> Vec<Finding> {
     let urls = vocabulary.unannotated.iter().map(|url| format!("`{url}`")).collect::<Vec<_>>().join(", ");
     let note = |condition: Unannotated| {
-        let says = condition.says();
+        let (says, opens) = (condition.says(), if condition.opens { ", and more is let through" } else { "" });
         let problem = match vocabulary.has_annotations() {
-            true => format!("expected `catalogue.tools` of {urls}, found none; there this {says}; {ADVICE}"),
-            false => format!("expected {EXPECTED}, found none; this {says}; {ADVICE}"),
+            true => format!("expected `catalogue.tools` of {urls}, found none; there this {says}{opens}; {ADVICE}"),
+            false => format!("expected {EXPECTED}, found none; this {says}{opens}; {ADVICE}"),
         };
         Finding { path: condition.path, problem }
     };

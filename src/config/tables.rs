@@ -1,17 +1,20 @@
 //! The data of the bundled policies: what each of their tables holds. A key that they do not
 //! read would restrict nothing, so it is refused, and so is a value of another type.
 
+mod time;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{self, DeserializeOwned, Deserializer, SeqAccess, Visitor};
+use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 use serde_json::Value;
 
-use super::rules::{ConditionConfig, DAYS, DEPTH, WINDOW, window};
+use super::rules::{ConditionConfig, DEPTH};
 use super::vocabulary::Vocabulary;
 use super::{Findings, annotations};
 use crate::policy::Policy;
+use time::Time;
 
 const GRANTED: &str = "data.mcp.rbac.granted";
 
@@ -58,12 +61,6 @@ struct Text;
 /// `object#relation@subject`, as `policies/mcp/index/relations.rego` takes it apart.
 struct Tuple;
 
-/// A day of the week.
-struct Day;
-
-/// A window of time, which may go over midnight, or several.
-struct Hours;
-
 /// Reads a text of which this holds.
 struct Holds {
     expected: &'static str,
@@ -92,48 +89,6 @@ impl<'de> Deserialize<'de> for Tuple {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let expected = "a text such as `document:q3#owner@user:alice`";
         deserializer.deserialize_str(Holds { expected, holds: is_tuple }).map(|()| Self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Day {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let day = String::deserialize(deserializer)?;
-        match DAYS.contains(&day.as_str()) {
-            true => Ok(Self),
-            false => Err(de::Error::custom(format!("expected one of {}, found `{day}`", DAYS.join(", ")))),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Hours {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Self)
-    }
-}
-
-impl<'de> Visitor<'de> for Hours {
-    type Value = Self;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "hours {WINDOW}, at most until `24:00`, or a list of them")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self, E> {
-        match window(text).filter(|(from, to)| from != to) {
-            Some(_) => Ok(self),
-            None => Err(E::custom(format!("expected {}, found `{text}`", &self as &dyn de::Expected))),
-        }
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self, A::Error> {
-        let mut is_empty = true;
-        while list.next_element::<Self>()?.is_some() {
-            is_empty = false;
-        }
-        match is_empty {
-            true => Err(de::Error::custom(format!("expected {}, found an empty one", &self as &dyn de::Expected))),
-            false => Ok(self),
-        }
     }
 }
 
@@ -226,14 +181,6 @@ struct Token {
     max_age: u64,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
-#[expect(dead_code, reason = "the types are what is checked")]
-struct Time {
-    days: Option<Vec<Day>>,
-    hours: Option<Hours>,
-}
-
 /// It has to ask for something.
 #[derive(Deserialize)]
 #[serde(try_from = "LoginFields")]
@@ -306,13 +253,16 @@ impl Findings {
                 name if name.starts_with('_') || name == "rules" => {}
                 _ => {
                     let names = TABLES.map(|(name, ..)| name).join(", ");
-                    self.add(&path, format!("expected one of {names}, which the bundled policies read"));
+                    self.add(
+                        &path,
+                        format!("expected one of {names}, which the bundled policies read, found `{name}`"),
+                    );
                 }
             }
             for (at, tool) in tools(name, table) {
                 self.name(|| format!("{path}.{at}"), "tools", tool, vocabulary);
             }
-            self.annotated(annotations::of_table(name, table), vocabulary);
+            self.unannotated(annotations::of_table(name, table), vocabulary);
             // By tool within each role and label.
             let part = match name.as_str() {
                 "roles" => "limits",
@@ -371,6 +321,11 @@ impl Findings {
     }
 
     fn entry(&mut self, path: &str, entry: &Value) {
+        for key in ["claims", "annotations", "arguments"] {
+            if entry.get(key).and_then(Value::as_object).is_some_and(serde_json::Map::is_empty) {
+                self.add(format!("{path}.{key}"), "expected at least one name with its condition, found none");
+            }
+        }
         for key in ["claims", "arguments"] {
             self.conditions(&format!("{path}.{key}"), entry.get(key));
         }
@@ -531,9 +486,23 @@ mod tests {
             ),
             (
                 json!({"conditions": {"x": {"time": {"hours": "8-18"}}}}),
-                "policy.data.conditions.x.time.hours: expected hours such as `08:00-18:00`, in UTC, at most until `24:00`, or a list of them, found `8-18`",
+                "policy.data.conditions.x.time.hours: expected hours such as `08:00-18:00`, in UTC, at most until `24:00`, found `8-18`",
             ),
             (json!({"conditions": {"x": {"time": {"hours": []}}}}), "policy.data.conditions.x.time.hours: expected"),
+            (
+                json!({"conditions": {"x": {"time": {"hours": [["08:00-18:00"]]}}}}),
+                "policy.data.conditions.x.time.hours[0]",
+            ),
+            (json!({"conditions": {"x": {"time": {"days": []}}}}), "policy.data.conditions.x.time: expected `days`"),
+            (json!({"conditions": {"x": {"unless": {"time": {}}}}}), "policy.data.conditions.x.unless.time: expected"),
+            (
+                json!({"conditions": {"x": {"unless": {"claims": {}}}}}),
+                "policy.data.conditions.x.unless.claims: expected at least one name",
+            ),
+            (
+                json!({"conditions": {"x": {"unless": {"annotations": {}}}}}),
+                "policy.data.conditions.x.unless.annotations: expected at least one name",
+            ),
             (
                 json!({"conditions": {"x": {"time": {"hours": ["08:00-18:00", "18:00-18:00"]}}}}),
                 "policy.data.conditions.x.time.hours[1]",

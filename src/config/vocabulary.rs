@@ -11,8 +11,9 @@ pub(super) struct Vocabulary {
     pub(super) methods: Vec<String>,
     /// The tools that they add to those that MCP has a name for.
     tools: Vec<String>,
-    /// The resources of whose tools annotations are known, and those where none are.
-    annotated: Vec<String>,
+    /// Is there a tool of which annotations are known?
+    is_annotated: bool,
+    /// The resources that have none.
     pub(super) unannotated: Vec<String>,
 }
 
@@ -26,10 +27,13 @@ impl Vocabulary {
                 let texts = resource.pointer(at).and_then(Value::as_array).into_iter().flatten();
                 added.extend(texts.filter_map(Value::as_str).map(str::to_owned));
             }
-            let url = resource.get("url").and_then(Value::as_str).unwrap_or_default().to_owned();
-            match resource.pointer("/catalogue/tools") {
-                Some(Value::Object(_)) => vocabulary.annotated.push(url),
-                _ => vocabulary.unannotated.push(url),
+            let tools = resource.pointer("/catalogue/tools").and_then(Value::as_object).into_iter().flatten();
+            let annotations = tools.filter_map(|(_, tool)| tool.get("annotations")?.as_object());
+            match annotations.map(serde_json::Map::len).sum::<usize>() {
+                0 => vocabulary
+                    .unannotated
+                    .push(resource.get("url").and_then(Value::as_str).unwrap_or_default().to_owned()),
+                _ => vocabulary.is_annotated = true,
             }
         }
         vocabulary
@@ -37,7 +41,7 @@ impl Vocabulary {
 
     /// Can any tool have annotations that policy sees?
     pub(super) fn has_annotations(&self) -> bool {
-        !self.annotated.is_empty()
+        self.is_annotated
     }
 
     /// Can a tool be called that has this name, or one like it?
@@ -59,4 +63,26 @@ pub(super) fn is_like(pattern: &str, text: &str) -> bool {
         }
     }
     rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        for (pattern, text, is_it) in [
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("*", "", true),
+            ("a*", "a", true),
+            ("a*a", "a", false),
+            ("tools/*", "tools/call", true),
+            ("*list", "resources/templates/list", true),
+            ("*/t*/l*t", "resources/templates/list", true),
+            ("*/x*", "resources/templates/list", false),
+        ] {
+            assert_eq!(is_like(pattern, text), is_it, "{pattern} {text}");
+        }
+    }
 }
