@@ -62,7 +62,7 @@ use libtest_mimic::Arguments;
 
 fn main() {
     let mut arguments = Arguments::from_args();
-    // To start an Envoy takes two cores, and then it waits most of the time: for time to pass, for its log.
+    // Most trials with an Envoy wait: for time to pass, for its log. Two cores carry four of them.
     arguments.test_threads = arguments.test_threads.or(Some(4));
     let cases = case::read_all();
     // Those that wait longest come first, so that none is waited for in the end.
