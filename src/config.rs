@@ -346,54 +346,9 @@ impl Findings {
 
     /// The policy, and what it was compiled to.
     fn policy(&mut self, config: PolicyConfig, vocabulary: &Vocabulary) -> Option<(Policy, Vec<u8>)> {
-        let mut sound = true;
-        if let Some(rules) = &config.rules {
-            let known = self.0.len();
-            self.rules(rules, vocabulary);
-            sound = known == self.0.len();
-        }
-        if !(1..=1000).contains(&config.time_limit_ms) {
-            let problem = format!("expected 1 to 1000 milliseconds, found {}", config.time_limit_ms);
-            self.add("policy.time_limit_ms", problem);
-            sound = false;
-        }
-        match &config.data {
-            serde_json::Value::Object(data) if data.contains_key("mcp") => {
-                self.add("policy.data.mcp", "expected another name; packages live at `data.mcp`");
-                sound = false;
-            }
-            serde_json::Value::Object(data) if data.contains_key("rules") => {
-                self.add(
-                    "policy.data.rules",
-                    "expected another name; rules without Rego stand beside `data`, in `rules`",
-                );
-                sound = false;
-            }
-            serde_json::Value::Object(_) => {}
-            _ => {
-                self.add("policy.data", "expected an object");
-                sound = false;
-            }
-        }
-        let rules = config.rules.as_ref().and_then(|rules| magic(rules, "policy.rules"));
-        if let Some(path) = magic(&config.data, "policy.data").or(rules) {
-            self.add(path, "expected no `$serde_json::private::`; the engine gives it a meaning of its own");
-            sound = false;
-        }
-        if config.modules.is_empty() {
-            let known = self.0.len();
-            self.tables(&config.data, vocabulary, |_| true);
-            sound &= known == self.0.len();
-        }
-        let texts = config.modules.iter().map(|(name, text)| name.len().saturating_add(text.len()));
-        let tables = [Some(&config.data), config.rules.as_ref()];
-        let tables = tables.into_iter().flatten().map(|table| table.to_string().len());
-        let size = texts.chain(tables).fold(0_usize, usize::saturating_add);
-        if size > MOST_POLICY {
-            self.add("policy", format!("expected at most {MOST_POLICY} bytes of modules and data, found {size}"));
-            sound = false;
-        }
-        if !sound {
+        let known = self.0.len();
+        self.written(&config, vocabulary);
+        if self.0.len() > known {
             return None;
         }
         let options = config.options();
@@ -402,17 +357,7 @@ impl Findings {
         if let (serde_json::Value::Object(data), Some(rules)) = (&mut data, config.rules) {
             data.insert("rules".into(), rules);
         }
-        let compiled = policy::compile(&config.modules, &data);
-        let compiled = compiled.map_err(|refusals| {
-            for refusal in refusals {
-                let path = match config.modules.contains_key(&refusal.file) {
-                    true => format!("policy.modules.{}:{}:{}", refusal.file, refusal.line, refusal.column),
-                    false => format!("{}:{}:{}", refusal.file, refusal.line, refusal.column),
-                };
-                self.add(path, refusal.reason);
-            }
-        });
-        let compiled = compiled.ok()?;
+        let compiled = self.compiled(&config.modules, &data)?;
         let Some(policy) = Policy::new(&compiled, options) else {
             self.add(
                 "policy",
@@ -420,22 +365,69 @@ impl Findings {
             );
             return None;
         };
-        let mut sound = self.asked(&policy, &effects);
+        self.asked(&policy, &effects);
         // Beside own modules a table is that of a bundled policy where these ask for it.
         if !config.modules.is_empty() {
-            let known = self.0.len();
             self.tables(&data, vocabulary, |table| tables::is_asked(&policy, table));
-            sound &= known == self.0.len();
         }
-        sound.then_some((policy, compiled))
+        (self.0.len() == known).then_some((policy, compiled))
+    }
+
+    /// What can be said of a policy before it is compiled.
+    fn written(&mut self, config: &PolicyConfig, vocabulary: &Vocabulary) {
+        if let Some(rules) = &config.rules {
+            self.rules(rules, vocabulary);
+        }
+        if !(1..=1000).contains(&config.time_limit_ms) {
+            let problem = format!("expected 1 to 1000 milliseconds, found {}", config.time_limit_ms);
+            self.add("policy.time_limit_ms", problem);
+        }
+        match &config.data {
+            serde_json::Value::Object(data) if data.contains_key("mcp") => {
+                self.add("policy.data.mcp", "expected another name; packages live at `data.mcp`");
+            }
+            serde_json::Value::Object(data) if data.contains_key("rules") => {
+                self.add(
+                    "policy.data.rules",
+                    "expected another name; rules without Rego stand beside `data`, in `rules`",
+                );
+            }
+            serde_json::Value::Object(_) => {}
+            _ => self.add("policy.data", "expected an object"),
+        }
+        let rules = config.rules.as_ref().and_then(|rules| magic(rules, "policy.rules"));
+        if let Some(path) = magic(&config.data, "policy.data").or(rules) {
+            self.add(path, "expected no `$serde_json::private::`; the engine gives it a meaning of its own");
+        }
+        if config.modules.is_empty() {
+            self.tables(&config.data, vocabulary, |_| true);
+        }
+        let texts = config.modules.iter().map(|(name, text)| name.len().saturating_add(text.len()));
+        let tables = [Some(&config.data), config.rules.as_ref()];
+        let tables = tables.into_iter().flatten().map(|table| table.to_string().len());
+        let size = texts.chain(tables).fold(0_usize, usize::saturating_add);
+        if size > MOST_POLICY {
+            self.add("policy", format!("expected at most {MOST_POLICY} bytes of modules and data, found {size}"));
+        }
+    }
+
+    /// What modules and data are compiled to.
+    fn compiled(&mut self, modules: &BTreeMap<String, String>, data: &serde_json::Value) -> Option<Vec<u8>> {
+        let refusals = match policy::compile(modules, data) {
+            Ok(compiled) => return Some(compiled),
+            Err(refusals) => refusals,
+        };
+        for refusal in refusals {
+            let within = if modules.contains_key(&refusal.file) { "policy.modules." } else { "" };
+            self.add(format!("{within}{}:{}:{}", refusal.file, refusal.line, refusal.column), refusal.reason);
+        }
+        None
     }
 
     /// Rules are asked by the bundled policy; another has to ask them itself.
-    fn asked(&mut self, policy: &Policy, effects: &[&str]) -> bool {
-        let unasked: Vec<&&str> =
-            effects.iter().filter(|effect| !policy.asks(&format!("mcp.rules.{effect}"))).collect();
-        for effect in &unasked {
-            let clause = match **effect {
+    fn asked(&mut self, policy: &Policy, effects: &[&str]) {
+        for effect in effects.iter().filter(|effect| !policy.asks(&format!("mcp.rules.{effect}"))) {
+            let clause = match *effect {
                 "deny" => "deny contains reason if some reason in data.mcp.rules.deny",
                 _ => "allow if data.mcp.rules.allow",
             };
@@ -445,7 +437,6 @@ impl Findings {
             );
             self.add("policy.rules", problem);
         }
-        unasked.is_empty()
     }
 }
 
