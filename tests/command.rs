@@ -252,7 +252,10 @@ fn unread() -> Result<(), String> {
 }
 
 fn unannotated() -> Result<(), String> {
-    let pinned = json!({"tools": {}});
+    let sha256 = "0".repeat(64);
+    let pinned = json!({"tools": {"wipe": {"sha256": sha256, "annotations": {"destructiveHint": true}}}});
+    // Pins without annotations are as good as none.
+    let bare = json!({"tools": {"wipe": {"sha256": sha256}}});
     let others = json!({"prompts": {}});
     let policy = json!({
         "rules": [
@@ -274,11 +277,12 @@ fn unannotated() -> Result<(), String> {
         "policy.rules[2].deny.annotations: expected a resource with `catalogue.tools`, from which alone annotations \
         are known, found none; this holds for every tool",
     ];
-    noted(&configured(&[json!(null), others.clone()], &policy), &closed, &texts)?;
+    noted(&configured(&[json!(null), others.clone(), bare], &policy), &closed, &texts)?;
     noted(&configured(std::slice::from_ref(&pinned), &policy), &[], &[])?;
     let denied = json!({"rules": [{"deny": {"annotations": {"destructiveHint": true}}}]});
     let expected = "policy.rules[0].deny.annotations: expected `catalogue.tools` of `http://127.0.0.1:2/mcp`, \
-        `http://127.0.0.1:3/mcp`, found none; there this never holds; pin the tools";
+        `http://127.0.0.1:3/mcp`, found none; there this never holds, and more is let through; pin the \
+        tools";
     noted(
         &configured(&[pinned, json!(null), others.clone()], &denied),
         &["policy.rules[0].deny.annotations"],
