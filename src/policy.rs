@@ -23,6 +23,7 @@ mod evaluator;
 mod input;
 mod memory;
 mod names;
+mod values;
 mod visible;
 
 use std::collections::BTreeSet;

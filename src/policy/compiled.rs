@@ -7,10 +7,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use regorus::Value;
 use regorus::rvm::program::{DeserializationResult, Program};
 use serde::{Deserialize, Serialize};
 
+use super::values;
 use crate::json::Names;
 use crate::rego::{Analysis, Refusal};
 
@@ -32,7 +32,7 @@ pub(super) struct Compiled<'a> {
 pub(super) struct Rules<'a> {
     /// Rules of `mcp.authz`. The first entry points of a machine are theirs.
     pub(super) names: Vec<String>,
-    /// The data, with the values of constant packages: see [`encode_value`].
+    /// The data, with the values of constant packages, as `policy/values.rs` writes it.
     #[serde(borrow)]
     pub(super) data: Cow<'a, [u8]>,
     #[serde(borrow)]
@@ -89,66 +89,31 @@ impl<'a> Compiled<'a> {
     }
 }
 
-/// A program of the machine. It loses what describes it to people, which the machine does not read.
+/// A program of the machine, whose literals are written as all values are.
+#[derive(Deserialize, Serialize)]
+struct Parts<'a> {
+    program: &'a [u8],
+    literals: &'a [u8],
+}
+
+/// Writes a program. It loses what describes it to people, which the machine does not read.
 pub(super) fn encode(mut program: Program) -> Result<Vec<u8>, String> {
+    program.validate_limits()?;
     program.sources.clear();
     program.instruction_spans.clear();
-    program.serialize_binary()
+    let literals = values::encode(&std::mem::take(&mut program.literals))?;
+    let parts = Parts { program: &program.serialize_binary()?, literals: &literals };
+    postcard::to_allocvec(&parts).map_err(|error| error.to_string())
 }
 
-/// What [`encode`] gave.
+/// Reads what [`encode`] wrote.
 pub(super) fn decode(bytes: &[u8]) -> Option<Program> {
-    match Program::deserialize_binary(bytes) {
-        Ok(DeserializationResult::Complete(program)) => Some(program),
-        Ok(DeserializationResult::Partial(_)) | Err(_) => None,
-    }
-}
-
-/// A value in regorus's own encoding, which keeps what JSON has not: that of a program's literals.
-pub(super) fn encode_value(value: Value) -> Result<Vec<u8>, String> {
-    let mut program = Program::new();
-    program.literals.push(value);
-    program.serialize_binary()
-}
-
-/// What [`encode_value`] gave.
-pub(super) fn decode_value(bytes: &[u8]) -> Option<Value> {
-    decode(bytes)?.literals.pop()
-}
-
-#[cfg(test)]
-mod tests {
-    use regorus::Engine;
-
-    use super::*;
-
-    /// As Rego spells them.
-    const VALUES: [&str; 12] = [
-        "[null, true, false, \"\", \"é\\u0000\"]",
-        "{1: {2, \"2\", [2]}, [true]: {{}, set()}, null: {\"a\": {\"b\": set()}}}",
-        "[0, -1, 9223372036854775807, -9223372036854775808, 9223372036854775808, 18446744073709551615]",
-        "[18446744073709551616, -9223372036854775809, 9007199254740993]",
-        "[123456789012345678901234567890123456789, -123456789012345678901234567890123456789]",
-        "[1.5, -0.1, 0.30000000000000004, 1e300, 5e-324, 123456789.123456789]",
-        "[1.0, 100e3, 1e2, 1e20, 1e22, 1e23]",
-        "[2 * 9223372036854775807, 18446744073709551615 * 18446744073709551615]",
-        "[0.1 + 0.2, 1 / 3, 7 / 7, 10 % 3]",
-        "[n | some n in numbers.range(1, 300)]",
-        "{n: {m | some m in numbers.range(1, n)} | some n in numbers.range(1, 5)}",
-        "[{}, [], set(), [[[[]]]]]",
-    ];
-
-    /// Equal, and spelled alike: 1 and 1.0 are one number to the engine.
-    #[test]
-    fn a_value_comes_back_as_it_was() {
-        for text in VALUES {
-            let mut engine = Engine::new();
-            engine.add_policy("a.rego".to_owned(), format!("package a\nx := {text}\n")).unwrap();
-            let value = engine.eval_rule("data.a.x".to_owned()).unwrap();
-            assert_ne!(value, Value::Undefined, "{text}");
-            let back = decode_value(&encode_value(value.clone()).unwrap()).unwrap();
-            assert_eq!(back, value, "{text}");
-            assert_eq!(back.to_string(), value.to_string(), "{text}");
+    let Parts { program, literals } = postcard::from_bytes(bytes).ok()?;
+    match Program::deserialize_binary(program) {
+        Ok(DeserializationResult::Complete(mut program)) => {
+            program.literals = values::decode(literals)?;
+            Some(program)
         }
+        Ok(DeserializationResult::Partial(_)) | Err(_) => None,
     }
 }

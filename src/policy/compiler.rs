@@ -13,17 +13,17 @@ use regorus::languages::rego::compiler::Compiler;
 use regorus::{Engine, Value};
 use serde::Deserialize as _;
 
-use super::compiled::{Code, Compiled, Place, ResidualRules, Rules, encode, encode_value};
+use super::compiled::{Code, Compiled, Place, ResidualRules, Rules, encode};
 use super::evaluator::{TIMEOUT, path, strict_engine, timer};
 use super::input::object;
 use super::names::member_names;
-use super::{BUNDLED, login, scopes, strings};
+use super::{BUNDLED, login, scopes, strings, values};
 use crate::json::shown;
 use crate::rego::{self, Analysis, Bundle, Refusal, Split, VALUES};
 
 /// The longest that a constant package or a rule may take at load, on the wall: Envoy's main thread
 /// has little of its processor while the workers serve.
-const LOAD_LIMIT: Duration = Duration::from_secs(5);
+const LOAD_LIMIT: Duration = Duration::from_secs(30);
 
 /// The rules of the contract that decide calls, in the order of the answer.
 const OF_CALLS: [&str; 4] = ["deny", "scopes", "step_up", "allow"];
@@ -132,7 +132,7 @@ pub(super) fn compile_rules(
         modules: files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect(),
         because,
     });
-    let data = encode_value(data).map_err(|error| refused("policy.data", &error))?;
+    let data = values::encode(&[data]).map_err(|error| refused("policy.data", &error))?;
     let names = all.iter().map(|rule| (*rule).to_owned()).collect();
     Ok((Rules { names, data: Cow::Owned(data), code }, left))
 }
@@ -186,6 +186,7 @@ pub(super) fn program(engine: &mut Engine, entries: &[String]) -> Result<Vec<u8>
     let first = entries.first().ok_or_else(|| refused(&"no rule to ask for"))?;
     let compiled = engine.compile_with_entrypoint(&(*first).into()).map_err(|error| refused(&error))?;
     let program = Compiler::compile_from_policy(&compiled, &entries).map_err(|error| refused(&error))?;
+    program.check_rule_data_conflicts(&engine.get_data()).map_err(|error| refused(&error))?;
     encode(Arc::unwrap_or_clone(program)).map_err(|error| refused(&error))
 }
 

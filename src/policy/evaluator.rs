@@ -21,7 +21,8 @@ use regorus::rvm::vm::VmError;
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
 
-use super::compiled::{Code, Rules, decode, decode_value};
+use super::compiled::{Code, Rules, decode};
+use super::values;
 use crate::denial::Denial;
 use crate::rego::Refusal;
 pub(super) use residual::KnownValues;
@@ -69,7 +70,7 @@ impl Evaluator {
     /// Makes ready what was compiled, and gives each rule this much time. None where it is not what
     /// the compiler made.
     pub(super) fn new(compiled: Rules<'_>, time_limit: Duration) -> Option<Self> {
-        let data = decode_value(&compiled.data)?;
+        let data = values::decode(&compiled.data)?.pop()?;
         let decider = match compiled.code {
             Code::Machine { whole, residual } => Decider::Machine(Box::new(Machines {
                 whole: RefCell::new(machine(&whole, data.clone(), time_limit)?),

@@ -36,7 +36,7 @@ fn a_constant_package_stands_as_data() {
     for index in [comprehension, partial] {
         let data = json!({"grants": {"alice": ["read", "write"], "bob": ["read"]}});
         let rules = compiled(&[("authz.rego", AUTHZ), ("index.rego", index)], &data).unwrap();
-        let tools = decode_value(&rules.data).unwrap()["lib"]["index"]["tools"].clone();
+        let tools = values::decode(&rules.data).unwrap()[0]["lib"]["index"]["tools"].clone();
         let evaluator = Evaluator::new(rules, LIMIT).unwrap();
         assert_eq!(tools["alice"], Value::from(BTreeSet::from(["read".into(), "write".into()])));
         assert_eq!(tools["bob"], Value::from(BTreeSet::from(["read".into()])));
@@ -125,10 +125,11 @@ fn a_constant_package_that_takes_too_long_is_refused_at_load() {
 fn what_takes_the_machine_too_many_instructions_is_denied() {
     let policy = "package mcp.authz\ndefault allow := false\nallow if {\n known\n some number in data.numbers\n\
         number == input.mcp.arguments.number\n}\nknown if input.mcp.name in data.names\n";
-    let data = json!({"numbers": (0..100).collect::<Vec<_>>(), "names": ["a"]});
+    // More than the machine takes if nobody tells it.
+    let data = json!({"numbers": (0..100_000).collect::<Vec<_>>(), "names": ["a"]});
     let evaluator = evaluator(&[("authz.rego", policy)], &data).unwrap();
     let machines = evaluator.machines().unwrap();
-    let input: Value = json!({"mcp": {"name": "a", "arguments": {"number": 99}}}).into();
+    let input: Value = json!({"mcp": {"name": "a", "arguments": {"number": 99_999}}}).into();
     let known = evaluator.know(input.clone());
     for (machine, known) in
         [(&machines.whole, None), (&machines.residual.as_ref().unwrap().machine, Some(known.unwrap()))]

@@ -4,9 +4,10 @@ use super::alike::{compile_alone, policy_of, ready};
 use super::modules::Modules;
 use super::*;
 use crate::mcp::Dialect;
-use crate::policy::compiled::{Code, encode_value};
+use crate::policy::compiled::Code;
 use crate::policy::compiler::ASKED;
 use crate::policy::evaluator::tests::generator::Generator;
+use crate::policy::values;
 use crate::rego::Refusal;
 
 /// A policy of these modules: in two parts if it can be, as a whole, and as the interpreter takes it.
@@ -16,7 +17,7 @@ fn three(modules: &[&str], data: &serde_json::Value) -> Result<[Policy; 3], Stri
     whole.known = None;
     let modules = modules.iter().enumerate().map(|(number, text)| (format!("{number}.rego"), (*text).to_owned()));
     let because = Refusal { file: String::new(), line: 1, column: 1, reason: String::new() };
-    compiled.rules.data = encode_value(data.clone().into()).unwrap().into();
+    compiled.rules.data = values::encode(&[data.clone().into()]).unwrap().into();
     compiled.rules.code = Code::Interpreter { modules: modules.collect(), because };
     Ok([parts, whole, ready(&compiled)])
 }
