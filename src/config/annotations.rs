@@ -93,7 +93,7 @@ pub(super) fn of_table(name: &str, table: &Value) -> Vec<Unannotated> {
     let entries = table.as_object().into_iter().flatten();
     let found = entries.flat_map(|(entry, value)| {
         parts.iter().filter_map(move |part| {
-            value.pointer(&format!("{part}/annotations"))?;
+            value.pointer(&format!("{part}/annotations"))?.as_object().filter(|annotations| !annotations.is_empty())?;
             let path = format!("policy.data.{name}.{entry}{}.annotations", part.replace('/', "."));
             Some(Unannotated { path, holds: false, opens })
         })

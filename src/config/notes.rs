@@ -15,6 +15,10 @@ const UNKNOWN_ARGUMENTS: &str = "`allow` or `deny` reads `input.mcp.arguments`, 
 /// Of a configuration that was loaded, as it is written.
 pub fn notes(document: &Value, gate: &Gate) -> Vec<Finding> {
     let mut notes = Vec::new();
+    if gate.policy.is_shadow() {
+        let problem = "`shadow` denies nothing: what policy would deny is recorded, and passes";
+        notes.push(Finding { path: "policy.mode".into(), problem: problem.into() });
+    }
     if gate.policy.lists_by_arguments() {
         notes.push(Finding { path: "policy.modules".into(), problem: UNKNOWN_ARGUMENTS.into() });
     }

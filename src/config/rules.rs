@@ -156,7 +156,7 @@ impl Findings {
     }
 
     fn rule(&mut self, path: &str, rule: &Value, vocabulary: &Vocabulary) -> Option<RuleConfig> {
-        if self.misplaced(path, rule) {
+        if self.misplaced(path, rule) | self.nulls(path, rule) {
             return None;
         }
         let rule: RuleConfig = self.read(path, rule)?;
@@ -191,6 +191,27 @@ impl Findings {
                 key if is_key(key) => {
                     self.add(path, format!("expected it within `allow` or `deny`, `{effect}: {{..., {key}: ...}}`"));
                 }
+                _ => {}
+            }
+        }
+        known < self.0.len()
+    }
+
+    /// Keys without a value, which YAML makes of `claims:`. Where a key may be absent one would be taken for
+    /// that, or for what is met by nobody. A condition on a value may be null.
+    pub(super) fn nulls(&mut self, path: &str, value: &Value) -> bool {
+        const ON_VALUES: [&str; 5] = ["arguments", "claims", "annotations", "limits", "actor"];
+        let known = self.0.len();
+        let members = value.as_object().into_iter().flatten().map(|(name, value)| (Some(name.as_str()), value));
+        let items = value.as_array().into_iter().flatten().map(|item| (None, item));
+        for (index, (name, value)) in members.chain(items).enumerate() {
+            match (value, name) {
+                (Value::Null, Some(name)) => {
+                    self.add(format!("{path}.{name}"), "expected a value, found none; leave the key out, or say which");
+                }
+                (Value::Object(_), Some(name)) if ON_VALUES.contains(&name) => {}
+                (Value::Object(_) | Value::Array(_), Some(name)) => drop(self.nulls(&format!("{path}.{name}"), value)),
+                (Value::Object(_), None) => drop(self.nulls(&format!("{path}[{index}]"), value)),
                 _ => {}
             }
         }

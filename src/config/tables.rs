@@ -1,19 +1,20 @@
 //! The data of the bundled policies: what each of their tables holds. A key that they do not
 //! read would restrict nothing, so it is refused, and so is a value of another type.
 
+mod texts;
 mod time;
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
-use serde_json::Value;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use super::rules::{ConditionConfig, DEPTH};
 use super::vocabulary::Vocabulary;
 use super::{Findings, annotations};
 use crate::policy::Policy;
+use texts::{Text, Tuple};
 use time::Time;
 
 const GRANTED: &str = "data.mcp.rbac.granted";
@@ -54,54 +55,6 @@ pub(super) fn asking(table: &str) -> Option<&'static str> {
 
 type Named<T> = BTreeMap<String, T>;
 type Texts = Vec<Text>;
-
-/// A text of which nothing is kept: there may be ten thousand.
-struct Text;
-
-/// `object#relation@subject`, as `policies/mcp/index/relations.rego` takes it apart.
-struct Tuple;
-
-/// Reads a text of which this holds.
-struct Holds {
-    expected: &'static str,
-    holds: fn(&str) -> bool,
-}
-
-impl Visitor<'_> for Holds {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.expected)
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<(), E> {
-        if (self.holds)(text) { Ok(()) } else { Err(E::invalid_value(de::Unexpected::Str(text), &self)) }
-    }
-}
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Holds { expected: "a text", holds: |_| true }).map(|()| Self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Tuple {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let expected = "a text such as `document:q3#owner@user:alice`";
-        deserializer.deserialize_str(Holds { expected, holds: is_tuple }).map(|()| Self)
-    }
-}
-
-fn is_tuple(text: &str) -> bool {
-    let is_word = |word: &str| !word.is_empty() && !word.contains(['#', '@', ':']);
-    let is_node = |node: &str| node.split_once(':').is_some_and(|(kind, id)| is_word(kind) && !id.is_empty());
-    let Some((object, (relation, subject))) =
-        text.split_once('#').and_then(|(object, rest)| Some((object, rest.split_once('@')?)))
-    else {
-        return false;
-    };
-    !text.contains('\n') && is_node(object) && is_word(relation) && is_node(subject)
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object")]
@@ -238,6 +191,9 @@ impl Findings {
     pub(super) fn tables(&mut self, data: &Value, vocabulary: &Vocabulary, is_asked: impl Fn(&str) -> bool) {
         for (name, table) in data.as_object().into_iter().flatten().filter(|(name, _)| is_asked(name)) {
             let path = format!("policy.data.{name}");
+            if TABLES.iter().any(|(table, ..)| table == name) {
+                self.nulls(&path, table);
+            }
             match name.as_str() {
                 "roles" => drop(self.read::<Named<Role>>(&path, table)),
                 "assignments" => self.long_table::<Vec<Assignment>>(&path, table),
@@ -262,6 +218,9 @@ impl Findings {
             for (at, tool) in tools(name, table) {
                 self.name(|| format!("{path}.{at}"), "tools", tool, vocabulary);
             }
+            for at in in_vain(name, table) {
+                self.add(format!("{path}.{at}"), "expected at least one name in the list, found none");
+            }
             self.unannotated(annotations::of_table(name, table), vocabulary);
             // By tool within each role and label.
             let part = match name.as_str() {
@@ -270,6 +229,7 @@ impl Findings {
                 _ => continue,
             };
             for (owner, entry) in table.as_object().into_iter().flatten() {
+                self.annotations(&format!("{path}.{owner}"), entry);
                 let by_tool = entry.get(part).and_then(Value::as_object).into_iter().flatten();
                 for (tool, conditions) in by_tool {
                     let path = format!("policy.data.{name}.{owner}.{part}.{tool}");
@@ -306,6 +266,10 @@ impl Findings {
         for (name, entry) in table.as_object().into_iter().flatten() {
             let path = format!("{path}.{name}");
             self.entry(&path, entry);
+            let mut keys = entry.as_object().into_iter().flatten().map(|(key, _)| key.as_str());
+            if keys.all(|key| key == "unless") {
+                self.add(&path, "expected at least one condition, found none");
+            }
             let Some(unless) = entry.get("unless") else { continue };
             let path = format!("{path}.unless");
             self.entry(&path, unless);
@@ -321,8 +285,9 @@ impl Findings {
     }
 
     fn entry(&mut self, path: &str, entry: &Value) {
-        for key in ["claims", "annotations", "arguments"] {
-            if entry.get(key).and_then(Value::as_object).is_some_and(serde_json::Map::is_empty) {
+        self.annotations(path, entry);
+        for key in ["claims", "arguments"] {
+            if entry.get(key).is_some_and(|conditions| *conditions == json!({})) {
                 self.add(format!("{path}.{key}"), "expected at least one name with its condition, found none");
             }
         }
@@ -331,6 +296,20 @@ impl Findings {
         }
         if let Some(actor) = entry.get("actor") {
             self.keys(&format!("{path}.actor"), actor, DEPTH);
+        }
+    }
+
+    /// In tables a condition on an annotation is its value.
+    fn annotations(&mut self, path: &str, entry: &Value) {
+        let Some(annotations) = entry.get("annotations").and_then(Value::as_object) else { return };
+        if annotations.is_empty() {
+            self.add(format!("{path}.annotations"), "expected at least one name with its value, found none");
+        }
+        for (name, value) in
+            annotations.iter().filter(|(_, value)| value.is_object() || value.is_array() || value.is_null())
+        {
+            let problem = format!("expected the value itself, such as `true`, found `{value}`");
+            self.add(format!("{path}.annotations.{name}"), problem);
         }
     }
 
@@ -368,6 +347,17 @@ impl Findings {
     }
 }
 
+/// Lists that ask for nothing, and where they stand in a table.
+fn in_vain(name: &str, table: &Value) -> Vec<String> {
+    let (at, lists) = match name {
+        "tool_scopes" => ("", Some(table)),
+        "guards" => ("urls.", table.get("urls")),
+        _ => return Vec::new(),
+    };
+    let lists = lists.and_then(Value::as_object).into_iter().flatten();
+    lists.filter(|(_, list)| **list == json!([])).map(|(tool, _)| format!("{at}{tool}")).collect()
+}
+
 /// The names of tools, and globs, in a table of the bundled policies, and where they stand in it.
 fn tools<'t>(name: &str, table: &'t Value) -> Vec<(String, &'t str)> {
     let keys = |at: &str, entries: Option<&'t Value>| -> Vec<(String, &'t str)> {
@@ -401,8 +391,6 @@ fn tools<'t>(name: &str, table: &'t Value) -> Vec<(String, &'t str)> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::config::PolicyConfig;
 
@@ -493,6 +481,26 @@ mod tests {
                 json!({"conditions": {"x": {"time": {"hours": [["08:00-18:00"]]}}}}),
                 "policy.data.conditions.x.time.hours[0]",
             ),
+            (json!({"conditions": {"x": {}}}), "policy.data.conditions.x: expected at least one condition"),
+            (
+                json!({"conditions": {"x": {"unless": {"roles": ["a"]}}}}),
+                "policy.data.conditions.x: expected at least one condition",
+            ),
+            (json!({"conditions": {"x": {"roles": null}}}), "policy.data.conditions.x.roles: expected a value"),
+            (json!({"labels": {"x": {"tools": null}}}), "policy.data.labels.x.tools: expected a value"),
+            (json!({"assignments": [{"roles": ["a"], "groups": null}]}), "policy.data.assignments[0].groups: expected"),
+            (json!({"guards": {"destructive": null}}), "policy.data.guards.destructive: expected a value"),
+            (json!({"tool_scopes": {"x": []}}), "policy.data.tool_scopes.x: expected at least one name"),
+            (json!({"guards": {"urls": {"x": []}}}), "policy.data.guards.urls.x: expected at least one name"),
+            (
+                json!({"labels": {"x": {"annotations": {"destructiveHint": {"absent": true}}}}}),
+                "policy.data.labels.x.annotations.destructiveHint: expected the value itself, such as `true`",
+            ),
+            (
+                json!({"conditions": {"x": {"annotations": {"destructiveHint": [true]}}}}),
+                "policy.data.conditions.x.annotations.destructiveHint: expected the value itself",
+            ),
+            (json!({"labels": {"x": {"annotations": {}}}}), "policy.data.labels.x.annotations: expected at least one"),
             (json!({"conditions": {"x": {"time": {"days": []}}}}), "policy.data.conditions.x.time: expected `days`"),
             (json!({"conditions": {"x": {"unless": {"time": {}}}}}), "policy.data.conditions.x.unless.time: expected"),
             (
