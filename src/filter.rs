@@ -119,7 +119,8 @@ impl RootContext for Root {
         match self.load(&configuration, &surroundings) {
             Ok(gate) => {
                 let (policy, evaluator) = (gate.policy.revision(), gate.policy.evaluator());
-                info!("mcp-gate: policy {policy} in force, configuration {}, {evaluator}", gate.configuration);
+                let mode = if gate.policy.is_shadow() { "in shadow, denies nothing" } else { "in force" };
+                info!("mcp-gate: policy {policy} {mode}, configuration {}, {evaluator}", gate.configuration);
                 report_candidate(&gate);
                 let has_timer = self.fetcher.install(&gate);
                 self.gate = Some(Rc::new(gate));
