@@ -9,17 +9,21 @@ use std::{fs, io};
 const MADE_OF: [&str; 4] = ["src", "policies", "Cargo.toml", "Cargo.lock"];
 
 fn main() -> io::Result<()> {
+    MADE_OF.iter().for_each(|path| println!("cargo::rerun-if-changed={path}"));
+    println!("cargo::rustc-env=MCP_GATE_BUILD={}", name(Path::new("."))?);
+    Ok(())
+}
+
+/// The name of the build whose package is here.
+pub(crate) fn name(package: &Path) -> io::Result<String> {
     let mut files = BTreeSet::new();
-    for path in MADE_OF {
-        println!("cargo::rerun-if-changed={path}");
-        find(Path::new(path), &mut files)?;
-    }
+    MADE_OF.iter().try_for_each(|path| find(&package.join(path), &mut files))?;
     let mut hasher = DefaultHasher::new();
     for file in files {
-        (&file, fs::read(&file)?).hash(&mut hasher);
+        let path = file.strip_prefix(package).unwrap_or(&file);
+        (path, fs::read(&file)?).hash(&mut hasher);
     }
-    println!("cargo::rustc-env=MCP_GATE_BUILD={:016x}", hasher.finish());
-    Ok(())
+    Ok(format!("{:016x}", hasher.finish()))
 }
 
 /// Adds the files at and under a path.

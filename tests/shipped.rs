@@ -6,6 +6,10 @@ use std::path::Path;
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
+#[expect(dead_code, reason = "cargo calls its main")]
+#[path = "../build.rs"]
+mod build;
+
 pub(crate) fn trials() -> Vec<Trial> {
     let trial = |name: &str, check: fn() -> Result<(), String>| {
         Trial::test(format!("shipped/{name}"), move || check().map_err(Failed::from))
@@ -18,6 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             "PW-15 workers share fetched keys and who fetches them, spent proofs, a random key, compiled policies, and nothing else",
             little_is_shared,
         ),
+        trial("PW-15 another build has another name, and takes nothing over", builds_have_names),
         trial("PW-17 chance names decisions and decides nothing", chance_decides_nothing),
         trial("PW-19 the pinned Envoy has the fixes of August 2026", envoy_is_mended),
         trial("PW-21 what Envoy does not promise is said", posture_is_said),
@@ -207,6 +212,27 @@ fn little_is_shared() -> Result<(), String> {
         "filter/shared.rs name: &str",
     ];
     if found == expected { Ok(()) } else { Err(format!("expected {expected:?}, found {found:?}")) }
+}
+
+/// What one build compiled may mean something else to another.
+fn builds_have_names() -> Result<(), String> {
+    let named = |package: &Path| build::name(package).map_err(|error| error.to_string());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    equal("the name of this build", &json!(env!("MCP_GATE_BUILD")), Some(&json!(named(root)?)))?;
+    let package = root.join("target/named");
+    let write = |path: &str, text: &str| std::fs::write(package.join(path), text).map_err(|error| error.to_string());
+    for directory in ["src/a", "policies"] {
+        std::fs::create_dir_all(package.join(directory)).map_err(|error| error.to_string())?;
+    }
+    let files = ["src/a/b.rs", "policies/c.rego", "Cargo.toml", "Cargo.lock"];
+    files.iter().try_for_each(|file| write(file, "1"))?;
+    let mut names = vec![named(&package)?];
+    for file in files {
+        write(file, "2")?;
+        names.push(named(&package)?);
+    }
+    let all: std::collections::BTreeSet<_> = names.iter().collect();
+    if all.len() == names.len() { Ok(()) } else { Err(format!("expected a name for each change, found {names:?}")) }
 }
 
 fn chance_decides_nothing() -> Result<(), String> {
