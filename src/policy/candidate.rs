@@ -88,6 +88,11 @@ impl Candidate {
         self.policy.wants_peer()
     }
 
+    #[cfg(test)]
+    pub(crate) fn time_limit(&self) -> Duration {
+        self.policy.time_limit()
+    }
+
     /// What it would decide.
     pub fn ask(&self, question: Question<'_>) -> Result<(), Denial> {
         self.policy.check_head(question.head)?;

@@ -117,3 +117,24 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Program> {
         Ok(DeserializationResult::Partial(_)) | Err(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use regorus::rvm::program::BuiltinInfo;
+
+    use super::*;
+
+    #[test]
+    fn a_program_is_read_as_a_whole_or_not_at_all() {
+        let mut program = Program::new();
+        program.add_builtin_info(BuiltinInfo { name: "count".into(), num_args: 1 });
+        let bytes = encode(program.clone()).unwrap();
+        assert!(decode(&bytes).is_some());
+        for length in 0..bytes.len() {
+            assert!(decode(&bytes[..length]).is_none(), "the first {length} bytes");
+        }
+        // regorus gives back what it could read of it.
+        program.add_builtin_info(BuiltinInfo { name: "no.such".into(), num_args: 1 });
+        assert!(decode(&encode(program).unwrap()).is_none());
+    }
+}
