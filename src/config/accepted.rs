@@ -66,6 +66,8 @@ pub(super) const COMPILED: [(&str, &str); 6] = [
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::json;
 
     use crate::config::{self, Surroundings};
@@ -125,6 +127,27 @@ mod tests {
         let accepted = Accepted::from_bytes(&shared, &configuration).unwrap();
         let other = Accepted { build: "another", ..accepted }.to_bytes().unwrap();
         assert!(!take(&configuration, &other));
+    }
+
+    #[test]
+    fn a_candidate_has_its_own_limit_wherever_it_was_compiled() {
+        let configuration = configuration(&json!(null));
+        let taken = config::take_over(&configuration, &share(&configuration), &Surroundings::offline()).unwrap();
+        assert_eq!(taken.candidate.unwrap().unwrap().time_limit(), Duration::from_millis(7));
+        assert_eq!(taken.policy.time_limit(), Duration::from_millis(100));
+    }
+
+    #[test]
+    fn a_worker_without_a_variable_takes_nothing_over() {
+        let mut document: serde_json::Value = serde_json::from_slice(&configuration(&json!(null))).unwrap();
+        document["session_keys"] = json!([{"env": "KEY"}]);
+        let configuration = document.to_string().into_bytes();
+        let environment = |_: &str| Some("A".repeat(43));
+        let surroundings = Surroundings { environment: &environment, ..Surroundings::offline() };
+        let (_, shared) = config::load_to_share(&configuration, &surroundings).unwrap();
+        let shared = shared.unwrap();
+        assert!(config::take_over(&configuration, &shared, &surroundings).is_some());
+        assert!(config::take_over(&configuration, &shared, &Surroundings::offline()).is_none());
     }
 
     /// A document that is not what it was when its policies were compiled is not half of one.
