@@ -244,7 +244,7 @@ fn unread() -> Result<(), String> {
         "data": {"duties": {}, "owners": {}}});
     let texts = [
         "policy.data.duties: expected `modules` that ask the bundled policies for it, such as \
-         `data.mcp.rbac.violations`, found none; it changes nothing",
+         `data.mcp.rbac.violations`, found none; it is not in force",
         "policy.data.owners: expected a module that reads it, found none; it changes nothing",
     ];
     noted(&configured(&[json!(null)], &policy), &["policy.data.duties", "policy.data.owners"], &texts)?;
@@ -263,13 +263,19 @@ fn unannotated() -> Result<(), String> {
             {"deny": {"tools": ["*"], "unless": {"annotations": {"readOnlyHint": true}}}},
             {"deny": {"annotations": {"readOnlyHint": {"absent": true}}}},
         ],
-        "data": {"conditions": {"x": {"annotations": {"readOnlyHint": true}}}},
+        "data": {
+            "conditions": {"x": {"annotations": {"readOnlyHint": true}, "unless": {"annotations": {"a": 1}}}},
+            "labels": {"l": {"tools": ["x"]}},
+            "label_conditions": {"l": {"roles": ["a"], "unless": {"annotations": {"readOnlyHint": true}}}},
+        },
     });
     let closed = [
         "policy.rules[0].allow.annotations",
         "policy.rules[1].deny.unless.annotations",
         "policy.rules[2].deny.annotations",
         "policy.data.conditions.x.annotations",
+        "policy.data.conditions.x.unless.annotations",
+        "policy.data.label_conditions.l.unless.annotations",
     ];
     let texts = [
         "policy.rules[0].allow.annotations: expected a resource with `catalogue.tools`, from which alone \

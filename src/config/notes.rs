@@ -45,7 +45,7 @@ fn unread(policy: &Policy, table: &str) -> Option<String> {
     }
     Some(match tables::asking(table) {
         Some(asking) => format!(
-            "expected `modules` that ask the bundled policies for it, such as `{asking}`, found none; it changes nothing"
+            "expected `modules` that ask the bundled policies for it, such as `{asking}`, found none; it is not in force"
         ),
         None => "expected a module that reads it, found none; it changes nothing".to_owned(),
     })
