@@ -197,6 +197,11 @@ impl Policy {
         Ok(Self::new(&compile(modules, data)?, options).expect("what was compiled"))
     }
 
+    #[cfg(test)]
+    pub(crate) fn time_limit(&self) -> Duration {
+        self.options.time_limit
+    }
+
     /// SHA-256 over all modules and the data, in hexadecimal.
     pub fn revision(&self) -> &str {
         &self.revision
