@@ -110,7 +110,7 @@ fn answer(connection: &mut TcpStream, message: &Message, state: &State) -> bool 
         return reply(connection, 200, &["first", "second"], &json!({"jsonrpc": "2.0", "id": id, "result": {}}));
     }
     if test == "late" {
-        thread::sleep(Duration::from_secs(2));
+        thread::sleep(Duration::from_secs(3));
     }
     let silence = match test.as_str() {
         "stream" => Some(usize::MAX),
