@@ -369,6 +369,7 @@ impl Findings {
         // Beside own modules a table is that of a bundled policy where these ask for it.
         if !config.modules.is_empty() {
             self.tables(&data, vocabulary, |table| tables::is_asked(&policy, table));
+            self.unread(&data, &policy);
         }
         (self.0.len() == known).then_some((policy, compiled))
     }

@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 use std::time::Instant;
 
 use libtest_mimic::{Failed, Trial};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::case::AUTHORITY;
 use crate::keys::Keys;
@@ -28,7 +28,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("rules_are_counted_and_shown_as_rego", rules),
         trial("a_candidate_is_checked_like_a_policy", candidate),
         trial("what_lists_cannot_know_is_noted", lists_by_arguments),
-        trial("data_that_nobody_reads_is_noted", unread),
+        trial("data_that_nobody_reads_is_refused_or_noted", unread),
+        trial("names_of_tables_that_are_nowhere_are_noted", dangling),
         trial("what_annotations_cannot_say_is_noted", unannotated),
         trial("what_is_no_file_and_no_yaml_is_said", unreadable),
         trial("a_name_that_stands_twice_is_found", twice),
@@ -165,8 +166,8 @@ fn rules() -> Result<(), String> {
 /// Lists know no arguments.
 fn lists_by_arguments() -> Result<(), String> {
     let with = |rules: &str| {
-        let module = format!("package mcp.authz\\n\\nallow if input.mcp.arguments.id == 1\\n\\n{rules}");
-        changed(&[("policy:\n", &format!("policy:\n            modules: {{authz.rego: \"{module}\"}}\n"))])
+        let module = format!("package mcp.authz\n\nallow if input.mcp.arguments.id == 1\n\n{rules}");
+        configured(&[json!(null)], &json!({"modules": {"authz.rego": module}}))
     };
     let note = "note: policy.modules: `allow` or `deny` reads `input.mcp.arguments`, and there is no `visible`";
     expect(check("lists", &with("")), true, &["ok: policy ", note])?;
@@ -204,15 +205,16 @@ fn noted(text: &str, expected: &[&str], texts: &[&str]) -> Result<(), String> {
 /// Tables of the bundled policies beside modules that do not ask for them, and other data.
 fn unread() -> Result<(), String> {
     let data = json!({
-        "roles": {"a": {"tools": ["x"]}}, "assignments": [], "duties": {}, "relations": [], "relation_types": {},
+        "roles": {"a": {"tools": ["x"]}}, "assignments": [], "duties": {}, "relations": [],
+        "relation_types": {"a": {"c": []}},
         "relation_rules": {"x": {"type": "a", "argument": "b", "relation": "c"}}, "conditions": {"x": {"roles": ["a"]}},
         "labels": {"a": {"tools": ["x"]}}, "label_conditions": {"a": {"roles": ["a"]}}, "tool_scopes": {"x": ["a"]},
         "guards": {"urls": {"x": ["a"]}}, "owners": {}, "_remark": 1,
     });
     let all: Vec<&str> =
         data.as_object().expect("tables").keys().map(String::as_str).filter(|name| *name != "_remark").collect();
-    // With `relation_rules` what looks at arguments may look at relations, too; that the rules are not asked is noted.
-    let roles = ["roles", "assignments", "relations", "relation_types"];
+    let roles = ["roles", "assignments"];
+    let grants = ["roles", "assignments", "relations", "relation_types", "owners", "_remark"];
     let attributes = [&roles[..], &["conditions", "label_conditions", "labels"]].concat();
     for (module, read) in [
         ("allow if data.mcp.rbac.granted", &roles[..]),
@@ -234,21 +236,61 @@ fn unread() -> Result<(), String> {
             &["relations", "relation_types", "relation_rules", "guards"],
         ),
     ] {
-        let policy = json!({"modules": {"authz.rego": format!("package mcp.authz\n\n{module}\n")}, "data": data});
-        let left = all.iter().filter(|name| !read.contains(name)).map(|name| format!("policy.data.{name}"));
-        let left: Vec<String> = left.collect();
-        let left: Vec<&str> = left.iter().map(String::as_str).collect();
-        noted(&configured(&[json!(null)], &policy), &left, &[]).map_err(|problem| format!("{module}: {problem}"))?;
+        // What would deny is refused; without it what would grant is noted.
+        let (left, kept) = data
+            .as_object()
+            .expect("tables")
+            .iter()
+            .partition::<Vec<_>, _>(|(name, _)| !read.contains(&name.as_str()) && !grants.contains(&name.as_str()));
+        let modules = json!({"authz.rego": format!("package mcp.authz\n\n{module}\n")});
+        let refused: Vec<String> =
+            left.iter().map(|(name, _)| format!("policy.data.{name}: expected `modules` that")).collect();
+        let mut texts: Vec<&str> = refused.iter().map(String::as_str).collect();
+        let count = format!("{} finding", texts.len());
+        texts.push(&count);
+        if !left.is_empty() {
+            let policy = json!({"modules": modules, "data": data});
+            let said = check("unread", &configured(&[json!(null)], &policy));
+            expect(said, false, &texts).map_err(|problem| format!("{module}: {problem}"))?;
+        }
+        let data: Map<String, Value> = kept.into_iter().map(|(name, table)| (name.clone(), table.clone())).collect();
+        let noted = data.keys().filter(|name| !read.contains(&name.as_str()) && *name != "_remark");
+        let noted: Vec<String> = noted.map(|name| format!("policy.data.{name}")).collect();
+        let paths: Vec<&str> = noted.iter().map(String::as_str).collect();
+        let policy = json!({"modules": modules, "data": data});
+        self::noted(&configured(&[json!(null)], &policy), &paths, &[])
+            .map_err(|problem| format!("{module}: {problem}"))?;
     }
     let policy = json!({"modules": {"authz.rego": "package mcp.authz\n\nallow if input.mcp.name\n"},
-        "data": {"duties": {}, "owners": {}}});
+        "data": {"roles": {}, "owners": {}}});
     let texts = [
-        "policy.data.duties: expected `modules` that ask the bundled policies for it, such as \
-         `data.mcp.rbac.violations`, found none; it is not in force",
+        "policy.data.roles: expected `modules` that ask the bundled policies for it, such as \
+         `data.mcp.rbac.granted`, found none; it is not in force",
         "policy.data.owners: expected a module that reads it, found none; it changes nothing",
     ];
-    noted(&configured(&[json!(null)], &policy), &["policy.data.duties", "policy.data.owners"], &texts)?;
+    noted(&configured(&[json!(null)], &policy), &["policy.data.owners", "policy.data.roles"], &texts)?;
     noted(&configured(&[json!(null)], &json!({"data": {"roles": {}, "_owners": {}}})), &[], &[])
+}
+
+/// Names of tables that are nowhere, each once, in a candidate as in the policy.
+fn dangling() -> Result<(), String> {
+    let policy = json!({"data": {
+        "roles": {"a": {"inherits": ["b"]}},
+        "assignments": [{"roles": ["c"], "subjects": ["x"]}, {"roles": ["a", "c"], "subjects": ["y"]}],
+        "duties": {"second": {"x": ["d"]}},
+        "relation_rules": {"x": {"type": "e", "argument": "f", "relation": "g"}},
+    }});
+    let paths = ["assignments[0].roles[0]", "duties.second.x[0]", "relation_rules.x", "roles.a.inherits[0]"];
+    let paths = paths.map(|path| format!("policy.data.{path}"));
+    let texts = [
+        "note: policy.data.assignments[0].roles[0]: expected a role of `roles`, found `c`; nobody has it",
+        "note: policy.data.relation_rules.x: expected a relation of `relations` or `relation_types`, found `g` of `e`; \
+         nobody has it",
+    ];
+    noted(&configured(&[json!(null)], &policy), &paths.each_ref().map(String::as_str), &texts)?;
+    let tried = json!({"rules": [{"deny": {"tools": ["x"]}}], "candidate": policy});
+    let paths = paths.map(|path| path.replace("policy", "policy.candidate"));
+    noted(&configured(&[json!(null)], &tried), &paths.each_ref().map(String::as_str), &[])
 }
 
 fn unannotated() -> Result<(), String> {

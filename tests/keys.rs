@@ -196,6 +196,10 @@ impl Keys {
         let mut configuration: Value = serde_json::from_str(&base.replace(AUTHORITY, authority)).unwrap();
         let keys = configuration.pointer_mut("/issuers/0/jwks/inline/keys").expect("envoy/filter.yaml: inline keys");
         *keys = json!(["es256", "rs256", "eddsa"]);
+        // Tables are refused beside modules that do not ask for them.
+        if given.pointer("/policy/modules").is_some_and(|modules| !modules.is_null()) {
+            configuration["policy"]["data"] = json!({});
+        }
         merge(&mut configuration, given);
         let issuers = configuration.get_mut("issuers").and_then(Value::as_array_mut);
         for issuer in issuers.into_iter().flatten() {

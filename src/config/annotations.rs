@@ -13,6 +13,7 @@ use super::{Finding, Findings};
 
 /// A condition, and what it is where there are no annotations.
 pub(super) struct Unannotated {
+    /// Within the policy.
     path: String,
     /// Does it hold for every tool? Else for none.
     holds: bool,
@@ -36,7 +37,7 @@ impl Findings {
         for condition in conditions.into_iter().filter(|found| found.opens && !vocabulary.has_annotations()) {
             let says = condition.says();
             self.add(
-                condition.path,
+                format!("policy.{}", condition.path),
                 format!(
                     "expected {EXPECTED}, found none; this {says}, and more is let through; {ADVICE}, or name them"
                 ),
@@ -74,7 +75,7 @@ pub(super) fn of_rules(rules: &Value) -> Vec<Unannotated> {
                 let conditions = part.and_then(|part| part.get("annotations")).and_then(Value::as_object);
                 let Some(conditions) = conditions else { continue };
                 let holds = conditions.values().all(|condition| *condition == json!({"absent": true}));
-                let path = format!("policy.rules[{index}].{path}.annotations");
+                let path = format!("rules[{index}].{path}.annotations");
                 found.push(Unannotated { path, holds, opens: holds == lets });
             }
         }
@@ -94,7 +95,7 @@ pub(super) fn of_table(name: &str, table: &Value) -> Vec<Unannotated> {
     let found = entries.flat_map(|(entry, value)| {
         parts.iter().filter_map(move |part| {
             value.pointer(&format!("{part}/annotations"))?.as_object().filter(|annotations| !annotations.is_empty())?;
-            let path = format!("policy.data.{name}.{entry}{}.annotations", part.replace('/', "."));
+            let path = format!("data.{name}.{entry}{}.annotations", part.replace('/', "."));
             Some(Unannotated { path, holds: false, opens })
         })
     });

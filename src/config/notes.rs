@@ -1,11 +1,13 @@
 //! What is accepted, though a part of it says nothing: for whoever checks a configuration.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::vocabulary::Vocabulary;
 use super::{Finding, annotations, tables};
 use crate::gate::Gate;
-use crate::policy::Policy;
+use crate::policy::{Candidate, Policy};
 
 /// What `visible` is for.
 const UNKNOWN_ARGUMENTS: &str = "`allow` or `deny` reads `input.mcp.arguments`, and there is no `visible`; an entry of a \
@@ -19,34 +21,45 @@ pub fn notes(document: &Value, gate: &Gate) -> Vec<Finding> {
         let problem = "`shadow` denies nothing: what policy would deny is recorded, and passes";
         notes.push(Finding { path: "policy.mode".into(), problem: problem.into() });
     }
-    if gate.policy.lists_by_arguments() {
-        notes.push(Finding { path: "policy.modules".into(), problem: UNKNOWN_ARGUMENTS.into() });
+    let vocabulary = Vocabulary::of(document);
+    let candidate = gate.candidate.as_ref().ok().and_then(Option::as_ref).map(Candidate::policy);
+    for (path, policy) in [("policy", Some(&gate.policy)), ("policy.candidate", candidate)] {
+        let (Some(policy), Some(written)) = (policy, document.pointer(&format!("/{}", path.replace('.', "/")))) else {
+            continue;
+        };
+        let of_policy = of_policy(written, policy, &vocabulary).into_iter();
+        notes.extend(of_policy.map(|note| Finding { path: format!("{path}.{}", note.path), ..note }));
     }
-    let data = document.pointer("/policy/data").and_then(Value::as_object);
-    let modules = document.pointer("/policy/modules").and_then(Value::as_object);
-    let has_modules = modules.is_some_and(|modules| !modules.is_empty());
-    let mut conditions = document.pointer("/policy/rules").map(annotations::of_rules).unwrap_or_default();
-    for (name, table) in data.into_iter().flatten() {
-        if !has_modules || tables::is_asked(&gate.policy, name) {
-            conditions.extend(annotations::of_table(name, table));
-        } else if let Some(problem) = unread(&gate.policy, name) {
-            notes.push(Finding { path: format!("policy.data.{name}"), problem });
-        }
-    }
-    notes.extend(annotations::notes(conditions, &Vocabulary::of(document)));
     notes
 }
 
-/// What is said of a table that nobody reads.
-fn unread(policy: &Policy, table: &str) -> Option<String> {
-    // A name that begins with `_` is a remark.
-    if table.starts_with('_') || policy.refers_to(table) {
-        return None;
+/// Of one policy; the paths are within it.
+fn of_policy(written: &Value, policy: &Policy, vocabulary: &Vocabulary) -> Vec<Finding> {
+    let mut notes = Vec::new();
+    if policy.lists_by_arguments() {
+        notes.push(Finding { path: "modules".into(), problem: UNKNOWN_ARGUMENTS.into() });
     }
-    Some(match tables::asking(table) {
-        Some(asking) => format!(
-            "expected `modules` that ask the bundled policies for it, such as `{asking}`, found none; it is not in force"
-        ),
-        None => "expected a module that reads it, found none; it changes nothing".to_owned(),
-    })
+    let has_modules = written.get("modules").and_then(Value::as_object).is_some_and(|modules| !modules.is_empty());
+    let mut conditions = written.get("rules").map(annotations::of_rules).unwrap_or_default();
+    let data = written.get("data").unwrap_or(&Value::Null);
+    for (name, table) in data.as_object().into_iter().flatten() {
+        if !has_modules || tables::is_asked(policy, name) {
+            conditions.extend(annotations::of_table(name, table));
+            notes.extend(dangling(name, table, data, vocabulary));
+        } else if let Some((problem, _)) = tables::unread(policy, name) {
+            notes.push(Finding { path: format!("data.{name}"), problem });
+        }
+    }
+    notes.extend(annotations::notes(conditions, vocabulary));
+    notes
+}
+
+/// Names of a table that are nowhere, each once: a list may have ten thousand of them.
+fn dangling(name: &str, table: &Value, data: &Value, vocabulary: &Vocabulary) -> Vec<Finding> {
+    let mut said = HashSet::new();
+    let dangling = tables::dangling(name, table, data, vocabulary).into_iter();
+    dangling
+        .filter(|dangling| said.insert(dangling.problem.clone()))
+        .map(|dangling| Finding { path: format!("data.{name}{}", dangling.at), problem: dangling.problem })
+        .collect()
 }

@@ -1,6 +1,8 @@
 //! The data of the bundled policies: what each of their tables holds. A key that they do not
 //! read would restrict nothing, so it is refused, and so is a value of another type.
 
+mod names;
+mod references;
 mod texts;
 mod time;
 
@@ -14,10 +16,10 @@ use super::rules::{ConditionConfig, DEPTH};
 use super::vocabulary::Vocabulary;
 use super::{Findings, annotations};
 use crate::policy::Policy;
+use names::{in_vain, tools};
+pub(super) use references::{OF_ISSUERS, dangling};
 use texts::{Text, Tuple};
 use time::Time;
-
-const GRANTED: &str = "data.mcp.rbac.granted";
 
 const OF_ROLES: &[&str] = &["mcp.rbac.held"];
 const OF_RELATIONS: &[&str] = &["mcp.rebac.related", "mcp.rebac.ids"];
@@ -26,31 +28,62 @@ const OF_ATTRIBUTES: &[&str] = &["mcp.abac.barred", "mcp.abac.constraints", "mcp
 const OF_SCOPES: &[&str] = &["mcp.scopes.needed", "mcp.scopes.barred"];
 const OF_GUARDS: &[&str] = &["mcp.guards.barred", "mcp.guards.constraints", "mcp.guards.logins"];
 
-/// Each with the rules that apply it, and what own Rego asks for that to be done. A table of another name
-/// would be no table at all, and restrict nothing.
-const TABLES: [(&str, &[&str], &str); 11] = [
-    ("roles", OF_ROLES, GRANTED),
-    ("assignments", OF_ROLES, GRANTED),
-    ("duties", &["mcp.rbac.violations"], "data.mcp.rbac.violations"),
-    ("relations", OF_RELATIONS, "data.mcp.rebac.related(type, id, relation)"),
-    ("relation_types", OF_RELATIONS, "data.mcp.rebac.related(type, id, relation)"),
-    ("relation_rules", OF_RELATION_RULES, "data.mcp.rebac.violations"),
-    ("conditions", OF_ATTRIBUTES, "data.mcp.abac.violations"),
-    ("labels", OF_ATTRIBUTES, "data.mcp.abac.violations"),
-    ("label_conditions", OF_ATTRIBUTES, "data.mcp.abac.violations"),
-    ("tool_scopes", OF_SCOPES, "data.mcp.scopes.needed"),
-    ("guards", OF_GUARDS, "data.mcp.guards.violations"),
-];
-
-/// Does a policy ask the bundled one that applies this table?
-pub(super) fn is_asked(policy: &Policy, table: &str) -> bool {
-    let mut rules = TABLES.iter().filter(|(name, ..)| *name == table).flat_map(|(_, rules, _)| *rules);
-    rules.any(|rule| policy.reaches(rule))
+/// A table of the bundled policies.
+struct Table {
+    name: &'static str,
+    /// The rules that apply it.
+    rules: &'static [&'static str],
+    /// What own Rego asks for that to be done.
+    asking: &'static str,
+    /// Does it take away what something else grants? Where nobody asks for it, more is let through.
+    denies: bool,
 }
 
-/// What own Rego asks for a table of the bundled policies to be applied.
-pub(super) fn asking(table: &str) -> Option<&'static str> {
-    TABLES.iter().find(|(name, ..)| *name == table).map(|(.., asking)| *asking)
+const fn grants(name: &'static str, rules: &'static [&'static str], asking: &'static str) -> Table {
+    Table { name, rules, asking, denies: false }
+}
+
+const fn denies(name: &'static str, rules: &'static [&'static str], asking: &'static str) -> Table {
+    Table { name, rules, asking, denies: true }
+}
+
+/// A table of another name would be no table at all, and restrict nothing.
+const TABLES: [Table; 11] = [
+    grants("roles", OF_ROLES, "data.mcp.rbac.granted"),
+    grants("assignments", OF_ROLES, "data.mcp.rbac.granted"),
+    denies("duties", &["mcp.rbac.violations"], "data.mcp.rbac.violations"),
+    grants("relations", OF_RELATIONS, "data.mcp.rebac.related(type, id, relation)"),
+    grants("relation_types", OF_RELATIONS, "data.mcp.rebac.related(type, id, relation)"),
+    denies("relation_rules", OF_RELATION_RULES, "data.mcp.rebac.violations"),
+    denies("conditions", OF_ATTRIBUTES, "data.mcp.abac.violations"),
+    denies("labels", OF_ATTRIBUTES, "data.mcp.abac.violations"),
+    denies("label_conditions", OF_ATTRIBUTES, "data.mcp.abac.violations"),
+    denies("tool_scopes", OF_SCOPES, "data.mcp.scopes.needed"),
+    denies("guards", OF_GUARDS, "data.mcp.guards.violations"),
+];
+
+fn table(name: &str) -> Option<&'static Table> {
+    TABLES.iter().find(|table| table.name == name)
+}
+
+/// Does a policy ask the bundled one that applies this table?
+pub(super) fn is_asked(policy: &Policy, name: &str) -> bool {
+    table(name).is_some_and(|table| table.rules.iter().any(|rule| policy.reaches(rule)))
+}
+
+/// What is said of a table of the data that no module of the operator's reads, and whether it is refused.
+pub(super) fn unread(policy: &Policy, name: &str) -> Option<(String, bool)> {
+    // A name that begins with `_` is a remark.
+    if name == "rules" || name.starts_with('_') || is_asked(policy, name) || policy.refers_to(name) {
+        return None;
+    }
+    let Some(Table { asking, denies, .. }) = table(name) else {
+        return Some(("expected a module that reads it, found none; it changes nothing".to_owned(), false));
+    };
+    let problem = format!(
+        "expected `modules` that ask the bundled policies for it, such as `{asking}`, found none; it is not in force"
+    );
+    Some((problem, *denies))
 }
 
 type Named<T> = BTreeMap<String, T>;
@@ -191,35 +224,39 @@ impl Findings {
     pub(super) fn tables(&mut self, data: &Value, vocabulary: &Vocabulary, is_asked: impl Fn(&str) -> bool) {
         for (name, table) in data.as_object().into_iter().flatten().filter(|(name, _)| is_asked(name)) {
             let path = format!("policy.data.{name}");
-            if TABLES.iter().any(|(table, ..)| table == name) {
+            if self::table(name).is_some() {
                 self.nulls(&path, table);
             }
             match name.as_str() {
-                "roles" => drop(self.read::<Named<Role>>(&path, table)),
-                "assignments" => self.long_table::<Vec<Assignment>>(&path, table),
+                "roles" => self.each::<Role>(&path, table),
+                "assignments" => self.long_table::<Assignment>(&path, table),
                 "duties" => drop(self.read::<Duties>(&path, table)),
-                "relations" => self.long_table::<Vec<Tuple>>(&path, table),
-                "relation_types" => drop(self.read::<Named<Named<Texts>>>(&path, table)),
-                "relation_rules" => drop(self.read::<Named<RelationRule>>(&path, table)),
+                "relations" => self.long_table::<Tuple>(&path, table),
+                "relation_types" => self.each::<Named<Texts>>(&path, table),
+                "relation_rules" => self.each::<RelationRule>(&path, table),
                 "conditions" | "label_conditions" => self.entries(&path, table),
-                "labels" => drop(self.read::<Named<Label>>(&path, table)),
-                "tool_scopes" => drop(self.read::<Named<Texts>>(&path, table)),
+                "labels" => self.each::<Label>(&path, table),
+                "tool_scopes" => self.each::<Texts>(&path, table),
                 "guards" => drop(self.read::<Guards>(&path, table)),
                 // A name that begins with `_` is a remark.
                 name if name.starts_with('_') || name == "rules" => {}
                 _ => {
-                    let names = TABLES.map(|(name, ..)| name).join(", ");
+                    let names = TABLES.map(|table| table.name).join(", ");
                     self.add(
                         &path,
                         format!("expected one of {names}, which the bundled policies read, found `{name}`"),
                     );
                 }
             }
-            for (at, tool) in tools(name, table) {
-                self.name(|| format!("{path}.{at}"), "tools", tool, vocabulary);
+            let dangling = dangling(name, table, data, vocabulary).into_iter().filter(|dangling| dangling.is_refused);
+            for dangling in dangling {
+                self.add(format!("{path}{}", dangling.at), dangling.problem);
             }
-            for at in in_vain(name, table) {
-                self.add(format!("{path}.{at}"), "expected at least one name in the list, found none");
+            for (at, tool) in tools(name, table) {
+                self.name(|| format!("{path}{at}"), "tools", tool, vocabulary);
+            }
+            for (at, problem) in in_vain(name, table) {
+                self.add(format!("{path}{at}"), problem);
             }
             self.unannotated(annotations::of_table(name, table), vocabulary);
             // By tool within each role and label.
@@ -253,16 +290,41 @@ impl Findings {
         }
     }
 
-    /// A table that may have ten thousand entries: read as it stands where it is sound, and once
-    /// more, by its path, where not.
+    /// Refuses tables that would take something away if anybody asked for them.
+    pub(super) fn unread(&mut self, data: &Value, policy: &Policy) {
+        for (name, _) in data.as_object().into_iter().flatten() {
+            if let Some((problem, true)) = unread(policy, name) {
+                self.add(format!("policy.data.{name}"), problem);
+            }
+        }
+    }
+
+    /// Reads each entry of a table, so that one finding hides no other.
+    fn each<T: DeserializeOwned>(&mut self, path: &str, table: &Value) {
+        match table.as_object() {
+            Some(entries) => {
+                entries.iter().for_each(|(name, entry)| drop(self.read::<T>(&format!("{path}.{name}"), entry)))
+            }
+            None => drop(self.read::<Named<Value>>(path, table)),
+        }
+    }
+
+    /// The same of a list that may have ten thousand: read as it stands where it is sound, and once
+    /// more, each by its path, where not.
     fn long_table<T: DeserializeOwned>(&mut self, path: &str, table: &Value) {
-        if T::deserialize(table).is_err() {
-            self.read::<T>(path, table);
+        if Vec::<T>::deserialize(table).is_ok() {
+            return;
+        }
+        match table.as_array() {
+            Some(items) => {
+                items.iter().zip(0..).for_each(|(item, index)| drop(self.read::<T>(&format!("{path}[{index}]"), item)))
+            }
+            None => drop(self.read::<Vec<Value>>(path, table)),
         }
     }
 
     fn entries(&mut self, path: &str, table: &Value) {
-        self.read::<Named<Entry>>(path, table);
+        self.each::<Entry>(path, table);
         for (name, entry) in table.as_object().into_iter().flatten() {
             let path = format!("{path}.{name}");
             self.entry(&path, entry);
@@ -347,48 +409,6 @@ impl Findings {
     }
 }
 
-/// Lists that ask for nothing, and where they stand in a table.
-fn in_vain(name: &str, table: &Value) -> Vec<String> {
-    let (at, lists) = match name {
-        "tool_scopes" => ("", Some(table)),
-        "guards" => ("urls.", table.get("urls")),
-        _ => return Vec::new(),
-    };
-    let lists = lists.and_then(Value::as_object).into_iter().flatten();
-    lists.filter(|(_, list)| **list == json!([])).map(|(tool, _)| format!("{at}{tool}")).collect()
-}
-
-/// The names of tools, and globs, in a table of the bundled policies, and where they stand in it.
-fn tools<'t>(name: &str, table: &'t Value) -> Vec<(String, &'t str)> {
-    let keys = |at: &str, entries: Option<&'t Value>| -> Vec<(String, &'t str)> {
-        let entries = entries.and_then(Value::as_object).into_iter().flatten();
-        entries.map(|(tool, _)| (format!("{at}{tool}"), tool.as_str())).collect()
-    };
-    let list = |at: &str, names: Option<&'t Value>| -> Vec<(String, &'t str)> {
-        let names = names.and_then(Value::as_array).into_iter().flatten().zip(0..);
-        names.filter_map(|(tool, index)| Some((format!("{at}[{index}]"), tool.as_str()?))).collect()
-    };
-    let owners = || table.as_object().into_iter().flatten();
-    match name {
-        "relation_rules" | "conditions" | "tool_scopes" => keys("", Some(table)),
-        "roles" | "labels" => {
-            let part = if name == "roles" { "limits" } else { "arguments" };
-            let of_owner = |(owner, entry): (&'t String, &'t Value)| {
-                let named = list(&format!("{owner}.tools"), entry.get("tools"));
-                named.into_iter().chain(keys(&format!("{owner}.{part}."), entry.get(part)))
-            };
-            owners().flat_map(of_owner).collect()
-        }
-        "duties" => keys("second.", table.get("second")),
-        "guards" => {
-            let destructive = list("destructive.tools", table.pointer("/destructive/tools"));
-            let by_tool = ["urls", "paths"].into_iter().flat_map(|key| keys(&format!("{key}."), table.get(key)));
-            destructive.into_iter().chain(by_tool).collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -414,7 +434,7 @@ mod tests {
             found.result[0].expressions[0].value.clone()
         });
         let company = serde_json::to_value(company).unwrap();
-        assert!(TABLES.iter().all(|(table, ..)| company.get(table).is_some()), "{company}");
+        assert!(TABLES.iter().all(|table| company.get(table.name).is_some()), "{company}");
         assert_eq!(findings(&company), [""; 0]);
         let paths = json!({"guards": {"paths": {"read_file": {"path": ["/srv"]}}, "destructive": {"roles": ["x"]}}});
         let entry = json!({
@@ -429,8 +449,10 @@ mod tests {
         }
         for (table, value) in company.as_object().unwrap() {
             let mut data = json!({table: value});
-            if table == "label_conditions" {
-                data["labels"] = company["labels"].clone();
+            for (of, needed) in [("label_conditions", "labels"), ("duties", "roles")] {
+                if table == of {
+                    data[needed] = company[needed].clone();
+                }
             }
             assert_eq!(findings(&data), [""; 0], "{table}");
         }
@@ -454,6 +476,16 @@ mod tests {
             ),
             (json!({"assignments": [{"subjects": ["b"]}]}), "policy.data.assignments[0]"),
             (json!({"duties": {"exclusive": ["a"]}}), "policy.data.duties.exclusive[0]"),
+            (
+                json!({"roles": {"b": {}, "c": {}}, "duties": {"exclusive": [["b", "c"], ["b", "d"]]}}),
+                "policy.data.duties.exclusive[1][1]: expected a role of `roles`, found `d`",
+            ),
+            (
+                json!({"roles": {"b": {}}, "duties": {"exclusive": [["b", "b"]]}}),
+                "policy.data.duties.exclusive[0]: expected at least two roles, of which nobody may use both, found 1",
+            ),
+            (json!({"conditions": {"a": {"x": 1}, "b": {"roles": 1}}}), "policy.data.conditions.b.roles"),
+            (json!({"assignments": [{"x": 1}, {"roles": "a"}]}), "policy.data.assignments[1].roles"),
             (json!({"relations": ["document:a#owner@user:b", "document:a#owner"]}), "policy.data.relations[1]"),
             (json!({"relations": {}}), "policy.data.relations"),
             (json!({"relation_types": {"document": {"owner": "x"}}}), "policy.data.relation_types.document.owner"),

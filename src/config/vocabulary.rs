@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::mcp;
+use crate::token::api_key;
 
 /// Read from the configuration as it is written, whatever else is wrong with it.
 #[derive(Debug, Default)]
@@ -11,6 +12,10 @@ pub(super) struct Vocabulary {
     pub(super) methods: Vec<String>,
     /// The tools that they add to those that MCP has a name for.
     tools: Vec<String>,
+    /// The URLs of the resources.
+    pub(super) resources: Vec<String>,
+    /// What identities are of: the URLs of issuers, and what stands for API keys.
+    pub(super) issuers: Vec<String>,
     /// Is there a tool of which annotations are known?
     is_annotated: bool,
     /// The resources that have none.
@@ -19,8 +24,15 @@ pub(super) struct Vocabulary {
 
 impl Vocabulary {
     pub(super) fn of(document: &Value) -> Self {
-        let mut vocabulary = Self::default();
-        for resource in document.get("resources").and_then(Value::as_array).into_iter().flatten() {
+        let list = |key: &str| document.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let text = |owner: &Value, key: &str| owner.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let mut vocabulary = Self {
+            resources: list("resources").iter().map(|resource| text(resource, "url")).collect(),
+            issuers: list("issuers").iter().map(|issuer| text(issuer, "issuer")).collect(),
+            ..Self::default()
+        };
+        vocabulary.issuers.extend(list("api_keys").first().map(|_| api_key::ISSUER.to_owned()));
+        for resource in list("resources") {
             for (at, added) in
                 [("/extensions/methods", &mut vocabulary.methods), ("/extensions/tools", &mut vocabulary.tools)]
             {
@@ -30,9 +42,7 @@ impl Vocabulary {
             let tools = resource.pointer("/catalogue/tools").and_then(Value::as_object).into_iter().flatten();
             let annotations = tools.filter_map(|(_, tool)| tool.get("annotations")?.as_object());
             match annotations.map(serde_json::Map::len).sum::<usize>() {
-                0 => vocabulary
-                    .unannotated
-                    .push(resource.get("url").and_then(Value::as_str).unwrap_or_default().to_owned()),
+                0 => vocabulary.unannotated.push(text(resource, "url")),
                 _ => vocabulary.is_annotated = true,
             }
         }
@@ -42,6 +52,11 @@ impl Vocabulary {
     /// Can any tool have annotations that policy sees?
     pub(super) fn has_annotations(&self) -> bool {
         self.is_annotated
+    }
+
+    /// Is there an issuer that has this URL, or one like it?
+    pub(super) fn may_name_issuer(&self, pattern: &str) -> bool {
+        self.issuers.iter().any(|issuer| is_like(pattern, issuer))
     }
 
     /// Can a tool be called that has this name, or one like it?

@@ -73,6 +73,11 @@ impl Candidate {
         Self { policy, due: Cell::new(SystemTime::UNIX_EPOCH) }
     }
 
+    /// What is tried.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// As [`Policy::revision`].
     pub fn revision(&self) -> &str {
         self.policy.revision()
