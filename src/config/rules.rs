@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::tables::OF_ISSUERS;
 use super::vocabulary::{Vocabulary, is_like};
 use super::{Findings, annotations, value};
 use crate::mcp;
@@ -155,11 +156,11 @@ impl Findings {
         rules.iter().zip(paths).filter_map(|(rule, path)| self.rule(&path, rule, vocabulary)).collect()
     }
 
-    fn rule(&mut self, path: &str, rule: &Value, vocabulary: &Vocabulary) -> Option<RuleConfig> {
-        if self.misplaced(path, rule) | self.nulls(path, rule) {
+    fn rule(&mut self, path: &str, written: &Value, vocabulary: &Vocabulary) -> Option<RuleConfig> {
+        if self.misplaced(path, written) | self.nulls(path, written) {
             return None;
         }
-        let rule: RuleConfig = self.read(path, rule)?;
+        let rule: RuleConfig = self.read(path, written)?;
         match (&rule.allow, &rule.deny) {
             (Some(allow), None) => {
                 if rule.reason.is_some() {
@@ -170,6 +171,10 @@ impl Findings {
             (None, Some(deny)) => self.matching(&format!("{path}.deny"), deny, vocabulary),
             (Some(_), Some(_)) => self.add(path, "expected one of `allow` and `deny`, found both; write two rules"),
             (None, None) => self.add(path, "expected `allow` or `deny`"),
+        }
+        for effect in ["allow", "deny"].into_iter().filter(|effect| is_excused(written.get(effect))) {
+            let problem = "expected an exception of some of what the rule is about, found one of all; it never matches";
+            self.add(format!("{path}.{effect}.unless"), problem);
         }
         if rule.reason.as_ref().is_some_and(String::is_empty) {
             self.add(format!("{path}.reason"), "expected a text, found an empty one");
@@ -253,6 +258,12 @@ impl Findings {
         for (kind, names) in part.names() {
             for (index, name) in names.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
                 self.name(|| format!("{path}.{kind}[{index}]"), kind, name, vocabulary);
+            }
+        }
+        for (index, issuer) in part.issuers.iter().flatten().enumerate() {
+            if !issuer.is_empty() && !vocabulary.may_name_issuer(issuer) {
+                let problem = format!("expected {OF_ISSUERS}, or a glob with `*`, found `{issuer}`; no token is of it");
+                self.add(format!("{path}.issuers[{index}]"), problem);
             }
         }
         for (key, conditions) in part.conditions() {
@@ -431,6 +442,26 @@ impl Findings {
             }
         }
     }
+}
+
+/// Does the exception hold wherever the rule does? Some that do are not found.
+fn is_excused(part: Option<&Value>) -> bool {
+    let excused = part.and_then(|part| part.get("unless")).and_then(Value::as_object);
+    excused.is_some_and(|excused| {
+        let holds = |(key, excused): (&String, &Value)| {
+            let own = part.and_then(|part| part.get(key));
+            // Of `scopes` all have to be there, of other lists one.
+            own == Some(excused) || key != "scopes" && own.is_some_and(|own| covers(excused, own))
+        };
+        !excused.is_empty() && excused.iter().all(holds)
+    })
+}
+
+/// Is whatever these texts stand for among what those stand for?
+fn covers(texts: &Value, others: &Value) -> bool {
+    let texts: Vec<&str> = texts.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let is_covered = |other: &Value| other.as_str().is_some_and(|other| texts.iter().any(|text| is_like(text, other)));
+    others.as_array().is_some_and(|others| others.iter().all(is_covered))
 }
 
 /// Is it a key of what a rule matches?
