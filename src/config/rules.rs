@@ -401,16 +401,7 @@ impl Findings {
     fn sources(&mut self, path: &str, sources: &[String]) {
         self.texts(path, sources, false);
         for (index, text) in sources.iter().enumerate() {
-            let network = text.split_once('/').and_then(|(address, length)| {
-                let address: IpAddr = address.parse().ok()?;
-                let is_plain = !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
-                Some((address, length.parse::<u8>().ok().filter(|_| is_plain)?))
-            });
-            let problem = match network {
-                Some((IpAddr::V6(address), _)) if address.to_ipv4_mapped().is_some() => "expected it as IPv4",
-                Some((IpAddr::V4(_), 0..=32) | (IpAddr::V6(_), 0..=128)) => continue,
-                _ => "expected a network, such as `10.0.0.0/8` or `2001:db8::/32`",
-            };
+            let Some(problem) = no_network(text) else { continue };
             self.add(format!("{path}[{index}]"), format!("{problem}, found `{text}`"));
         }
     }
@@ -478,6 +469,23 @@ fn names(kind: &str, method: &str) -> bool {
             matches!(method, "completion/complete" | "subscriptions/listen" | "skills/get")
                 || (method.starts_with("resources/") && !method.ends_with("/list"))
         }
+    }
+}
+
+/// What a network is.
+pub(super) const NETWORK: &str = "a network, such as `10.0.0.0/8` or `2001:db8::/32`";
+
+/// What is wrong with it, if it is none.
+pub(super) fn no_network(text: &str) -> Option<String> {
+    let network = text.split_once('/').and_then(|(address, length)| {
+        let address: IpAddr = address.parse().ok()?;
+        let is_plain = !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
+        Some((address, length.parse::<u8>().ok().filter(|_| is_plain)?))
+    });
+    match network {
+        Some((IpAddr::V6(address), _)) if address.to_ipv4_mapped().is_some() => Some("expected it as IPv4".to_owned()),
+        Some((IpAddr::V4(_), 0..=32) | (IpAddr::V6(_), 0..=128)) => None,
+        _ => Some(format!("expected {NETWORK}")),
     }
 }
 

@@ -3,10 +3,9 @@
 
 mod names;
 mod references;
+mod shapes;
 mod texts;
 mod time;
-
-use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -18,8 +17,8 @@ use super::{Findings, annotations};
 use crate::policy::Policy;
 use names::{in_vain, tools};
 pub(super) use references::{OF_ISSUERS, dangling};
-use texts::{Text, Tuple};
-use time::Time;
+use shapes::{Assignment, Duties, Entry, Guards, Label, Named, RelationRule, Role, Texts};
+use texts::Tuple;
 
 const OF_ROLES: &[&str] = &["mcp.rbac.held"];
 const OF_RELATIONS: &[&str] = &["mcp.rebac.related", "mcp.rebac.ids"];
@@ -84,139 +83,6 @@ pub(super) fn unread(policy: &Policy, name: &str) -> Option<(String, bool)> {
         "expected `modules` that ask the bundled policies for it, such as `{asking}`, found none; it is not in force"
     );
     Some((problem, *denies))
-}
-
-type Named<T> = BTreeMap<String, T>;
-type Texts = Vec<Text>;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
-#[expect(dead_code, reason = "the types are what is checked")]
-struct Role {
-    inherits: Option<Texts>,
-    tools: Option<Texts>,
-    prompts: Option<Texts>,
-    resources: Option<Texts>,
-    methods: Option<Texts>,
-    limits: Option<Named<Named<Value>>>,
-    at: Option<Texts>,
-    tenants: Option<Texts>,
-    issuers: Option<Texts>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
-#[expect(dead_code, reason = "the types are what is checked")]
-struct Assignment {
-    roles: Texts,
-    subjects: Option<Texts>,
-    groups: Option<Texts>,
-    clients: Option<Texts>,
-    at: Option<Texts>,
-    tenants: Option<Texts>,
-    issuers: Option<Texts>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
-#[expect(dead_code, reason = "the types are what is checked")]
-struct Duties {
-    exclusive: Option<Vec<Texts>>,
-    second: Option<Named<Texts>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
-#[expect(dead_code, reason = "the types are what is checked")]
-struct RelationRule {
-    r#type: Text,
-    argument: Text,
-    relation: Text,
-    grants: Option<bool>,
-}
-
-/// An entry of `conditions` and of `label_conditions`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
-#[expect(dead_code, reason = "the types are what is checked")]
-struct Entry {
-    subjects: Option<Texts>,
-    clients: Option<Texts>,
-    issuers: Option<Texts>,
-    tenants: Option<Texts>,
-    roles: Option<Texts>,
-    groups: Option<Texts>,
-    amr: Option<Texts>,
-    sources: Option<Texts>,
-    principals: Option<Texts>,
-    claims: Option<Named<Value>>,
-    actor: Option<Value>,
-    annotations: Option<Named<Value>>,
-    token: Option<Token>,
-    time: Option<Time>,
-    arguments: Option<Named<Value>>,
-    login: Option<Login>,
-    grants: Option<bool>,
-    unless: Option<Box<Self>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
-#[expect(dead_code, reason = "the types are what is checked")]
-struct Token {
-    max_age: u64,
-}
-
-/// It has to ask for something.
-#[derive(Deserialize)]
-#[serde(try_from = "LoginFields")]
-struct Login;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
-struct LoginFields {
-    max_age: Option<u64>,
-    acr: Option<Texts>,
-}
-
-impl TryFrom<LoginFields> for Login {
-    type Error = &'static str;
-
-    fn try_from(login: LoginFields) -> Result<Self, Self::Error> {
-        let asks = login.max_age.is_some() || login.acr.is_some_and(|acr| !acr.is_empty());
-        if asks { Ok(Self) } else { Err("expected `max_age`, in seconds, or `acr`, a list, or both") }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
-#[expect(dead_code, reason = "the types are what is checked")]
-struct Label {
-    tools: Option<Texts>,
-    prompts: Option<Texts>,
-    resources: Option<Texts>,
-    methods: Option<Texts>,
-    annotations: Option<Named<Value>>,
-    arguments: Option<Named<Named<Value>>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
-#[expect(dead_code, reason = "the types are what is checked")]
-struct Guards {
-    destructive: Option<Destructive>,
-    urls: Option<Named<Texts>>,
-    paths: Option<Named<Named<Texts>>>,
-    private_hosts: Option<Texts>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
-#[expect(dead_code, reason = "the types are what is checked")]
-struct Destructive {
-    login: Option<Login>,
-    roles: Option<Texts>,
-    tools: Option<Texts>,
 }
 
 impl Findings {
@@ -512,6 +378,10 @@ mod tests {
             (
                 json!({"conditions": {"x": {"time": {"hours": [["08:00-18:00"]]}}}}),
                 "policy.data.conditions.x.time.hours[0]",
+            ),
+            (
+                json!({"conditions": {"x": {"sources": ["10.0.0.0/8", "10.0.0.1"]}}}),
+                "policy.data.conditions.x.sources[1]: expected a network, such as `10.0.0.0/8` or `2001:db8::/32`, found",
             ),
             (json!({"conditions": {"x": {}}}), "policy.data.conditions.x: expected at least one condition"),
             (

@@ -5,11 +5,16 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 
+use crate::config::rules::{NETWORK, no_network};
+
 /// A text of which nothing is kept: there may be ten thousand.
 pub(super) struct Text;
 
 /// `object#relation@subject`, as `policies/mcp/index/relations.rego` takes it apart.
 pub(super) struct Tuple;
+
+/// A network, as in rules without Rego.
+pub(super) struct Network;
 
 /// Reads a text of which this holds.
 struct Holds {
@@ -39,6 +44,13 @@ impl<'de> Deserialize<'de> for Tuple {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let expected = "a text such as `document:q3#owner@user:alice`";
         deserializer.deserialize_str(Holds { expected, holds: is_tuple }).map(|()| Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let holds = |text: &str| no_network(text).is_none();
+        deserializer.deserialize_str(Holds { expected: NETWORK, holds }).map(|()| Self)
     }
 }
 
