@@ -106,6 +106,10 @@ pub struct Options {
     pub time_limit: Duration,
 }
 
+/// What the line of a bundled module means to whoever wrote data alone.
+const LEFT_TO_INTERPRETER: &str = "; of the bundled policies `time`, `token`, `login`, `sources`, `guards.urls` and \
+    `guards.paths` are left to it";
+
 /// A compiled policy.
 pub struct Policy {
     evaluator: Evaluator,
@@ -211,7 +215,11 @@ impl Policy {
     pub fn evaluator(&self) -> String {
         match self.evaluator.against_machine() {
             None => "decided by the virtual machine".to_owned(),
-            Some(reason) => format!("decided by the interpreter, because of {reason}"),
+            Some(reason) => {
+                let is_bundled = BUNDLED.iter().any(|(name, _)| *name == reason.file);
+                let left = if is_bundled { LEFT_TO_INTERPRETER } else { "" };
+                format!("decided by the interpreter, because of {reason}{left}")
+            }
         }
     }
 

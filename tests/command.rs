@@ -1,6 +1,7 @@
 //! `mcp-gate check` and `mcp-gate rego`, as an operator runs it.
 
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use libtest_mimic::{Failed, Trial};
@@ -29,6 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_candidate_is_checked_like_a_policy", candidate),
         trial("what_lists_cannot_know_is_noted", lists_by_arguments),
         trial("data_that_nobody_reads_is_refused_or_noted", unread),
+        trial("what_makes_the_interpreter_decide_is_said", evaluators),
         trial("names_of_tables_that_are_nowhere_are_noted", dangling),
         trial("what_annotations_cannot_say_is_noted", unannotated),
         trial("what_is_no_file_and_no_yaml_is_said", unreadable),
@@ -62,7 +64,10 @@ fn check(name: &str, text: &str) -> (bool, String) {
 }
 
 fn ask(command: &str, name: &str, text: &str) -> (bool, String) {
-    let file = std::env::temp_dir().join(format!("mcp-gate-{}-{name}", std::process::id()));
+    // Trials of one name run at the same time.
+    static FILES: AtomicU32 = AtomicU32::new(0);
+    let number = FILES.fetch_add(1, Ordering::Relaxed);
+    let file = std::env::temp_dir().join(format!("mcp-gate-{}-{number}-{name}", std::process::id()));
     std::fs::write(&file, text).expect("a file in the temporary directory");
     let Output { status, stdout, stderr } = run(command, &file.to_string_lossy());
     let _ = std::fs::remove_file(&file);
@@ -270,6 +275,32 @@ fn unread() -> Result<(), String> {
     ];
     noted(&configured(&[json!(null)], &policy), &["policy.data.owners", "policy.data.roles"], &texts)?;
     noted(&configured(&[json!(null)], &json!({"data": {"roles": {}, "_owners": {}}})), &[], &[])
+}
+
+/// Who decides, and what makes it the slower one.
+fn evaluators() -> Result<(), String> {
+    let left = "; of the bundled policies `time`, `token`, `login`, `sources`, `guards.urls` and `guards.paths` are left to it";
+    let login = json!({"login": {"max_age": 1}});
+    for (data, is_left) in [
+        (json!({"conditions": {"x": {"roles": ["a"]}}}), false),
+        (json!({"guards": {"destructive": {"roles": ["a"]}}}), false),
+        (json!({"conditions": {"x": {"time": {"days": ["mon"]}}}}), true),
+        (json!({"conditions": {"x": {"token": {"max_age": 1}}}}), true),
+        (json!({"conditions": {"x": login}}), true),
+        (json!({"conditions": {"x": {"sources": ["10.0.0.0/8"]}}}), true),
+        (json!({"guards": {"urls": {"x": ["a"]}}}), true),
+        (json!({"guards": {"paths": {"x": {"a": ["/srv"]}}}}), true),
+    ] {
+        let (is_good, said) = check("evaluators", &configured(&[json!(null)], &json!({"data": data})));
+        let expected = if is_left { left } else { "ok: decided by the virtual machine" };
+        expect((is_good, said), true, &[expected]).map_err(|problem| format!("{data}: {problem}"))?;
+    }
+    let module = "package mcp.authz\n\nallow if input.time.unix > input.identity.claims.exp\n";
+    let (_, said) = check("evaluators", &configured(&[json!(null)], &json!({"modules": {"a.rego": module}})));
+    if !said.contains("decided by the interpreter, because of a.rego:3:") || said.contains(left) {
+        return Err(format!("expected the module's own line, found {said}"));
+    }
+    Ok(())
 }
 
 /// Names of tables that are nowhere, each once, in a candidate as in the policy.
