@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / "target" / "tools"
 LOGS = ROOT / "target" / "matrix"
 # What goes through Envoy; each is the start of the names of some tests.
-PARTS = ("envoy/", "framing/", "streams/")
+PARTS = ("envoy/", "framing/", "streams/", "reload/")
 
 
 def versions() -> list[Path]:
