@@ -13,6 +13,7 @@ mod headers;
 mod listed;
 mod methods;
 mod params;
+mod uri;
 mod version;
 
 use std::borrow::Cow;
@@ -25,7 +26,9 @@ pub use listed::{Listed, is_list, may_list};
 use methods::{Names, known};
 pub use methods::{is_known_method, methods};
 pub use params::is_plain;
-use params::{check_lookalikes, check_params, is_meta, string, strings};
+use params::{check_lookalikes, check_params, is_meta, string, strings, uri, uris};
+use uri::is_uri;
+pub use uri::may_be_in_uri;
 pub use version::{Era, VERSIONS, Version, Versions};
 
 /// What an operator says of the protocol that a resource speaks, beyond the
@@ -180,7 +183,12 @@ impl<'a> Call<'a> {
     /// The call that an entry of a list stands for, with its arguments unknown; none for
     /// one that no message could name.
     pub fn listed(listed: Listed, named: &'a str, version: Version, dialect: &Dialect) -> Option<Self> {
-        if !is_plain(named) || (listed == Listed::Tool && !is_tool(named, &dialect.tools)) {
+        let is_named = match listed {
+            Listed::Tool => is_plain(named) && is_tool(named, &dialect.tools),
+            Listed::Prompt => is_plain(named),
+            Listed::Resource | Listed::Template => is_uri(named),
+        };
+        if !is_named {
             return None;
         }
         let call = Self { method: Some(Cow::Borrowed(listed.method())), ..Self::new(version, Kind::Request) };
@@ -277,7 +285,7 @@ impl<'a> Call<'a> {
             Names::Prompt => {
                 self.name = Some(string(params, "name", "`params.name`: expected the name of a prompt")?);
             }
-            Names::Uri => self.uri = Some(string(params, "uri", "`params.uri`: expected a URI")?),
+            Names::Uri => self.uri = Some(uri(params, "`params.uri`: expected a URI")?),
             Names::Task => self.task = Some(string(params, "taskId", "`params.taskId`: expected the id of a task")?),
             Names::Ref => {
                 let expected = "`params.ref`: expected `ref/prompt` with a name, or `ref/resource` with a uri";
@@ -285,7 +293,7 @@ impl<'a> Call<'a> {
                 check_lookalikes(reference, "`params.ref`", &["type", "name", "uri"])?;
                 match reference.get("type").and_then(Json::as_str) {
                     Some("ref/prompt") => self.name = Some(string(reference, "name", expected)?),
-                    Some("ref/resource") => self.uri = Some(string(reference, "uri", expected)?),
+                    Some("ref/resource") => self.uri = Some(uri(reference, expected)?),
                     _ => return Err(Denial::ParamsInvalid(expected)),
                 }
             }
@@ -294,7 +302,7 @@ impl<'a> Call<'a> {
                 let wanted =
                     params.get("notifications").and_then(Json::as_object).ok_or(Denial::ParamsInvalid(expected))?;
                 check_lookalikes(wanted, "`params.notifications`", &["resourceSubscriptions", "taskIds"])?;
-                self.uris = strings(wanted, "resourceSubscriptions")?;
+                self.uris = uris(wanted, "resourceSubscriptions")?;
                 self.tasks = strings(wanted, "taskIds")?;
             }
         }

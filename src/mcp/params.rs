@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use super::uri::{self, is_uri};
 use super::{META_CAPABILITIES, META_CLIENT, META_TASK, META_VERSION};
 use crate::denial::Denial;
 use crate::json::{Json, Object, is_lookalike};
@@ -26,7 +27,7 @@ const DECISIVE: [(&str, Type); 17] = [
     ("requestState", Type::String),
     ("task", Type::Object),
     ("taskId", Type::Text),
-    ("uri", Type::Text),
+    ("uri", Type::Uri),
 ];
 
 #[derive(Clone, Copy)]
@@ -37,6 +38,8 @@ enum Type {
     String,
     /// A short string without control characters.
     Text,
+    /// The URI of a resource.
+    Uri,
 }
 
 /// Refuses members of `params` of another type than they have in MCP, whatever
@@ -58,13 +61,15 @@ pub(super) fn check_params(params: &Object<'_>) -> Result<(), Denial> {
         let problem = match (expected, value) {
             (Type::Object, Json::Object(_)) | (Type::String, Json::String(_)) | (Type::Any, _) => continue,
             (Type::Text, Json::String(text)) if is_plain(text) => continue,
+            (Type::Uri, Json::String(text)) if is_uri(text) => continue,
             (Type::Object, _) => {
                 "`params`: expected `_meta`, `arguments`, `ref`, `task` and `inputResponses` to be objects"
             }
             (Type::String, _) => "`params.requestState`: expected a string",
             (Type::Text, _) => {
-                "`params`: expected `name`, `uri`, `taskId`, `cursor`, `level` and `protocolVersion` to be strings of 1 to 2048 bytes without control characters"
+                "`params`: expected `name`, `taskId`, `cursor`, `level` and `protocolVersion` to be strings of 1 to 2048 bytes without control characters"
             }
+            (Type::Uri, _) => uri::EXPECTED,
         };
         return Err(Denial::ParamsInvalid(problem));
     }
@@ -113,7 +118,13 @@ pub fn is_plain(text: &str) -> bool {
     (1..=2048).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
-/// A member that must be a list of such strings, if it is there.
+/// A member `uri`; `expected` says what is, where there is none.
+pub(super) fn uri<'a>(object: &Object<'a>, expected: &'static str) -> Result<Cow<'a, str>, Denial> {
+    let text = string(object, "uri", expected)?;
+    if is_uri(&text) { Ok(text) } else { Err(Denial::ParamsInvalid(uri::EXPECTED)) }
+}
+
+/// A member that must be a list of strings, if it is there.
 pub(super) fn strings<'a>(object: &Object<'a>, name: &str) -> Result<Vec<Cow<'a, str>>, Denial> {
     let expected = Denial::ParamsInvalid("`params.notifications`: expected lists of strings");
     let Some(list) = object.get(name) else { return Ok(Vec::new()) };
@@ -123,6 +134,12 @@ pub(super) fn strings<'a>(object: &Object<'a>, name: &str) -> Result<Vec<Cow<'a,
         _ => None,
     });
     strings.collect::<Option<Vec<_>>>().ok_or(expected)
+}
+
+/// The same, of URIs.
+pub(super) fn uris<'a>(object: &Object<'a>, name: &str) -> Result<Vec<Cow<'a, str>>, Denial> {
+    let uris = strings(object, name)?;
+    if uris.iter().all(|text| is_uri(text)) { Ok(uris) } else { Err(Denial::ParamsInvalid(uri::EXPECTED)) }
 }
 
 /// Are the members of `_meta` that MCP gives a type of it (2025-11-25 and 2026-07-28, `_meta`)?
