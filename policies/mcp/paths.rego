@@ -22,6 +22,7 @@ is_below(directories, path) if {
 	segments := _segments(path)
 	some directory in directories
 	above := _segments(directory)
+	count(above) > 0
 	every index, segment in above { segments[index] == segment }
 }
 

@@ -25,6 +25,7 @@ test_what_is_not_below_is_not if {
 	not paths.are_below([], "/srv/data")
 	not paths.are_below("/srv/data", "/srv/data")
 	not paths.are_below([5], "/srv/data")
+	not paths.are_below(["", ".", "./"], "/srv/data")
 }
 
 test_what_may_be_more_than_it_looks_is_below_nothing if {
