@@ -87,7 +87,12 @@ fn serves_again(world: &mut World, start: Instant) -> Result<(), String> {
         std::thread::sleep(Duration::from_millis(100));
     }
     let answer = client::send(world.envoy.port, Run::H1, &world.call(1))?.ok_or("no answer")?;
-    world.expect("what is denied", &[answer.status], &[(403, "policy_undefined")])
+    world.expect("what is denied", &[answer.status], &[(403, "policy_undefined")])?;
+    // The module that came in the place of the other compiled nothing: calls wait for it.
+    match ["compiled", "taken_over"].map(|how| world.envoy.stat(&format!("mcp_gate_configurations_{how}"))) {
+        [1, taken_over] if taken_over > 1 => Ok(()),
+        found => Err(format!("expected a configuration compiled once and taken over since, found {found:?}")),
+    }
 }
 
 /// Holds calls of which half the body came, has another one trap, and waits for
