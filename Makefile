@@ -53,6 +53,7 @@ help: ## List the targets
 
 build: module ## Build the module and the mcp-gate command, and lay out the demo
 	$(rust) cargo build --locked --bin mcp-gate
+	@target/debug/mcp-gate check envoy/filter.yaml
 	@$(PYTHON) envoy/demo/lay_out.py
 
 module: ## Build the module alone

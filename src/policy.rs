@@ -238,7 +238,16 @@ impl Policy {
     pub fn refers_to(&self, table: &str) -> bool {
         self.data.iter().any(|path| match path.as_slice() {
             [] => true,
-            [package, index, ..] if package == "mcp" => index == "index",
+            [package, index, of, ..] if package == "mcp" && index == "index" => match of.as_str() {
+                "roles" => matches!(table, "roles" | "assignments" | "duties"),
+                "relations" => matches!(table, "relations" | "relation_types" | "relation_rules"),
+                "conditions" => matches!(table, "conditions" | "labels" | "label_conditions"),
+                "scopes" => table == "tool_scopes",
+                "guards" => table == "guards",
+                _ => true,
+            },
+            [package, index] if package == "mcp" && index == "index" => true,
+            [package, ..] if package == "mcp" => false,
             [first, ..] => first == table,
         })
     }

@@ -216,8 +216,6 @@ fn unread() -> Result<(), String> {
         "labels": {"a": {"tools": ["x"]}}, "label_conditions": {"a": {"roles": ["a"]}}, "tool_scopes": {"x": ["a"]},
         "guards": {"urls": {"x": ["a"]}}, "owners": {}, "_remark": 1,
     });
-    let all: Vec<&str> =
-        data.as_object().expect("tables").keys().map(String::as_str).filter(|name| *name != "_remark").collect();
     let roles = ["roles", "assignments"];
     let grants = ["roles", "assignments", "relations", "relation_types", "owners", "_remark"];
     let attributes = [&roles[..], &["conditions", "label_conditions", "labels"]].concat();
@@ -227,7 +225,7 @@ fn unread() -> Result<(), String> {
             "import data.roles as own\nallow if own[input.mcp.name] == data.owners[input.identity.subject]",
             &["owners", "roles"],
         ),
-        ("allow if data.mcp.index.roles.limits[input.mcp.name]", &all),
+        ("allow if data.mcp.index.roles.limits[input.mcp.name]", &["roles", "assignments", "duties"]),
         ("allow if data.mcp.rebac.related(\"a\", input.mcp.name, \"b\")", &["relations", "relation_types"]),
         ("allow if data.mcp.rbac.granted\ndeny contains r if some r in data.mcp.abac.violations", &attributes),
         (
@@ -337,7 +335,7 @@ fn unannotated() -> Result<(), String> {
             {"deny": {"annotations": {"readOnlyHint": {"absent": true}}}},
         ],
         "data": {
-            "conditions": {"x": {"annotations": {"readOnlyHint": true}, "unless": {"annotations": {"a": 1}}}},
+            "conditions": {"x": {"annotations": {"readOnlyHint": true}, "unless": {"annotations": {"title": "a"}}}},
             "labels": {"l": {"tools": ["x"]}},
             "label_conditions": {"l": {"roles": ["a"], "unless": {"annotations": {"readOnlyHint": true}}}},
         },

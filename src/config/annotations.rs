@@ -8,7 +8,7 @@
 
 use serde_json::{Value, json};
 
-use super::vocabulary::Vocabulary;
+use super::vocabulary::{HINTS, Vocabulary};
 use super::{Finding, Findings};
 
 /// A condition, and what it is where there are no annotations.
@@ -32,6 +32,20 @@ impl Unannotated {
 }
 
 impl Findings {
+    /// Refuses conditions on what no tool is annotated with, though some tools are.
+    pub(super) fn annotated<'n>(
+        &mut self,
+        path: &str,
+        names: impl Iterator<Item = &'n String>,
+        vocabulary: &Vocabulary,
+    ) {
+        for name in names.filter(|name| vocabulary.has_annotations() && !vocabulary.may_annotate(name)) {
+            let known = HINTS.join(", ");
+            let problem = format!("expected an annotation of a pinned tool, or one of MCP ({known}), found `{name}`");
+            self.add(format!("{path}.annotations.{name}"), problem);
+        }
+    }
+
     /// Refuses conditions that let more through for want of annotations.
     pub(super) fn unannotated(&mut self, conditions: Vec<Unannotated>, vocabulary: &Vocabulary) {
         for condition in conditions.into_iter().filter(|found| found.opens && !vocabulary.has_annotations()) {
@@ -44,6 +58,11 @@ impl Findings {
             );
         }
     }
+}
+
+/// Is it a hint of MCP, which is a boolean, and the value another?
+pub(super) fn is_no_hint(name: &str, value: &Value) -> bool {
+    HINTS.contains(&name) && name != "title" && !value.is_boolean() && !value.is_object() && !value.is_array()
 }
 
 /// What is accepted, and says nothing at some resource.

@@ -54,12 +54,13 @@ fn of_policy(written: &Value, policy: &Policy, vocabulary: &Vocabulary) -> Vec<F
     notes
 }
 
-/// Names of a table that are nowhere, each once: a list may have ten thousand of them.
+/// Names of a table that are nowhere, the first of them, each once: a list may have ten thousand.
 fn dangling(name: &str, table: &Value, data: &Value, vocabulary: &Vocabulary) -> Vec<Finding> {
     let mut said = HashSet::new();
     let dangling = tables::dangling(name, table, data, vocabulary).into_iter();
     dangling
-        .filter(|dangling| said.insert(dangling.problem.clone()))
+        .filter(|dangling| !dangling.is_refused && said.insert(dangling.problem.clone()))
+        .take(20)
         .map(|dangling| Finding { path: format!("data.{name}{}", dangling.at), problem: dangling.problem })
         .collect()
 }

@@ -20,7 +20,7 @@ use super::vocabulary::{Vocabulary, is_like};
 use super::{Findings, annotations, value};
 use crate::mcp;
 use crate::token;
-pub(super) use condition::{ConditionConfig, DEPTH};
+pub(super) use condition::{ConditionConfig, DEPTH, NUMBERS};
 pub(super) use rego::rego;
 
 /// One of `policy.rules`.
@@ -189,9 +189,14 @@ impl Findings {
             let path = format!("{path}.{key}");
             let effect = if rule.get("deny").is_some() { "deny" } else { "allow" };
             match key.as_str() {
-                "allow" | "deny" if value.get("reason").is_some() => {
-                    let problem = format!("expected it beside `{key}`, `{{{key}: {{...}}, reason: ...}}`");
-                    self.add(format!("{path}.reason"), problem);
+                "allow" if value.get("reason").is_some() => {
+                    self.add(
+                        format!("{path}.reason"),
+                        "expected it beside `deny` alone; what is allowed has no reason",
+                    );
+                }
+                "deny" if value.get("reason").is_some() => {
+                    self.add(format!("{path}.reason"), "expected it beside `deny`, `{deny: {...}, reason: ...}`");
                 }
                 key if is_key(key) => {
                     self.add(path, format!("expected it within `allow` or `deny`, `{effect}: {{..., {key}: ...}}`"));
@@ -270,7 +275,15 @@ impl Findings {
             if conditions.is_empty() {
                 self.add(format!("{path}.{key}"), "expected at least one name with its condition");
             }
+            self.named_conditions(&format!("{path}.{key}"), conditions.iter());
+            if key == "annotations" {
+                self.annotated(path, conditions.keys(), vocabulary);
+            }
             for (name, condition) in conditions {
+                if key == "annotations" && annotations::is_no_hint(name, condition) {
+                    let problem = format!("expected `true` or `false`, found `{condition}`");
+                    self.add(format!("{path}.{key}.{name}"), problem);
+                }
                 self.condition(&format!("{path}.{key}.{name}"), condition, DEPTH);
             }
         }
@@ -312,8 +325,7 @@ impl Findings {
         if part.arguments.is_some() && kind == Some("resources") {
             self.add(format!("{path}.arguments"), "expected `tools` or `prompts` beside it; resources have none");
         }
-        let mut known: Vec<&str> = mcp::methods().chain(KINDS).collect();
-        known.extend(vocabulary.methods.iter().map(String::as_str));
+        let known: Vec<&str> = known_methods(vocabulary).collect();
         let named: Vec<&str> = match kind {
             Some(kind) => known.into_iter().filter(|method| names(kind, method)).collect(),
             None => known,
@@ -334,12 +346,22 @@ impl Findings {
         }
     }
 
-    /// A name, or a glob, that some message has.
+    /// A name, or a glob, that some message has. A method may be one of those without a method, too.
     pub(super) fn name(&mut self, path: impl Fn() -> String, kind: &str, pattern: &str, vocabulary: &Vocabulary) {
         if kind == "tools" && (pattern.is_empty() || !vocabulary.may_name_tool(pattern)) {
             let problem = format!(
                 "expected the name of a tool, or a glob with `*`, found `{pattern}`, which no call has: names are of \
                  A-Z a-z 0-9 _ . -, 1 to 128 of them, or stand in `extensions.tools`"
+            );
+            self.add(path(), problem);
+        }
+        if kind == "methods" && !known_methods(vocabulary).any(|known| is_like(pattern, known)) {
+            self.add(path(), format!("expected a method of MCP or of `extensions.methods`, found `{pattern}`"));
+        }
+        if kind == "resources" && !mcp::may_be_in_uri(pattern) {
+            let problem = format!(
+                "expected a URI in normal form (RFC 3986 section 6.2.2), or a glob, found `{pattern}`; no message has another: \
+                 write the scheme in small letters, letters, digits, `-`, `.`, `_` and `~` as they are, and others such as `%2F`"
             );
             self.add(path(), problem);
         }
@@ -435,6 +457,12 @@ impl Findings {
     }
 }
 
+/// All that messages go by.
+fn known_methods<'v>(vocabulary: &'v Vocabulary) -> impl Iterator<Item = &'v str> {
+    let known = mcp::methods().chain(KINDS).map(|method| -> &'v str { method });
+    known.chain(vocabulary.methods.iter().map(String::as_str))
+}
+
 /// Does the exception hold wherever the rule does? Some that do are not found.
 fn is_excused(part: Option<&Value>) -> bool {
     let excused = part.and_then(|part| part.get("unless")).and_then(Value::as_object);
@@ -442,16 +470,35 @@ fn is_excused(part: Option<&Value>) -> bool {
         let holds = |(key, excused): (&String, &Value)| {
             let own = part.and_then(|part| part.get(key));
             // Of `scopes` all have to be there, of other lists one.
-            own == Some(excused) || key != "scopes" && own.is_some_and(|own| covers(excused, own))
+            own == Some(excused)
+                || always(key, excused)
+                || key != "scopes" && own.is_some_and(|own| covers(excused, own))
         };
         !excused.is_empty() && excused.iter().all(holds)
     })
 }
 
+/// Does it hold for every message?
+fn always(key: &str, excused: &Value) -> bool {
+    let has = |list: Option<&Value>, text: &str| {
+        list.and_then(Value::as_array).is_some_and(|list| list.contains(&json!(text)))
+    };
+    match key {
+        "methods" | "subjects" | "issuers" => has(Some(excused), "*"),
+        "time" => excused.get("days").is_none() && has(excused.get("hours"), "00:00-24:00"),
+        _ => false,
+    }
+}
+
 /// Is whatever these texts stand for among what those stand for?
 fn covers(texts: &Value, others: &Value) -> bool {
-    let texts: Vec<&str> = texts.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let is_covered = |other: &Value| other.as_str().is_some_and(|other| texts.iter().any(|text| is_like(text, other)));
+    /// Lists may have ten thousand members.
+    const GLOBS: usize = 64;
+    let texts: BTreeSet<&str> = texts.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let globs: Vec<&str> = texts.iter().copied().filter(|text| text.contains('*')).take(GLOBS).collect();
+    let is_covered = |other: &Value| {
+        other.as_str().is_some_and(|other| texts.contains(other) || globs.iter().any(|glob| is_like(glob, other)))
+    };
     others.as_array().is_some_and(|others| others.iter().all(is_covered))
 }
 

@@ -11,20 +11,20 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::rules::{ConditionConfig, DEPTH};
+use super::rules::{ConditionConfig, DEPTH, NUMBERS};
 use super::vocabulary::Vocabulary;
 use super::{Findings, annotations};
 use crate::policy::Policy;
-use names::{in_vain, tools};
+use names::{in_vain, named};
 pub(super) use references::{OF_ISSUERS, dangling};
 use shapes::{Assignment, Duties, Entry, Guards, Label, Named, RelationRule, Role, Texts};
-use texts::Tuple;
+use texts::{Scope, Tuple};
 
 const OF_ROLES: &[&str] = &["mcp.rbac.held"];
 const OF_RELATIONS: &[&str] = &["mcp.rebac.related", "mcp.rebac.ids"];
 const OF_RELATION_RULES: &[&str] = &["mcp.rebac.barred", "mcp.rebac.constraints", "mcp.rebac.options"];
 const OF_ATTRIBUTES: &[&str] = &["mcp.abac.barred", "mcp.abac.constraints", "mcp.abac.options", "mcp.abac.logins"];
-const OF_SCOPES: &[&str] = &["mcp.scopes.needed", "mcp.scopes.barred"];
+const OF_SCOPES: &[&str] = &["mcp.scopes.needed"];
 const OF_GUARDS: &[&str] = &["mcp.guards.barred", "mcp.guards.constraints", "mcp.guards.logins"];
 
 /// A table of the bundled policies.
@@ -61,6 +61,16 @@ const TABLES: [Table; 11] = [
     denies("guards", OF_GUARDS, "data.mcp.guards.violations"),
 ];
 
+/// Tables with a `login`, and the rules that say which are asked for.
+const LOGINS: [(&str, &str); 3] =
+    [("conditions", "mcp.abac.logins"), ("label_conditions", "mcp.abac.logins"), ("guards", "mcp.guards.logins")];
+
+fn has_login(table: &Value, name: &str) -> bool {
+    let entries = table.as_object().into_iter().flatten();
+    let mut entries = entries.filter(|(key, _)| name != "guards" || *key == "destructive");
+    entries.any(|(_, entry)| entry.get("login").is_some())
+}
+
 fn table(name: &str) -> Option<&'static Table> {
     TABLES.iter().find(|table| table.name == name)
 }
@@ -70,10 +80,21 @@ pub(super) fn is_asked(policy: &Policy, name: &str) -> bool {
     table(name).is_some_and(|table| table.rules.iter().any(|rule| policy.reaches(rule)))
 }
 
+/// Does what the table denies count?
+fn is_in_force(policy: &Policy, table: &Table) -> bool {
+    let rule = table.asking.trim_start_matches("data.");
+    // What scopes a message needs is no business of `deny`.
+    policy.asks(rule) || (table.name == "tool_scopes" && policy.reaches(rule))
+}
+
 /// What is said of a table of the data that no module of the operator's reads, and whether it is refused.
 pub(super) fn unread(policy: &Policy, name: &str) -> Option<(String, bool)> {
+    let is_read = match table(name) {
+        Some(table) if table.denies => is_in_force(policy, table),
+        _ => is_asked(policy, name),
+    };
     // A name that begins with `_` is a remark.
-    if name == "rules" || name.starts_with('_') || is_asked(policy, name) || policy.refers_to(name) {
+    if name == "rules" || name.starts_with('_') || is_read || policy.refers_to(name) {
         return None;
     }
     let Some(Table { asking, denies, .. }) = table(name) else {
@@ -100,9 +121,9 @@ impl Findings {
                 "relations" => self.long_table::<Tuple>(&path, table),
                 "relation_types" => self.each::<Named<Texts>>(&path, table),
                 "relation_rules" => self.each::<RelationRule>(&path, table),
-                "conditions" | "label_conditions" => self.entries(&path, table),
+                "conditions" | "label_conditions" => self.entries(&path, table, vocabulary),
                 "labels" => self.each::<Label>(&path, table),
-                "tool_scopes" => self.each::<Texts>(&path, table),
+                "tool_scopes" => self.each::<Vec<Scope>>(&path, table),
                 "guards" => drop(self.read::<Guards>(&path, table)),
                 // A name that begins with `_` is a remark.
                 name if name.starts_with('_') || name == "rules" => {}
@@ -118,8 +139,8 @@ impl Findings {
             for dangling in dangling {
                 self.add(format!("{path}{}", dangling.at), dangling.problem);
             }
-            for (at, tool) in tools(name, table) {
-                self.name(|| format!("{path}{at}"), "tools", tool, vocabulary);
+            for (at, kind, pattern) in named(name, table) {
+                self.name(|| format!("{path}{at}"), kind, pattern, vocabulary);
             }
             for (at, problem) in in_vain(name, table) {
                 self.add(format!("{path}{at}"), problem);
@@ -132,7 +153,7 @@ impl Findings {
                 _ => continue,
             };
             for (owner, entry) in table.as_object().into_iter().flatten() {
-                self.annotations(&format!("{path}.{owner}"), entry);
+                self.annotations(&format!("{path}.{owner}"), entry, vocabulary);
                 let by_tool = entry.get(part).and_then(Value::as_object).into_iter().flatten();
                 for (tool, conditions) in by_tool {
                     let path = format!("policy.data.{name}.{owner}.{part}.{tool}");
@@ -148,7 +169,14 @@ impl Findings {
         }
         let labels = data.get("labels");
         let marked = data.get("label_conditions").filter(|_| is_asked("label_conditions"));
-        for (label, _) in marked.and_then(Value::as_object).into_iter().flatten() {
+        for (label, entry) in marked.and_then(Value::as_object).into_iter().flatten() {
+            let by_arguments = labels.and_then(|labels| labels.get(label)?.get("arguments"));
+            if by_arguments.is_some() && entry.get("arguments").is_some() {
+                self.add(
+                    format!("policy.data.label_conditions.{label}.arguments"),
+                    "expected it in `conditions`, by the tool; what its arguments label has conditions on who asks alone",
+                );
+            }
             if labels.is_none_or(|labels| labels.get(label).is_none()) {
                 let problem = "expected a label of `labels`, found another name; nothing has it";
                 self.add(format!("policy.data.label_conditions.{label}"), problem);
@@ -160,6 +188,16 @@ impl Findings {
     pub(super) fn unread(&mut self, data: &Value, policy: &Policy) {
         for (name, _) in data.as_object().into_iter().flatten() {
             if let Some((problem, true)) = unread(policy, name) {
+                self.add(format!("policy.data.{name}"), problem);
+            }
+        }
+        for (name, logins) in LOGINS {
+            let has_login = data.get(name).is_some_and(|table| has_login(table, name));
+            if has_login && is_asked(policy, name) && !policy.reaches(logins) {
+                let problem = format!(
+                    "expected `modules` with a `step_up` that asks `data.{logins}`, as the bundled `mcp.authz` has it, found \
+                     none; the `login` in it would be asked for by nobody"
+                );
                 self.add(format!("policy.data.{name}"), problem);
             }
         }
@@ -189,18 +227,18 @@ impl Findings {
         }
     }
 
-    fn entries(&mut self, path: &str, table: &Value) {
+    fn entries(&mut self, path: &str, table: &Value, vocabulary: &Vocabulary) {
         self.each::<Entry>(path, table);
         for (name, entry) in table.as_object().into_iter().flatten() {
             let path = format!("{path}.{name}");
-            self.entry(&path, entry);
+            self.entry(&path, entry, vocabulary);
             let mut keys = entry.as_object().into_iter().flatten().map(|(key, _)| key.as_str());
             if keys.all(|key| key == "unless") {
                 self.add(&path, "expected at least one condition, found none");
             }
             let Some(unless) = entry.get("unless") else { continue };
             let path = format!("{path}.unless");
-            self.entry(&path, unless);
+            self.entry(&path, unless, vocabulary);
             for key in ["arguments", "grants", "login", "unless"] {
                 if unless.get(key).is_some() {
                     self.add(
@@ -212,8 +250,8 @@ impl Findings {
         }
     }
 
-    fn entry(&mut self, path: &str, entry: &Value) {
-        self.annotations(path, entry);
+    fn entry(&mut self, path: &str, entry: &Value, vocabulary: &Vocabulary) {
+        self.annotations(path, entry, vocabulary);
         for key in ["claims", "arguments"] {
             if entry.get(key).is_some_and(|conditions| *conditions == json!({})) {
                 self.add(format!("{path}.{key}"), "expected at least one name with its condition, found none");
@@ -228,10 +266,14 @@ impl Findings {
     }
 
     /// In tables a condition on an annotation is its value.
-    fn annotations(&mut self, path: &str, entry: &Value) {
+    fn annotations(&mut self, path: &str, entry: &Value, vocabulary: &Vocabulary) {
         let Some(annotations) = entry.get("annotations").and_then(Value::as_object) else { return };
+        self.annotated(path, annotations.keys(), vocabulary);
         if annotations.is_empty() {
             self.add(format!("{path}.annotations"), "expected at least one name with its value, found none");
+        }
+        for (name, value) in annotations.iter().filter(|(name, value)| annotations::is_no_hint(name, value)) {
+            self.add(format!("{path}.annotations.{name}"), format!("expected `true` or `false`, found `{value}`"));
         }
         for (name, value) in
             annotations.iter().filter(|(_, value)| value.is_object() || value.is_array() || value.is_null())
@@ -242,7 +284,14 @@ impl Findings {
     }
 
     fn conditions(&mut self, path: &str, conditions: Option<&Value>) {
+        self.named_conditions(path, conditions.and_then(Value::as_object).into_iter().flatten());
         for (name, condition) in conditions.and_then(Value::as_object).into_iter().flatten() {
+            if *condition == json!([]) {
+                self.add(
+                    format!("{path}.{name}"),
+                    "expected at least one value, found an empty list, which nothing is in",
+                );
+            }
             self.keys(&format!("{path}.{name}"), condition, DEPTH);
         }
     }
@@ -258,8 +307,14 @@ impl Findings {
         }
         for (key, bound) in [("min", &read.min), ("max", &read.max)] {
             if let Some(found) = bound.as_ref().filter(|bound| !bound.is_number()) {
-                self.add(format!("{path}.{key}"), format!("expected a number, found `{found}`"));
+                self.add(format!("{path}.{key}"), format!("expected a number, found `{found}`; {NUMBERS}"));
             }
+        }
+        let number = |bound: &Option<Value>| bound.as_ref().and_then(Value::as_f64);
+        if let (Some(min), Some(max)) = (number(&read.min), number(&read.max))
+            && min > max
+        {
+            self.add(format!("{path}.min"), format!("expected at most `max`, {max}, found {min}"));
         }
         let members = read.members.iter().flatten().map(|(name, inner)| (format!("members.{name}"), inner));
         let inner = [("each", &read.each), ("any", &read.any)];
@@ -392,6 +447,47 @@ mod tests {
             (json!({"labels": {"x": {"tools": null}}}), "policy.data.labels.x.tools: expected a value"),
             (json!({"assignments": [{"roles": ["a"], "groups": null}]}), "policy.data.assignments[0].groups: expected"),
             (json!({"guards": {"destructive": null}}), "policy.data.guards.destructive: expected a value"),
+            (json!({"tool_scopes": {"x": ["mcp:read mcp:write"]}}), "policy.data.tool_scopes.x[0]: expected a scope"),
+            (json!({"guards": {"paths": {"x": {"a": ["/srv", "./"]}}}}), "policy.data.guards.paths.x.a[1]: expected a"),
+            (json!({"guards": {"paths": {"x": {"a": ["/srv/../x"]}}}}), "policy.data.guards.paths.x.a[0]: expected a"),
+            (json!({"guards": {"paths": {"x": {}}}}), "policy.data.guards.paths.x: expected at least one name"),
+            (
+                json!({"guards": {"paths": {"x": {"a": []}}}}),
+                "policy.data.guards.paths.x.a: expected at least one name",
+            ),
+            (
+                json!({"guards": {"destructive": {"tools": [], "roles": ["a"]}}}),
+                "policy.data.guards.destructive.tools: ",
+            ),
+            (
+                json!({"guards": {"private_hosts": ["*.Corp.example.com"]}}),
+                "policy.data.guards.private_hosts[0]: expected",
+            ),
+            (
+                json!({"guards": {"private_hosts": ["a.example", "a.b:80"]}}),
+                "policy.data.guards.private_hosts[1]: expected",
+            ),
+            (json!({"guards": {"private_hosts": ["34.1.2.3"]}}), "policy.data.guards.private_hosts[0]: expected"),
+            (json!({"labels": {"x": {}}}), "policy.data.labels.x: expected at least one"),
+            (json!({"labels": {"x": {"tools": [], "arguments": {}}}}), "policy.data.labels.x: expected at least one"),
+            (
+                json!({"labels": {"x": {"methods": ["tool/call"]}}}),
+                "policy.data.labels.x.methods[0]: expected a method",
+            ),
+            (json!({"labels": {"x": {"arguments": {"t": {"a": []}}}}}), "policy.data.labels.x.arguments.t.a: expected"),
+            (
+                json!({"labels": {"x": {"arguments": {"t": {"a": {"min": 5, "max": 3}}}}}}),
+                "policy.data.labels.x.arguments.t.a.min: expected at most `max`",
+            ),
+            (
+                json!({"labels": {"x": {"annotations": {"destructiveHint": "true"}}}}),
+                "policy.data.labels.x.annotations.destructiveHint: expected `true` or `false`",
+            ),
+            (
+                json!({"labels": {"x": {"arguments": {"t": {"a": 1}}}},
+                    "label_conditions": {"x": {"arguments": {"b": 1}}}}),
+                "policy.data.label_conditions.x.arguments: expected it in `conditions`",
+            ),
             (json!({"tool_scopes": {"x": []}}), "policy.data.tool_scopes.x: expected at least one name"),
             (json!({"guards": {"urls": {"x": []}}}), "policy.data.guards.urls.x: expected at least one name"),
             (
@@ -423,6 +519,14 @@ mod tests {
             ),
             (json!({"roles": {"a": {"tools": ["x", "read_?"]}}}), "policy.data.roles.a.tools[1]: expected the name"),
             (json!({"roles": {"a": {"limits": {"a b": {}}}}}), "policy.data.roles.a.limits.a b: expected the name"),
+            (
+                json!({"labels": {"a": {"resources": ["doc://*", "DOC://%61"]}}}),
+                "policy.data.labels.a.resources[1]: expected a URI in normal form",
+            ),
+            (
+                json!({"roles": {"a": {"resources": ["doc://%c3%a9"]}}}),
+                "policy.data.roles.a.resources[0]: expected a URI",
+            ),
             (json!({"labels": {"a": {"tools": ["é"]}}}), "policy.data.labels.a.tools[0]: expected the name"),
             (json!({"duties": {"second": {"x?": ["a"]}}}), "policy.data.duties.second.x?: expected the name"),
             (json!({"guards": {"urls": {"a/b": ["c"]}}}), "policy.data.guards.urls.a/b: expected the name"),

@@ -1,9 +1,14 @@
 //! What messages can be about at the resources of a configuration, as far as rules and tables name it.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::mcp;
 use crate::token::api_key;
+
+/// The annotations of tools in MCP (2025-11-25, `ToolAnnotations`).
+pub(super) const HINTS: [&str; 5] = ["title", "readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"];
 
 /// Read from the configuration as it is written, whatever else is wrong with it.
 #[derive(Debug, Default)]
@@ -16,8 +21,8 @@ pub(super) struct Vocabulary {
     pub(super) resources: Vec<String>,
     /// What identities are of: the URLs of issuers, and what stands for API keys.
     pub(super) issuers: Vec<String>,
-    /// Is there a tool of which annotations are known?
-    is_annotated: bool,
+    /// The annotations of pinned tools.
+    annotations: BTreeSet<String>,
     /// The resources that have none.
     pub(super) unannotated: Vec<String>,
 }
@@ -41,17 +46,23 @@ impl Vocabulary {
             }
             let tools = resource.pointer("/catalogue/tools").and_then(Value::as_object).into_iter().flatten();
             let annotations = tools.filter_map(|(_, tool)| tool.get("annotations")?.as_object());
-            match annotations.map(serde_json::Map::len).sum::<usize>() {
-                0 => vocabulary.unannotated.push(text(resource, "url")),
-                _ => vocabulary.is_annotated = true,
+            let names: Vec<&String> = annotations.flat_map(serde_json::Map::keys).collect();
+            if names.is_empty() {
+                vocabulary.unannotated.push(text(resource, "url"));
             }
+            vocabulary.annotations.extend(names.into_iter().cloned());
         }
         vocabulary
     }
 
     /// Can any tool have annotations that policy sees?
     pub(super) fn has_annotations(&self) -> bool {
-        self.is_annotated
+        !self.annotations.is_empty()
+    }
+
+    /// Is there an annotation of this name?
+    pub(super) fn may_annotate(&self, name: &str) -> bool {
+        HINTS.contains(&name) || self.annotations.contains(name)
     }
 
     /// Is there an issuer that has this URL, or one like it?

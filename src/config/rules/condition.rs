@@ -43,6 +43,13 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, 
     Value::deserialize(deserializer).map(Some)
 }
 
+/// What Envoy makes of numbers.
+pub(in crate::config) const NUMBERS: &str =
+    "in YAML Envoy makes a text of a fraction, and of a whole number beyond 32 bits";
+
+/// The keys of a condition, of which a value that is no object could be meant.
+const KEYS: [&str; 10] = ["equals", "in", "prefix", "glob", "min", "max", "each", "any", "size", "absent"];
+
 impl ConditionConfig {
     /// A key for each sort of value that it is for, and whether these have a size.
     fn sorts(&self) -> Vec<(&'static str, bool)> {
@@ -61,6 +68,23 @@ impl ConditionConfig {
 }
 
 impl Findings {
+    /// Refuses a condition where names with conditions belong: its keys would be taken for names.
+    pub(in crate::config) fn named_conditions<'c>(
+        &mut self,
+        path: &str,
+        conditions: impl Iterator<Item = (&'c String, &'c Value)>,
+    ) {
+        let mut conditions = conditions.peekable();
+        let Some((key, value)) = conditions.peek().copied() else { return };
+        if conditions.all(|(key, value)| KEYS.contains(&key.as_str()) && !value.is_object()) {
+            let problem = format!(
+                "expected names, each with its condition, such as `{{limit: {{max: 20}}}}`, found `{key}`, which is a key of a \
+                 condition; write `{key}: {{equals: {value}}}` for what has that name"
+            );
+            self.add(path, problem);
+        }
+    }
+
     /// Checks a condition, and those within it.
     pub(super) fn condition(&mut self, path: &str, condition: &Value, depth: usize) {
         match condition {
@@ -104,7 +128,7 @@ impl Findings {
         }
         for (key, bound) in [("min", &condition.min), ("max", &condition.max)] {
             if let Some(found) = bound.as_ref().filter(|bound| !bound.is_number()) {
-                let problem = format!("expected a number, found `{found}`; Envoy makes a text of a fraction in YAML");
+                let problem = format!("expected a number, found `{found}`; {NUMBERS}");
                 self.add(format!("{path}.{key}"), problem);
             }
         }

@@ -6,18 +6,42 @@ use serde_json::{Value, json};
 
 /// Lists that ask for nothing: where they stand in a table, and what is wrong.
 pub(super) fn in_vain(name: &str, table: &Value) -> Vec<(String, String)> {
-    let (at, lists) = match name {
-        "tool_scopes" => ("", Some(table)),
-        "guards" => (".urls", table.get("urls")),
-        "duties" => return alone(table),
-        _ => return Vec::new(),
-    };
-    let lists = lists.and_then(Value::as_object).into_iter().flatten();
-    let problem = "expected at least one name in the list, found none";
-    lists
-        .filter(|(_, list)| **list == json!([]))
-        .map(|(tool, _)| (format!("{at}.{tool}"), problem.to_owned()))
-        .collect()
+    let none = "expected at least one name, found none".to_owned();
+    match name {
+        "tool_scopes" => empty(table).map(|at| (at, none.clone())).collect(),
+        "guards" => {
+            let urls = table.get("urls").into_iter().flat_map(|urls| empty(urls).map(|at| format!(".urls{at}")));
+            let paths = table.get("paths").into_iter().flat_map(|paths| {
+                let inner =
+                    entries(paths).flat_map(|(tool, lists)| empty(lists).map(move |at| format!(".paths.{tool}{at}")));
+                empty(paths).map(|at| format!(".paths{at}")).chain(inner)
+            });
+            let destructive = table.get("destructive").into_iter().flat_map(empty);
+            let destructive = destructive.filter(|at| at == ".tools").map(|at| format!(".destructive{at}"));
+            urls.chain(paths).chain(destructive).map(|at| (at, none.clone())).collect()
+        }
+        "duties" => alone(table),
+        "labels" => {
+            let problem = "expected at least one of `tools`, `prompts`, `resources`, `methods`, `annotations` and `arguments`, \
+                found none; nothing has this label";
+            let void = entries(table).filter(|(_, label)| entries(label).all(|(_, part)| is_empty(part)));
+            void.map(|(label, _)| (format!(".{label}"), problem.to_owned())).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn entries(table: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    table.as_object().into_iter().flatten()
+}
+
+/// Where entries of a table stand that are empty.
+fn empty(table: &Value) -> impl Iterator<Item = String> {
+    entries(table).filter(|(_, entry)| is_empty(entry)).map(|(name, _)| format!(".{name}"))
+}
+
+fn is_empty(value: &Value) -> bool {
+    *value == json!([]) || *value == json!({})
 }
 
 /// Sets of roles in which nothing excludes another.
@@ -34,15 +58,18 @@ fn alone(duties: &Value) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The names of tools, and globs, in a table of the bundled policies, and where they stand in it.
-pub(super) fn tools<'t>(name: &str, table: &'t Value) -> Vec<(String, &'t str)> {
-    let keys = |at: &str, entries: Option<&'t Value>| -> Vec<(String, &'t str)> {
+/// A name or a glob in a table: where it stands, of which kind it is, and what it is.
+type Named<'t> = (String, &'static str, &'t str);
+
+/// The names of tools, resources and methods in a table of the bundled policies.
+pub(super) fn named<'t>(name: &str, table: &'t Value) -> Vec<Named<'t>> {
+    let keys = |at: &str, entries: Option<&'t Value>| -> Vec<Named<'t>> {
         let entries = entries.and_then(Value::as_object).into_iter().flatten();
-        entries.map(|(tool, _)| (format!("{at}.{tool}"), tool.as_str())).collect()
+        entries.map(|(tool, _)| (format!("{at}.{tool}"), "tools", tool.as_str())).collect()
     };
-    let list = |at: &str, names: Option<&'t Value>| -> Vec<(String, &'t str)> {
-        let names = names.and_then(Value::as_array).into_iter().flatten().zip(0..);
-        names.filter_map(|(tool, index)| Some((format!("{at}[{index}]"), tool.as_str()?))).collect()
+    let list = |at: &str, kind: &'static str, owner: Option<&'t Value>| -> Vec<Named<'t>> {
+        let names = owner.and_then(|owner| owner.get(kind)).and_then(Value::as_array).into_iter().flatten().zip(0..);
+        names.filter_map(|(name, index)| Some((format!("{at}.{kind}[{index}]"), kind, name.as_str()?))).collect()
     };
     let owners = || table.as_object().into_iter().flatten();
     match name {
@@ -50,14 +77,16 @@ pub(super) fn tools<'t>(name: &str, table: &'t Value) -> Vec<(String, &'t str)> 
         "roles" | "labels" => {
             let part = if name == "roles" { "limits" } else { "arguments" };
             let of_owner = |(owner, entry): (&'t String, &'t Value)| {
-                let named = list(&format!(".{owner}.tools"), entry.get("tools"));
-                named.into_iter().chain(keys(&format!(".{owner}.{part}"), entry.get(part)))
+                let at = format!(".{owner}");
+                let named = ["tools", "resources", "methods"].into_iter().flat_map(|kind| list(&at, kind, Some(entry)));
+                let by_tool = keys(&format!("{at}.{part}"), entry.get(part));
+                named.chain(by_tool).collect::<Vec<_>>()
             };
             owners().flat_map(of_owner).collect()
         }
         "duties" => keys(".second", table.get("second")),
         "guards" => {
-            let destructive = list(".destructive.tools", table.pointer("/destructive/tools"));
+            let destructive = list(".destructive", "tools", table.get("destructive"));
             let by_tool = ["urls", "paths"].into_iter().flat_map(|key| keys(&format!(".{key}"), table.get(key)));
             destructive.into_iter().chain(by_tool).collect()
         }

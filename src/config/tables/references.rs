@@ -68,6 +68,7 @@ pub(in crate::config) fn dangling(name: &str, table: &Value, data: &Value, vocab
                 role.list(|| format!(".second.{tool}"), Some(roles), &mut found);
             }
         }
+        "guards" => role.list(|| ".destructive.roles".to_owned(), table.pointer("/destructive/roles"), &mut found),
         "relation_rules" => relations(table, data, &mut found),
         _ => {}
     }
@@ -134,6 +135,7 @@ mod tests {
             "duties": {"exclusive": [["buyer", "payer"], ["buyer", "approver"]], "second": {"x": ["payer", "boss"]}},
             "conditions": {"x": {"issuers": ["corp"], "unless": {"issuers": ["https://i", "j"]}}},
             "label_conditions": {"y": {"issuers": ["k"]}},
+            "guards": {"destructive": {"roles": ["payer", "operator"]}},
             "relations": ["document:a#owner@user:b", "user:b#manager@user:c", "folder:x#own#er@user:b"],
             "relation_types": {"document": {"editor": ["owner"]}},
             "relation_rules": {
@@ -160,6 +162,7 @@ mod tests {
             ("conditions.x.unless.issuers[1]", false),
             ("duties.exclusive[1][1]", true),
             ("duties.second.x[1]", false),
+            ("guards.destructive.roles[1]", false),
             ("label_conditions.y.issuers[0]", false),
             ("relation_rules.d", false),
             ("relation_rules.e", false),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::texts::{Network, Text};
+use super::texts::{Directory, Host, Network, Text};
 use super::time::Time;
 
 pub(super) type Named<T> = BTreeMap<String, T>;
@@ -128,8 +128,8 @@ pub(super) struct Label {
 pub(super) struct Guards {
     destructive: Option<Destructive>,
     urls: Option<Named<Texts>>,
-    paths: Option<Named<Named<Texts>>>,
-    private_hosts: Option<Texts>,
+    paths: Option<Named<Named<Vec<Directory>>>>,
+    private_hosts: Option<Vec<Host>>,
 }
 
 #[derive(Deserialize)]

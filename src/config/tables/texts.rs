@@ -1,11 +1,14 @@
 //! Texts of tables, of which nothing is kept.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use serde::Deserialize;
-use serde::de::{self, Deserializer, Visitor};
+use serde::de::{Deserializer, Error, Visitor};
 
 use crate::config::rules::{NETWORK, no_network};
+use crate::json::shown;
+use crate::token;
 
 /// A text of which nothing is kept: there may be ten thousand.
 pub(super) struct Text;
@@ -15,6 +18,15 @@ pub(super) struct Tuple;
 
 /// A network, as in rules without Rego.
 pub(super) struct Network;
+
+/// A scope (RFC 6749 §3.3).
+pub(super) struct Scope;
+
+/// A directory, below which `policies/mcp/paths.rego` compares paths.
+pub(super) struct Directory;
+
+/// A name in the DNS, or a glob of some.
+pub(super) struct Host;
 
 /// Reads a text of which this holds.
 struct Holds {
@@ -29,8 +41,11 @@ impl Visitor<'_> for Holds {
         f.write_str(self.expected)
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<(), E> {
-        if (self.holds)(text) { Ok(()) } else { Err(E::invalid_value(de::Unexpected::Str(text), &self)) }
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        match (self.holds)(text) {
+            true => Ok(()),
+            false => Err(E::custom(format!("expected {}, found `{}`", self.expected, shown(text)))),
+        }
     }
 }
 
@@ -52,6 +67,39 @@ impl<'de> Deserialize<'de> for Network {
         let holds = |text: &str| no_network(text).is_none();
         deserializer.deserialize_str(Holds { expected: NETWORK, holds }).map(|()| Self)
     }
+}
+
+impl<'de> Deserialize<'de> for Scope {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = "a scope, visible ASCII without quotes, spaces and backslashes";
+        deserializer.deserialize_str(Holds { expected, holds: token::is_scope }).map(|()| Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Directory {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = "a directory such as `/srv/data`, without `..`";
+        deserializer.deserialize_str(Holds { expected, holds: is_directory }).map(|()| Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Host {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = "the name of a host in small letters, or a glob such as `*.corp.example.com`";
+        deserializer.deserialize_str(Holds { expected, holds: is_host }).map(|()| Self)
+    }
+}
+
+/// Everything would be below one without segments.
+fn is_directory(text: &str) -> bool {
+    let segments = || text.split(['/', '\\']);
+    !segments().any(|segment| segment == "..")
+        && (text.starts_with(['/', '\\']) || segments().any(|segment| !matches!(segment, "" | ".")))
+}
+
+fn is_host(text: &str) -> bool {
+    let is_of_host = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_*".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_of_host) && !text.ends_with('.') && text.parse::<Ipv4Addr>().is_err()
 }
 
 fn is_tuple(text: &str) -> bool {
