@@ -28,7 +28,7 @@ pub use methods::{is_known_method, methods};
 pub use params::is_plain;
 use params::{check_lookalikes, check_params, is_meta, string, strings, uri, uris};
 use uri::is_uri;
-pub use uri::may_be_in_uri;
+pub use uri::may_be_uri;
 pub use version::{Era, VERSIONS, Version, Versions};
 
 /// What an operator says of the protocol that a resource speaks, beyond the
