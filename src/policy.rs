@@ -238,8 +238,11 @@ impl Policy {
     pub fn refers_to(&self, table: &str) -> bool {
         self.data.iter().any(|path| match path.as_slice() {
             [] => true,
-            [package, index, of, ..] if package == "mcp" && index == "index" => match of.as_str() {
-                "roles" => matches!(table, "roles" | "assignments" | "duties"),
+            [package, index, of, rest @ ..] if package == "mcp" && index == "index" => match of.as_str() {
+                "roles" if table == "duties" => {
+                    rest.first().is_none_or(|rule| matches!(rule.as_str(), "exclusive" | "second" | "malformed"))
+                }
+                "roles" => matches!(table, "roles" | "assignments"),
                 "relations" => matches!(table, "relations" | "relation_types" | "relation_rules"),
                 "conditions" => matches!(table, "conditions" | "labels" | "label_conditions"),
                 "scopes" => table == "tool_scopes",

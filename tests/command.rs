@@ -210,7 +210,7 @@ fn noted(text: &str, expected: &[&str], texts: &[&str]) -> Result<(), String> {
 /// Tables of the bundled policies beside modules that do not ask for them, and other data.
 fn unread() -> Result<(), String> {
     let data = json!({
-        "roles": {"a": {"tools": ["x"]}}, "assignments": [], "duties": {}, "relations": [],
+        "roles": {"a": {"tools": ["x"]}}, "assignments": [], "duties": {"second": {"x": ["a"]}}, "relations": [],
         "relation_types": {"a": {"c": []}},
         "relation_rules": {"x": {"type": "a", "argument": "b", "relation": "c"}}, "conditions": {"x": {"roles": ["a"]}},
         "labels": {"a": {"tools": ["x"]}}, "label_conditions": {"a": {"roles": ["a"]}}, "tool_scopes": {"x": ["a"]},
@@ -225,7 +225,7 @@ fn unread() -> Result<(), String> {
             "import data.roles as own\nallow if own[input.mcp.name] == data.owners[input.identity.subject]",
             &["owners", "roles"],
         ),
-        ("allow if data.mcp.index.roles.limits[input.mcp.name]", &["roles", "assignments", "duties"]),
+        ("allow if data.mcp.index.roles.limits[input.mcp.name]", &roles[..]),
         ("allow if data.mcp.rebac.related(\"a\", input.mcp.name, \"b\")", &["relations", "relation_types"]),
         ("allow if data.mcp.rbac.granted\ndeny contains r if some r in data.mcp.abac.violations", &attributes),
         (

@@ -8,7 +8,7 @@
 
 use serde_json::{Value, json};
 
-use super::vocabulary::{HINTS, Vocabulary};
+use super::vocabulary::{ANNOTATIONS, Vocabulary};
 use super::{Finding, Findings};
 
 /// A condition, and what it is where there are no annotations.
@@ -40,7 +40,7 @@ impl Findings {
         vocabulary: &Vocabulary,
     ) {
         for name in names.filter(|name| vocabulary.has_annotations() && !vocabulary.may_annotate(name)) {
-            let known = HINTS.join(", ");
+            let known = ANNOTATIONS.join(", ");
             let problem = format!("expected an annotation of a pinned tool, or one of MCP ({known}), found `{name}`");
             self.add(format!("{path}.annotations.{name}"), problem);
         }
@@ -60,9 +60,18 @@ impl Findings {
     }
 }
 
-/// Is it a hint of MCP, which is a boolean, and the value another?
-pub(super) fn is_no_hint(name: &str, value: &Value) -> bool {
-    HINTS.contains(&name) && name != "title" && !value.is_boolean() && !value.is_object() && !value.is_array()
+/// Is it a hint of MCP, which is a boolean, and the condition on it about something else?
+pub(super) fn is_misvalued_hint(name: &str, condition: &Value) -> bool {
+    let is_other = |value: &Value| !value.is_boolean();
+    let is_misvalued = match condition {
+        Value::Array(values) => values.iter().all(is_other),
+        Value::Object(keys) => {
+            keys.get("equals").is_some_and(is_other)
+                || keys.get("in").and_then(Value::as_array).is_some_and(|values| values.iter().all(is_other))
+        }
+        value => is_other(value),
+    };
+    ANNOTATIONS.contains(&name) && name != "title" && is_misvalued
 }
 
 /// What is accepted, and says nothing at some resource.

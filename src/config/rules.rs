@@ -280,7 +280,7 @@ impl Findings {
                 self.annotated(path, conditions.keys(), vocabulary);
             }
             for (name, condition) in conditions {
-                if key == "annotations" && annotations::is_no_hint(name, condition) {
+                if key == "annotations" && annotations::is_misvalued_hint(name, condition) {
                     let problem = format!("expected `true` or `false`, found `{condition}`");
                     self.add(format!("{path}.{key}.{name}"), problem);
                 }
@@ -346,7 +346,7 @@ impl Findings {
         }
     }
 
-    /// A name, or a glob, that some message has. A method may be one of those without a method, too.
+    /// A name, or a glob, that some message has.
     pub(super) fn name(&mut self, path: impl Fn() -> String, kind: &str, pattern: &str, vocabulary: &Vocabulary) {
         if kind == "tools" && (pattern.is_empty() || !vocabulary.may_name_tool(pattern)) {
             let problem = format!(
@@ -355,13 +355,18 @@ impl Findings {
             );
             self.add(path(), problem);
         }
-        if kind == "methods" && !known_methods(vocabulary).any(|known| is_like(pattern, known)) {
-            self.add(path(), format!("expected a method of MCP or of `extensions.methods`, found `{pattern}`"));
+        // In a table what has no method is an answer.
+        let is_of_table = |method: &&str| !matches!(*method, "stream" | "terminate");
+        if kind == "methods" && !known_methods(vocabulary).filter(is_of_table).any(|known| is_like(pattern, known)) {
+            let problem =
+                format!("expected a method of MCP or of `extensions.methods`, or `response`, found `{pattern}`");
+            self.add(path(), problem);
         }
-        if kind == "resources" && !mcp::may_be_in_uri(pattern) {
+        if kind == "resources" && !mcp::may_be_uri(pattern) {
             let problem = format!(
                 "expected a URI in normal form (RFC 3986 section 6.2.2), or a glob, found `{pattern}`; no message has another: \
-                 write the scheme in small letters, letters, digits, `-`, `.`, `_` and `~` as they are, and others such as `%2F`"
+                 write ASCII without spaces, the scheme in small letters, letters, digits, `-`, `.`, `_` and `~` as they are, \
+                 others such as `%2F`, and no segments `.` and `..`"
             );
             self.add(path(), problem);
         }

@@ -89,12 +89,13 @@ fn is_in_force(policy: &Policy, table: &Table) -> bool {
 
 /// What is said of a table of the data that no module of the operator's reads, and whether it is refused.
 pub(super) fn unread(policy: &Policy, name: &str) -> Option<(String, bool)> {
+    // Who asks a part of what a bundled policy says of a table has not made a policy of one's own of it.
     let is_read = match table(name) {
-        Some(table) if table.denies => is_in_force(policy, table),
-        _ => is_asked(policy, name),
+        Some(table) if table.denies => is_in_force(policy, table) || !is_asked(policy, name) && policy.refers_to(name),
+        _ => is_asked(policy, name) || policy.refers_to(name),
     };
     // A name that begins with `_` is a remark.
-    if name == "rules" || name.starts_with('_') || is_read || policy.refers_to(name) {
+    if name == "rules" || name.starts_with('_') || is_read {
         return None;
     }
     let Some(Table { asking, denies, .. }) = table(name) else {
@@ -186,8 +187,10 @@ impl Findings {
 
     /// Refuses tables that would take something away if anybody asked for them.
     pub(super) fn unread(&mut self, data: &Value, policy: &Policy) {
-        for (name, _) in data.as_object().into_iter().flatten() {
-            if let Some((problem, true)) = unread(policy, name) {
+        for (name, table) in data.as_object().into_iter().flatten() {
+            // A label denies nothing by itself.
+            let denies = *table != json!({}) && (name != "labels" || data.get("label_conditions").is_some());
+            if let Some((problem, true)) = unread(policy, name).filter(|_| denies) {
                 self.add(format!("policy.data.{name}"), problem);
             }
         }
@@ -272,7 +275,7 @@ impl Findings {
         if annotations.is_empty() {
             self.add(format!("{path}.annotations"), "expected at least one name with its value, found none");
         }
-        for (name, value) in annotations.iter().filter(|(name, value)| annotations::is_no_hint(name, value)) {
+        for (name, value) in annotations.iter().filter(|(name, value)| annotations::is_misvalued_hint(name, value)) {
             self.add(format!("{path}.annotations.{name}"), format!("expected `true` or `false`, found `{value}`"));
         }
         for (name, value) in

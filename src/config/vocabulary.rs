@@ -8,7 +8,8 @@ use crate::mcp;
 use crate::token::api_key;
 
 /// The annotations of tools in MCP (2025-11-25, `ToolAnnotations`).
-pub(super) const HINTS: [&str; 5] = ["title", "readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"];
+pub(super) const ANNOTATIONS: [&str; 5] =
+    ["title", "readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"];
 
 /// Read from the configuration as it is written, whatever else is wrong with it.
 #[derive(Debug, Default)]
@@ -62,7 +63,7 @@ impl Vocabulary {
 
     /// Is there an annotation of this name?
     pub(super) fn may_annotate(&self, name: &str) -> bool {
-        HINTS.contains(&name) || self.annotations.contains(name)
+        ANNOTATIONS.contains(&name) || self.annotations.contains(name)
     }
 
     /// Is there an issuer that has this URL, or one like it?

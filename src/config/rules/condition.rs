@@ -77,9 +77,10 @@ impl Findings {
         let mut conditions = conditions.peekable();
         let Some((key, value)) = conditions.peek().copied() else { return };
         if conditions.all(|(key, value)| KEYS.contains(&key.as_str()) && !value.is_object()) {
+            let meant = if value.is_array() { "in" } else { "equals" };
             let problem = format!(
                 "expected names, each with its condition, such as `{{limit: {{max: 20}}}}`, found `{key}`, which is a key of a \
-                 condition; write `{key}: {{equals: {value}}}` for what has that name"
+                 condition; write `{key}: {{{meant}: {value}}}` for what has that name"
             );
             self.add(path, problem);
         }

@@ -92,6 +92,8 @@ fn relations(table: &Value, data: &Value, found: &mut Vec<Dangling>) {
     for (r#type, relations) in data.get("relation_types").into_iter().flat_map(entries) {
         known.extend(entries(relations).map(|(relation, _)| (r#type, relation)));
     }
+    // Groups of tokens.
+    known.insert(("group", "member"));
     for (tool, rule) in entries(table) {
         let part = |key| rule.get(key).and_then(Value::as_str);
         let (Some(r#type), Some(relation)) = (part("type"), part("relation")) else { continue };
@@ -142,6 +144,7 @@ mod tests {
                 "a": {"type": "document", "relation": "owner"},
                 "b": {"type": "document", "relation": "editor"},
                 "c": {"type": "user", "relation": "manager"},
+                "g": {"type": "group", "relation": "member"},
                 "d": {"type": "documents", "relation": "owner"},
                 "e": {"type": "document", "relation": "viewer"},
             },
