@@ -362,16 +362,17 @@ impl Findings {
                 format!("expected a method of MCP or of `extensions.methods`, or `response`, found `{pattern}`");
             self.add(path(), problem);
         }
-        if kind == "resources" && !mcp::may_be_uri(pattern) {
+        let text = pattern.replace('*', "");
+        let is_plain = text.is_empty() || mcp::is_plain(&text);
+        if kind == "resources" && is_plain && !mcp::may_be_uri(pattern) {
             let problem = format!(
                 "expected a URI in normal form (RFC 3986 section 6.2.2), or a glob, found `{pattern}`; no message has another: \
-                 write ASCII without spaces, the scheme in small letters, letters, digits, `-`, `.`, `_` and `~` as they are, \
+                 write no spaces, the scheme in small letters, letters, digits, `-`, `.`, `_` and `~` as they are, \
                  others such as `%2F`, and no segments `.` and `..`"
             );
             self.add(path(), problem);
         }
-        let text = pattern.replace('*', "");
-        if kind != "tools" && !text.is_empty() && !mcp::is_plain(&text) {
+        if kind != "tools" && !is_plain {
             let problem = format!(
                 "expected a name, or a glob with `*`, of at most 2048 bytes without control characters, found {} bytes: \
                  no message has such a name",
