@@ -317,6 +317,14 @@ fn dangling() -> Result<(), String> {
          nobody has it",
     ];
     noted(&configured(&[json!(null)], &policy), &paths.each_ref().map(String::as_str), &texts)?;
+    let many: Vec<Value> = (0..25).map(|n| json!({"roles": [format!("r{n}")], "subjects": ["x"]})).collect();
+    let (_, said) = check("many", &configured(&[json!(null)], &json!({"data": {"roles": {}, "assignments": many}})));
+    if said.matches("nobody has it").count() != 20 || !said.contains("note: policy.data.assignments: 5 more of these") {
+        return Err(format!("expected 20 notes and how many more there are, found {said}"));
+    }
+    // Keys for machines are of an issuer of their own.
+    let keyed = json!({"rules": [{"allow": {"tools": ["x"], "issuers": ["urn:mcp-gate:api-key"]}}]});
+    noted(&configured(&[json!(null)], &keyed), &[], &[])?;
     let tried = json!({"rules": [{"deny": {"tools": ["x"]}}], "candidate": policy});
     let paths = paths.map(|path| path.replace("policy", "policy.candidate"));
     noted(&configured(&[json!(null)], &tried), &paths.each_ref().map(String::as_str), &[])

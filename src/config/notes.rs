@@ -54,13 +54,18 @@ fn of_policy(written: &Value, policy: &Policy, vocabulary: &Vocabulary) -> Vec<F
     notes
 }
 
-/// Names of a table that are nowhere, the first of them, each once: a list may have ten thousand.
+/// Names of a table that are nowhere, each once, and not all of them.
 fn dangling(name: &str, table: &Value, data: &Value, vocabulary: &Vocabulary) -> Vec<Finding> {
     let mut said = HashSet::new();
-    let dangling = tables::dangling(name, table, data, vocabulary).into_iter();
-    dangling
-        .filter(|dangling| !dangling.is_refused && said.insert(dangling.problem.clone()))
-        .take(20)
-        .map(|dangling| Finding { path: format!("data.{name}{}", dangling.at), problem: dangling.problem })
-        .collect()
+    let mut dangling = tables::dangling(name, table, data, vocabulary);
+    dangling.retain(|dangling| !dangling.is_refused && said.insert(dangling.problem.clone()));
+    let more = dangling.len().saturating_sub(tables::MOST);
+    dangling.truncate(tables::MOST);
+    let note =
+        |dangling: tables::Dangling| Finding { path: format!("data.{name}{}", dangling.at), problem: dangling.problem };
+    let mut notes: Vec<Finding> = dangling.into_iter().map(note).collect();
+    if more > 0 {
+        notes.push(Finding { path: format!("data.{name}"), problem: format!("{more} more of these") });
+    }
+    notes
 }

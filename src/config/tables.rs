@@ -1,6 +1,7 @@
 //! The data of the bundled policies: what each of their tables holds. A key that they do not
 //! read would restrict nothing, so it is refused, and so is a value of another type.
 
+mod asked;
 mod names;
 mod references;
 mod shapes;
@@ -14,98 +15,20 @@ use serde_json::{Value, json};
 use super::rules::{ConditionConfig, DEPTH, NUMBERS};
 use super::vocabulary::Vocabulary;
 use super::{Findings, annotations};
-use crate::policy::Policy;
+use asked::{TABLES, table};
+pub(super) use asked::{is_asked, unread};
 use names::{in_vain, named};
-pub(super) use references::{OF_ISSUERS, dangling};
+pub(super) use references::{Dangling, OF_ISSUERS, dangling};
 use shapes::{Assignment, Duties, Entry, Guards, Label, Named, RelationRule, Role, Texts};
 use texts::{Scope, Tuple};
 
-const OF_ROLES: &[&str] = &["mcp.rbac.held"];
-const OF_RELATIONS: &[&str] = &["mcp.rebac.related", "mcp.rebac.ids"];
-const OF_RELATION_RULES: &[&str] = &["mcp.rebac.barred", "mcp.rebac.constraints", "mcp.rebac.options"];
-const OF_ATTRIBUTES: &[&str] = &["mcp.abac.barred", "mcp.abac.constraints", "mcp.abac.options", "mcp.abac.logins"];
-const OF_SCOPES: &[&str] = &["mcp.scopes.needed"];
-const OF_GUARDS: &[&str] = &["mcp.guards.barred", "mcp.guards.constraints", "mcp.guards.logins"];
-
-/// A table of the bundled policies.
-struct Table {
-    name: &'static str,
-    /// The rules that apply it.
-    rules: &'static [&'static str],
-    /// What own Rego asks for that to be done.
-    asking: &'static str,
-    /// Does it take away what something else grants? Where nobody asks for it, more is let through.
-    denies: bool,
+/// The entries of a table that has names for them.
+fn entries(table: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    table.as_object().into_iter().flatten().map(|(name, entry)| (name.as_str(), entry))
 }
 
-const fn grants(name: &'static str, rules: &'static [&'static str], asking: &'static str) -> Table {
-    Table { name, rules, asking, denies: false }
-}
-
-const fn denies(name: &'static str, rules: &'static [&'static str], asking: &'static str) -> Table {
-    Table { name, rules, asking, denies: true }
-}
-
-/// A table of another name would be no table at all, and restrict nothing.
-const TABLES: [Table; 11] = [
-    grants("roles", OF_ROLES, "data.mcp.rbac.granted"),
-    grants("assignments", OF_ROLES, "data.mcp.rbac.granted"),
-    denies("duties", &["mcp.rbac.violations"], "data.mcp.rbac.violations"),
-    grants("relations", OF_RELATIONS, "data.mcp.rebac.related(type, id, relation)"),
-    grants("relation_types", OF_RELATIONS, "data.mcp.rebac.related(type, id, relation)"),
-    denies("relation_rules", OF_RELATION_RULES, "data.mcp.rebac.violations"),
-    denies("conditions", OF_ATTRIBUTES, "data.mcp.abac.violations"),
-    denies("labels", OF_ATTRIBUTES, "data.mcp.abac.violations"),
-    denies("label_conditions", OF_ATTRIBUTES, "data.mcp.abac.violations"),
-    denies("tool_scopes", OF_SCOPES, "data.mcp.scopes.needed"),
-    denies("guards", OF_GUARDS, "data.mcp.guards.violations"),
-];
-
-/// Tables with a `login`, and the rules that say which are asked for.
-const LOGINS: [(&str, &str); 3] =
-    [("conditions", "mcp.abac.logins"), ("label_conditions", "mcp.abac.logins"), ("guards", "mcp.guards.logins")];
-
-fn has_login(table: &Value, name: &str) -> bool {
-    let entries = table.as_object().into_iter().flatten();
-    let mut entries = entries.filter(|(key, _)| name != "guards" || *key == "destructive");
-    entries.any(|(_, entry)| entry.get("login").is_some())
-}
-
-fn table(name: &str) -> Option<&'static Table> {
-    TABLES.iter().find(|table| table.name == name)
-}
-
-/// Does a policy ask the bundled one that applies this table?
-pub(super) fn is_asked(policy: &Policy, name: &str) -> bool {
-    table(name).is_some_and(|table| table.rules.iter().any(|rule| policy.reaches(rule)))
-}
-
-/// Does what the table denies count?
-fn is_in_force(policy: &Policy, table: &Table) -> bool {
-    let rule = table.asking.trim_start_matches("data.");
-    // What scopes a message needs is no business of `deny`.
-    policy.asks(rule) || (table.name == "tool_scopes" && policy.reaches(rule))
-}
-
-/// What is said of a table of the data that no module of the operator's reads, and whether it is refused.
-pub(super) fn unread(policy: &Policy, name: &str) -> Option<(String, bool)> {
-    // Who asks a part of what a bundled policy says of a table has not made a policy of one's own of it.
-    let is_read = match table(name) {
-        Some(table) if table.denies => is_in_force(policy, table) || !is_asked(policy, name) && policy.refers_to(name),
-        _ => is_asked(policy, name) || policy.refers_to(name),
-    };
-    // A name that begins with `_` is a remark.
-    if name == "rules" || name.starts_with('_') || is_read {
-        return None;
-    }
-    let Some(Table { asking, denies, .. }) = table(name) else {
-        return Some(("expected a module that reads it, found none; it changes nothing".to_owned(), false));
-    };
-    let problem = format!(
-        "expected `modules` that ask the bundled policies for it, such as `{asking}`, found none; it is not in force"
-    );
-    Some((problem, *denies))
-}
+/// How many findings or notes of one kind there are at most of a table that may have ten thousand entries.
+pub(super) const MOST: usize = 20;
 
 impl Findings {
     /// Checks those tables of the bundled policies that are asked for.
@@ -185,27 +108,6 @@ impl Findings {
         }
     }
 
-    /// Refuses tables that would take something away if anybody asked for them.
-    pub(super) fn unread(&mut self, data: &Value, policy: &Policy) {
-        for (name, table) in data.as_object().into_iter().flatten() {
-            // A label denies nothing by itself.
-            let denies = *table != json!({}) && (name != "labels" || data.get("label_conditions").is_some());
-            if let Some((problem, true)) = unread(policy, name).filter(|_| denies) {
-                self.add(format!("policy.data.{name}"), problem);
-            }
-        }
-        for (name, logins) in LOGINS {
-            let has_login = data.get(name).is_some_and(|table| has_login(table, name));
-            if has_login && is_asked(policy, name) && !policy.reaches(logins) {
-                let problem = format!(
-                    "expected `modules` with a `step_up` that asks `data.{logins}`, as the bundled `mcp.authz` has it, found \
-                     none; the `login` in it would be asked for by nobody"
-                );
-                self.add(format!("policy.data.{name}"), problem);
-            }
-        }
-    }
-
     /// Reads each entry of a table, so that one finding hides no other.
     fn each<T: DeserializeOwned>(&mut self, path: &str, table: &Value) {
         match table.as_object() {
@@ -224,7 +126,10 @@ impl Findings {
         }
         match table.as_array() {
             Some(items) => {
-                items.iter().zip(0..).for_each(|(item, index)| drop(self.read::<T>(&format!("{path}[{index}]"), item)))
+                let read = |(item, index): (&Value, usize)| self.read::<T>(&format!("{path}[{index}]"), item);
+                if items.iter().zip(0..).map(read).filter(Option::is_none).take(MOST).count() == MOST {
+                    self.add(path, format!("expected sound entries, found {MOST} that are not, and looked no further"));
+                }
             }
             None => drop(self.read::<Vec<Value>>(path, table)),
         }
@@ -368,7 +273,8 @@ mod tests {
             "arguments": {"a": {"prefix": "a", "size": {"max": 2}}}, "login": {"acr": ["gold"]}, "grants": true,
             "unless": {"roles": ["admin"], "time": {"hours": ["08:00-18:00", "22:00-24:00"]}},
         });
-        for data in [json!({}), json!({"_remark": 1}), paths, json!({"conditions": {"*": entry}})] {
+        let null = json!({"conditions": {"x": {"claims": {"a": null}}}});
+        for data in [json!({}), json!({"_remark": 1}), paths, null, json!({"conditions": {"*": entry}})] {
             assert_eq!(findings(&data), [""; 0], "{data}");
         }
         for (table, value) in company.as_object().unwrap() {
@@ -408,6 +314,34 @@ mod tests {
                 json!({"roles": {"b": {}}, "duties": {"exclusive": [["b", "b"]]}}),
                 "policy.data.duties.exclusive[0]: expected at least two roles, of which nobody may use both, found 1",
             ),
+            (
+                json!({"relations": vec!["document:a#owner"; 30]}),
+                "policy.data.relations: expected sound entries, found 20 that are not",
+            ),
+            (json!({"relations": ["document:a\n#owner@user:b"]}), "policy.data.relations[0]: expected a text such as"),
+            (json!({"relations": ["document:a#owner@user:"]}), "policy.data.relations[0]: expected a text such as"),
+            (json!({"relations": ["document:a#ow:ner@user:b"]}), "policy.data.relations[0]: expected a text such as"),
+            (
+                json!({"conditions": {"x": {"unless": {"login": {"max_age": 1}}}}}),
+                "policy.data.conditions.x.unless.login",
+            ),
+            (json!({"conditions": {"x": {"unless": {"grants": true}}}}), "policy.data.conditions.x.unless.grants"),
+            (json!({"conditions": {"x": {"unless": {"unless": {}}}}}), "policy.data.conditions.x.unless.unless"),
+            (json!({"conditions": {"x": {"actor": {"mini": 1}}}}), "policy.data.conditions.x.actor"),
+            (
+                json!({"conditions": {"x": {"login": {"acr": []}}}}),
+                "policy.data.conditions.x.login: expected `max_age`",
+            ),
+            (json!({"conditions": {"x": {"time": {"hours": "24:00-10:00"}}}}), "policy.data.conditions.x.time.hours"),
+            (
+                json!({"labels": {"x": {"annotations": {"destructiveHint": null}}}}),
+                "policy.data.labels.x.annotations.destructiveHint: expected the value itself",
+            ),
+            (
+                json!({"labels": {"x": {"arguments": {"x?": {"a": 1}}}}}),
+                "policy.data.labels.x.arguments.x?: expected the name",
+            ),
+            (json!({"guards": {"paths": {"x?": {"a": ["/srv"]}}}}), "policy.data.guards.paths.x?: expected the name"),
             (json!({"conditions": {"a": {"x": 1}, "b": {"roles": 1}}}), "policy.data.conditions.b.roles"),
             (json!({"assignments": [{"x": 1}, {"roles": "a"}]}), "policy.data.assignments[1].roles"),
             (json!({"relations": ["document:a#owner@user:b", "document:a#owner"]}), "policy.data.relations[1]"),

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::entries;
+
 /// Lists that ask for nothing: where they stand in a table, and what is wrong.
 pub(super) fn in_vain(name: &str, table: &Value) -> Vec<(String, String)> {
     let none = "expected at least one name, found none".to_owned();
@@ -31,10 +33,6 @@ pub(super) fn in_vain(name: &str, table: &Value) -> Vec<(String, String)> {
     }
 }
 
-fn entries(table: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    table.as_object().into_iter().flatten()
-}
-
 /// Where entries of a table stand that are empty.
 fn empty(table: &Value) -> impl Iterator<Item = String> {
     entries(table).filter(|(_, entry)| is_empty(entry)).map(|(name, _)| format!(".{name}"))
@@ -59,30 +57,29 @@ fn alone(duties: &Value) -> Vec<(String, String)> {
 }
 
 /// A name or a glob in a table: where it stands, of which kind it is, and what it is.
-type Named<'t> = (String, &'static str, &'t str);
+type Pattern<'t> = (String, &'static str, &'t str);
 
 /// The names of tools, resources and methods in a table of the bundled policies.
-pub(super) fn named<'t>(name: &str, table: &'t Value) -> Vec<Named<'t>> {
-    let keys = |at: &str, entries: Option<&'t Value>| -> Vec<Named<'t>> {
-        let entries = entries.and_then(Value::as_object).into_iter().flatten();
-        entries.map(|(tool, _)| (format!("{at}.{tool}"), "tools", tool.as_str())).collect()
+pub(super) fn named<'t>(name: &str, table: &'t Value) -> Vec<Pattern<'t>> {
+    let keys = |at: &str, by_tool: Option<&'t Value>| -> Vec<Pattern<'t>> {
+        let tools = by_tool.into_iter().flat_map(entries);
+        tools.map(|(tool, _)| (format!("{at}.{tool}"), "tools", tool)).collect()
     };
-    let list = |at: &str, kind: &'static str, owner: Option<&'t Value>| -> Vec<Named<'t>> {
+    let list = |at: &str, kind: &'static str, owner: Option<&'t Value>| -> Vec<Pattern<'t>> {
         let names = owner.and_then(|owner| owner.get(kind)).and_then(Value::as_array).into_iter().flatten().zip(0..);
         names.filter_map(|(name, index)| Some((format!("{at}.{kind}[{index}]"), kind, name.as_str()?))).collect()
     };
-    let owners = || table.as_object().into_iter().flatten();
     match name {
         "relation_rules" | "conditions" | "tool_scopes" => keys("", Some(table)),
         "roles" | "labels" => {
             let part = if name == "roles" { "limits" } else { "arguments" };
-            let of_owner = |(owner, entry): (&'t String, &'t Value)| {
+            let of_owner = |(owner, entry): (&'t str, &'t Value)| {
                 let at = format!(".{owner}");
                 let named = ["tools", "resources", "methods"].into_iter().flat_map(|kind| list(&at, kind, Some(entry)));
                 let by_tool = keys(&format!("{at}.{part}"), entry.get(part));
                 named.chain(by_tool).collect::<Vec<_>>()
             };
-            owners().flat_map(of_owner).collect()
+            entries(table).flat_map(of_owner).collect()
         }
         "duties" => keys(".second", table.get("second")),
         "guards" => {

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
+use super::entries;
 use crate::config::vocabulary::Vocabulary;
 
 /// What the name of an issuer is.
@@ -110,10 +111,6 @@ fn relations(table: &Value, data: &Value, found: &mut Vec<Dangling>) {
 fn of_tuple(tuple: &str) -> Option<(&str, &str)> {
     let (object, rest) = tuple.split_once('#')?;
     Some((object.split_once(':')?.0, rest.split_once('@')?.0))
-}
-
-fn entries(table: &Value) -> impl Iterator<Item = (&str, &Value)> {
-    table.as_object().into_iter().flatten().map(|(name, entry)| (name.as_str(), entry))
 }
 
 fn items(list: &Value) -> impl Iterator<Item = &Value> {
