@@ -367,7 +367,7 @@ impl Findings {
         if kind == "resources" && is_plain && !mcp::may_be_uri(pattern) {
             let problem = format!(
                 "expected a URI in normal form (RFC 3986 section 6.2.2), or a glob, found `{pattern}`; no message has another: \
-                 write no spaces, the scheme in small letters, letters, digits, `-`, `.`, `_` and `~` as they are, \
+                 write no spaces around it, no `\\`, the scheme in small letters, letters, digits, `-`, `.`, `_` and `~` as they are, \
                  others such as `%2F`, and no segments `.` and `..`"
             );
             self.add(path(), problem);
