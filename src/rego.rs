@@ -213,16 +213,10 @@ pub(crate) struct Bundle<'m> {
 }
 
 impl<'m> Bundle<'m> {
-    /// Where one of the rules sees other data all clauses are left, because what ends for want of
-    /// data may go on there.
     pub(crate) fn new(modules: &'m [Ref<Module>], data: &'m Value) -> Self {
         let mut program = Program::of(modules);
         program.prune(data);
-        let mut visits = visit(&program, Some(data));
-        if visits.replaces {
-            program = Program::of(modules);
-            visits = visit(&program, None);
-        }
+        let visits = visit(&program, Some(data));
         Self { modules, data, program, visits }
     }
 
@@ -232,7 +226,7 @@ impl<'m> Bundle<'m> {
     }
 }
 
-/// Visits all rules; `data` is what they find under that name, if nothing takes its place.
+/// Visits all rules; `data` is what they find under that name, if that is known.
 fn visit(program: &Program<'_>, data: Option<&Value>) -> Visits {
     let mut visits = Visits::default();
     for (index, node) in program.nodes.iter().enumerate() {

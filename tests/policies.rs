@@ -113,7 +113,7 @@ fn refused() -> Vec<(&'static str, Modules)> {
                 ("allow if net.lookup_ip_addr(\"a.example.com\")", "builtin `net.lookup_ip_addr` is refused"),
                 ("allow if print(\"a\")", "builtin `print` is refused"),
                 ("allow if trace(\"a\")", "builtin `trace` is refused"),
-                ("allow if lower(\"a\") == \"b\" with lower as http.send", "`with lower` replaces a function"),
+                ("allow if lower(\"a\") == \"b\" with lower as http.send", "`with` is for tests"),
             ]),
         ),
         (

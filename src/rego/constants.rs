@@ -19,10 +19,6 @@ pub(super) fn find(
     visits: &Visits,
     modules: &[Ref<Module>],
 ) -> BTreeMap<Vec<String>, BTreeSet<String>> {
-    // Under another `data` an index would have to be made anew.
-    if visits.replaces {
-        return BTreeMap::new();
-    }
     let packages: BTreeSet<Vec<String>> = modules.iter().map(|module| static_path(&module.package.refr).0).collect();
     let alone = packages.iter().filter(|package| {
         // What stands below a package is merged with it: a value would hide it.

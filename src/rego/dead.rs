@@ -44,10 +44,6 @@ fn never_holds(
     own: &BTreeSet<String>,
     statement: &LiteralStmt,
 ) -> bool {
-    // It may find data that is not there.
-    if !statement.with_mods.is_empty() {
-        return false;
-    }
     match &statement.literal {
         Literal::Expr { expr, .. } => constant(program, data, names, own, expr) == Some(false),
         Literal::NotExpr { expr, .. } => constant(program, data, names, own, expr) == Some(true),

@@ -60,8 +60,8 @@ pub(crate) struct Split {
 
 impl Bundle<'_> {
     /// The two parts of a policy, as far as `asked` are about it, rules of `mcp.authz`. None where
-    /// one of them would be empty, and where some rule sees another `input` or `data` than the
-    /// question's, or the input as a whole, or spells a name by numbers of characters.
+    /// one of them would be empty, and where some rule sees the input as a whole, or spells a name by
+    /// numbers of characters.
     ///
     /// INVARIANT: what is known is evaluated whether or not the rest comes to it, so this is for
     /// policies of which [`Bundle::judge`] says that nothing in them fails.
@@ -69,7 +69,7 @@ impl Bundle<'_> {
         let Self { modules, program, visits, .. } = self;
         let reads_all = visits.reads.values().flatten().any(Vec::is_empty);
         let is_spelt = modules.iter().any(|module| module.package.span.source.get_contents().contains("\\u"));
-        if visits.replaces || reads_all || is_spelt {
+        if reads_all || is_spelt {
             return None;
         }
         let unknown = unknown(visits);
@@ -280,8 +280,6 @@ mod tests {
                 "allow if { h; g(1, 2); input.mcp.arguments.a }\nh if input.mcp.name\ng(a, b) if { data.never; a == b }",
                 vec!["mcp.authz.h"],
             ),
-            ("allow if { h; input.mcp.arguments.a }\nh if g with data.a as 1\ng if data.a", vec![]),
-            ("allow if { h; input.mcp.arguments.a with input.mcp.arguments as 1 }\nh if input.mcp.name", vec![]),
             ("allow if { h.a; input.mcp.arguments.a }\nh[name] := 1 if name := input.mcp.name", vec![]),
         ] {
             assert_eq!(known(rules, json!({})), expected, "{rules}");

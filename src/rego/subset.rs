@@ -307,9 +307,6 @@ impl<'d> Clause<'_, '_, 'd> {
     }
 
     fn statement(&mut self, statement: &'d LiteralStmt, env: &mut Env<'d>) {
-        if let Some(with) = statement.with_mods.first() {
-            self.object(anchor(&with.refr), "`with`");
-        }
         match &statement.literal {
             Literal::SomeVars { span, .. } => self.object(span, "`some x` without `in`"),
             Literal::SomeIn { key, value, collection, .. } => {

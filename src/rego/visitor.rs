@@ -23,10 +23,14 @@ use super::visits::{Source, Sources, Visits};
 /// An expression nested this deep takes about as much stack as one rule.
 const DEPTH_PER_FRAME: usize = 16;
 
+/// What stands against a rule that sees another world than the question's.
+const WITH: &str = "`with` is for tests, which stay out of `policy.modules`: what is evaluated when a policy is loaded would \
+    not see what it replaces; hand the value to a function, `f(x) if ...`";
+
 /// Goes through one rule and writes down what it finds.
 pub(super) struct Visitor<'p, 'm> {
     program: &'p Program<'m>,
-    /// What there is of data, where no rule looks at the world under another.
+    /// What there is of data, where that is known.
     data: Option<&'p Value>,
     visits: &'p mut Visits,
     node: usize,
@@ -212,24 +216,8 @@ impl<'p, 'm> Visitor<'p, 'm> {
                 self.expr(expr);
             }
         }
-        for with in &statement.with_mods {
-            self.visits.replaces = true;
-            let from = self.expr(&with.r#as);
-            let target = static_path(&with.refr).0;
-            let target = self.names.imported(target.first().map_or("", String::as_str)).unwrap_or(target);
-            match target.split_first() {
-                Some((root, _)) if root == "input" => {}
-                Some((root, below)) if root == "data" && self.program.function(below).is_none() => {
-                    self.flow(Source::Data, &from)
-                }
-                _ => self.refuse(
-                    anchor(&with.refr),
-                    format!(
-                        "`with {}` replaces a function or a builtin; only `input` and `data` can be replaced",
-                        target.join(".")
-                    ),
-                ),
-            }
+        if let Some(with) = statement.with_mods.first() {
+            self.refuse(anchor(&with.refr), WITH);
         }
     }
 
@@ -432,8 +420,8 @@ impl<'p, 'm> Visitor<'p, 'm> {
                     self.edge(*rule, span);
                 }
                 let asked = self.imported(expr).unwrap_or_else(|| path.clone());
-                self.visits.gathered.push((asked, path, span.clone()));
-                rules.into_iter().map(Source::Rule).chain([Source::Data]).collect()
+                self.visits.lookups.push(Lookup { node: self.node, asked, path, span: span.clone() });
+                rules.into_iter().map(Source::Rule).collect()
             }
         };
         self.indexes(expr, &from);

@@ -9,8 +9,6 @@ use super::Refusal;
 /// Where a value may come from.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Source {
-    /// `policy.data`; from `input` only if some `with` replaces it.
-    Data,
     Input,
     /// Of one rule; scopes inside it are not told apart.
     Local(usize, String),
@@ -31,8 +29,6 @@ pub(super) struct Visits {
     pub(super) names: BTreeMap<usize, BTreeSet<String>>,
     /// Rules that may look up members of the input by names that they compute.
     pub(super) computing: BTreeSet<usize>,
-    /// Does some rule look at the world under another `input` or `data`?
-    pub(super) replaces: bool,
     /// What a rule needs of the stack, in rules.
     pub(super) frames: BTreeMap<usize, usize>,
     /// To each value those that may flow into it.
