@@ -46,7 +46,7 @@ pub use subset::Judgement;
 use syntax::{anchor, path, refr, static_path};
 pub use text::check_text;
 use visitor::Visitor;
-use visits::Visits;
+use visits::{Lookup, Visits};
 
 /// Why a module was refused, and where.
 #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -185,8 +185,9 @@ pub fn refuse_rule(modules: &[Ref<Module>], rule: &str, reason: String) -> Refus
     }
 }
 
-/// Judges modules that regorus has parsed, all of them together.
-pub fn analyse(modules: &[Ref<Module>]) -> Result<Analysis, Vec<Refusal>> {
+/// Judges modules that regorus has parsed, all of them together. `is_there` says whether what a module,
+/// by its name, asks for below `data` may be there, if no rule is.
+pub fn analyse(modules: &[Ref<Module>], is_there: &dyn Fn(&str, &[String]) -> bool) -> Result<Analysis, Vec<Refusal>> {
     let mut program = Program::of(modules);
     program.check_imports();
     program.check_contract(modules);
@@ -197,6 +198,7 @@ pub fn analyse(modules: &[Ref<Module>]) -> Result<Analysis, Vec<Refusal>> {
     visits.check_flows(&mut refusals);
     program.check_stack(&visits, &mut refusals);
     let constants = constants::find(&program, &visits, modules);
+    program.check_lookups(&visits, is_there, &mut refusals);
     program.check_gathered(&visits, &constants, &mut refusals);
     refusals.sort();
     refusals.dedup();
@@ -251,7 +253,7 @@ fn summary(program: &Program<'_>, visits: &Visits, modules: &[Ref<Module>]) -> A
         nodes.iter().filter_map(|node| Some(program.nodes.get(*node)?.path.join("."))).collect()
     };
     let mut data: BTreeMap<String, BTreeSet<Vec<String>>> = BTreeMap::new();
-    for (_, path, span) in &visits.gathered {
+    for Lookup { path, span, .. } in visits.lookups.iter().filter(|lookup| reached.contains(&lookup.node)) {
         data.entry(span.source.get_path().clone()).or_default().insert(path.clone());
     }
     Analysis {

@@ -79,7 +79,9 @@ pub fn compile(modules: &BTreeMap<String, String>, data: &serde_json::Value) -> 
     if !refusals.is_empty() {
         return Err(refusals);
     }
-    let analysis = rego::analyse(parsed.engine.get_modules())?;
+    // The bundled policies ask for tables that may be there.
+    let is_there = |file: &str, path: &[String]| !modules.contains_key(file) || has(data, path);
+    let analysis = rego::analyse(parsed.engine.get_modules(), &is_there)?;
     let revision = revision(&parsed.files, data);
     let (rules, left) = compile_rules(parsed, data, &analysis, ASKED)?;
     // The indexes of the bundled policies spell words of their own, and find the names of
@@ -91,6 +93,12 @@ pub fn compile(modules: &BTreeMap<String, String>, data: &serde_json::Value) -> 
     let data = analysis.data.into_iter().filter(|(file, _)| modules.contains_key(file)).collect();
     let compiled = Compiled { revision, analysis: Analysis { data, ..left }, members, rules };
     compiled.to_bytes().map_err(|error| refused("policy", &error))
+}
+
+/// Are there data at this path?
+fn has(data: &serde_json::Value, path: &[String]) -> bool {
+    let found = path.iter().try_fold(data, |data, name| data.get(name));
+    found.is_some()
 }
 
 /// Compiles the rules of modules that the analysis has passed. Gives, too, what is left for

@@ -10,7 +10,7 @@ use regorus::unstable::{BUILTINS, Expr, Import, Module, Ref, Rule, RuleHead, Spa
 
 use super::names::Names;
 use super::syntax::{anchor, has_keyword_between, is_literal, path, refr, static_path};
-use super::visits::Visits;
+use super::visits::{Lookup, Visits};
 use super::{Kind, Refusal, dead};
 
 /// The package the gate asks, and the rules it asks for.
@@ -325,20 +325,56 @@ impl<'m> Program<'m> {
             let own = node.path.get(..node.package).unwrap_or_default();
             package.len() <= own.len() && node.kind != Kind::Function && !constants.contains_key(own)
         };
-        for (package, meant, span) in &visits.gathered {
-            let met = self.under(package).filter_map(|index| self.nodes.get(index));
-            let Some(rule) = met.filter(|node| is_gathered(package, node)).map(|node| &node.path).next() else {
+        for Lookup { asked, path, span, .. } in &visits.lookups {
+            let met = self.under(asked).filter_map(|index| self.nodes.get(index));
+            let Some(rule) = met.filter(|node| is_gathered(asked, node)).map(|node| &node.path).next() else {
                 continue;
             };
             // What is behind an import is known by its name.
-            let full = if meant.len() > package.len() { meant } else { rule };
-            let (package, full) = (package.join("."), full.join("."));
+            let full = if path.len() > asked.len() { path } else { rule };
+            let (package, full) = (asked.join("."), full.join("."));
             let reason = format!(
                 "this asks for package `{package}` as a whole, as a rule behind an import of a package does, too; name \
                  the rule in full, `data.{full}`"
             );
             refusals.push(Refusal::new(span, reason));
         }
+    }
+
+    /// Refuses references to what is neither a rule nor data: what asks for it would never hold.
+    pub(super) fn check_lookups(
+        &self,
+        visits: &Visits,
+        is_there: &dyn Fn(&str, &[String]) -> bool,
+        refusals: &mut Vec<Refusal>,
+    ) {
+        for Lookup { path, span, .. } in &visits.lookups {
+            if !self.below(path).is_empty() || is_there(span.source.get_path(), path) {
+                continue;
+            }
+            let packages = (1..path.len()).rev().filter_map(|length| path.get(..length));
+            let rules = packages.map(|package| (package, self.names_in(package))).find(|(_, names)| !names.is_empty());
+            let found = rules.map_or_else(
+                || {
+                    "spell it as it is there, or write it into `policy.data`, empty where there is nothing to say"
+                        .to_owned()
+                },
+                |(package, names)| format!("package `{}` has {}", package.join("."), names.join(", ")),
+            );
+            let path = path.join(".");
+            let reason = format!(
+                "`data.{path}` is no rule and not in `policy.data`, so nothing that asks for it ever holds; {found}"
+            );
+            refusals.push(Refusal::new(span, reason));
+        }
+    }
+
+    /// What stands in a package, but for what it keeps to itself.
+    fn names_in(&self, package: &[String]) -> Vec<String> {
+        let nodes = self.under(package).filter_map(|index| self.nodes.get(index));
+        let names = nodes.filter_map(|node| node.path.get(package.len())).filter(|name| !name.starts_with('_'));
+        let names: BTreeSet<&String> = names.collect();
+        names.into_iter().map(|name| format!("`{name}`")).collect()
     }
 
     /// Refuses cycles, and chains of rules that overflow the stack: takes the
@@ -454,7 +490,7 @@ mod tests {
         for (number, text) in modules.iter().enumerate() {
             engine.add_policy(format!("{number}.rego"), (*text).to_owned()).unwrap();
         }
-        analyse(engine.get_modules()).map(drop).map_err(|refusals| refusals[0].to_string())
+        analyse(engine.get_modules(), &|_, _| true).map(drop).map_err(|refusals| refusals[0].to_string())
     }
 
     #[test]

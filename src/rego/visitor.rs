@@ -18,7 +18,7 @@ use super::program::Program;
 use super::scopes::{Scopes, keys, values};
 use super::single::has_wildcard;
 use super::syntax::{Step, anchor, base, declared, fields, literal_keys, static_path, steps, variables};
-use super::visits::{Source, Sources, Visits};
+use super::visits::{Lookup, Source, Sources, Visits};
 
 /// An expression nested this deep takes about as much stack as one rule.
 const DEPTH_PER_FRAME: usize = 16;

@@ -18,12 +18,22 @@ pub(super) enum Source {
 
 pub(super) type Sources = BTreeSet<Source>;
 
+/// A reference to data.
+pub(super) struct Lookup {
+    /// The rule that it stands in.
+    pub(super) node: usize,
+    /// What the engine asks for, which behind an import may be a package.
+    pub(super) asked: Vec<String>,
+    /// What is meant.
+    pub(super) path: Vec<String>,
+    pub(super) span: Span,
+}
+
 /// What visiting the rules has found.
 #[derive(Default)]
 pub(super) struct Visits {
     pub(super) edges: BTreeMap<usize, BTreeMap<usize, Span>>,
-    /// Of each reference to data what the engine asks for, which may be a package, and what is meant.
-    pub(super) gathered: Vec<(Vec<String>, Vec<String>, Span)>,
+    pub(super) lookups: Vec<Lookup>,
     pub(super) reads: BTreeMap<usize, BTreeSet<Vec<String>>>,
     /// Names that a rule may look members of a value up by.
     pub(super) names: BTreeMap<usize, BTreeSet<String>>,

@@ -12,7 +12,7 @@ use generator::Generator;
 
 fn compiled(files: &[(&str, &str)], data: &serde_json::Value) -> Result<Rules<'static>, Vec<Refusal>> {
     let mut modules = Modules::parse(files.to_vec())?;
-    let analysis = rego::analyse(modules.engine.get_modules())?;
+    let analysis = rego::analyse(modules.engine.get_modules(), &|_, _| true)?;
     compile_rules(modules, data, &analysis, ASKED).map(|(rules, _)| rules)
 }
 
@@ -111,7 +111,7 @@ fn a_constant_package_that_takes_too_long_is_refused_at_load() {
         tools := {\"alice\": {name | some name in data.grants; some other in data.grants; name != other}}\n";
     let files = [("authz.rego", AUTHZ), ("index.rego", index)];
     let mut modules = Modules::parse(files.to_vec()).unwrap();
-    let analysis = rego::analyse(modules.engine.get_modules()).unwrap();
+    let analysis = rego::analyse(modules.engine.get_modules(), &|_, _| true).unwrap();
     modules.engine.add_data(json!({"grants": (0..1000).collect::<Vec<_>>()}).into()).unwrap();
     let refusals = fold(modules, &analysis, Duration::from_millis(5)).err().unwrap();
     let refusal = refusals[0].to_string();
@@ -144,7 +144,7 @@ fn what_is_left_says_nothing_of_other_rules_and_inputs() {
     let policy = "package mcp.authz\nallow if {\n known\n input.mcp.arguments.a\n}\nknown if input.mcp.name\n\
         visible if known\n";
     let mut modules = Modules::parse(vec![("authz.rego", policy)]).unwrap();
-    let analysis = rego::analyse(modules.engine.get_modules()).unwrap();
+    let analysis = rego::analyse(modules.engine.get_modules(), &|_, _| true).unwrap();
     let (rules, _) = compile_rules(modules, &json!({}), &analysis, compiler::ASKED).unwrap();
     let evaluator = Evaluator::new(rules, LIMIT).unwrap();
     let input: Value = json!({"mcp": {"name": "a", "arguments": {"a": 1}}}).into();
@@ -195,7 +195,7 @@ impl Both {
     /// None if it is refused at load.
     fn load(policy: &str, data: &serde_json::Value) -> Option<Self> {
         let mut modules = Modules::parse(vec![("authz.rego", policy)]).ok()?;
-        let analysis = rego::analyse(modules.engine.get_modules()).ok()?;
+        let analysis = rego::analyse(modules.engine.get_modules(), &|_, _| true).ok()?;
         let Modules { mut engine, .. } = modules;
         engine.add_data(data.clone().into()).unwrap();
         let rules: Vec<&'static str> = RULES.into_iter().filter(|rule| analysis.defines(rule)).collect();
