@@ -427,24 +427,40 @@ impl Findings {
 
     /// Rules are asked by the bundled policy; another has to ask them itself.
     fn asked(&mut self, policy: &Policy, effects: &[&str]) {
-        for effect in effects.iter().filter(|effect| !policy.asks(&format!("mcp.rules.{effect}"))) {
-            let clause = match *effect {
-                "deny" => "deny contains reason if some reason in data.mcp.rules.deny",
-                _ => "allow if data.mcp.rules.allow",
+        for effect in effects {
+            let (by, clause, consequence): (&[&str], _, _) = match *effect {
+                "deny" => (
+                    &["deny", "allow"],
+                    "deny contains reason if some reason in data.mcp.rules.deny",
+                    "no `deny` counts",
+                ),
+                "allow" => (&["allow", "deny"], "allow if data.mcp.rules.allow", "no `allow` counts"),
+                "scopes" => (
+                    &["scopes"],
+                    "scopes contains scope if some scope in data.mcp.rules.scopes",
+                    "nobody is asked for their `scopes`",
+                ),
+                _ => (&["step_up"], "step_up := data.mcp.rules.step_up", "nobody is asked for their `login`"),
             };
+            let rule = format!("mcp.rules.{effect}");
+            if policy.asks(by, &rule) {
+                continue;
+            }
             let problem = format!(
-                "expected `modules` that ask `data.mcp.rules.{effect}`, found none; without it no `{effect}` of these \
-                 rules counts, write `{clause}`"
+                "expected `modules` that ask `data.{rule}` in `{}`, found none; without it {consequence}, write `{clause}`",
+                by.first().unwrap_or(effect)
             );
             self.add("policy.rules", problem);
         }
     }
 }
 
-/// What the rules do: `allow`, `deny` or both.
+/// What the rules do: which rules of `mcp.rules` say something.
 fn effects(rules: Option<&serde_json::Value>) -> impl Iterator<Item = &'static str> {
     let rules = rules.and_then(serde_json::Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    ["deny", "allow"].into_iter().filter(|effect| rules.iter().any(|rule| rule.get(effect).is_some()))
+    let places =
+        [("deny", "/deny"), ("allow", "/allow"), ("scopes", "/allow/scopes"), ("step_up", "/allow/login")].into_iter();
+    places.filter(|(_, place)| rules.iter().any(|rule| rule.pointer(place).is_some())).map(|(effect, _)| effect)
 }
 
 /// Modules and data, in bytes: what a ConfigMap holds, and as much again for what its YAML

@@ -26,7 +26,7 @@ mod names;
 mod values;
 mod visible;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
@@ -124,9 +124,8 @@ pub struct Policy {
     memory: Option<Memory>,
     /// What is known of calls before their arguments are looked at.
     known: Option<KnownMemory>,
-    /// What `deny` and `allow` may ask, and what any rule may.
-    deciding: BTreeSet<String>,
-    asked: BTreeSet<String>,
+    /// What each rule of the contract may ask.
+    asked: BTreeMap<String, BTreeSet<String>>,
     /// What the operator's own modules refer to in data.
     data: BTreeSet<Vec<String>>,
 }
@@ -185,7 +184,6 @@ impl Policy {
             header_names: HeaderNames::new(&analysis),
             members,
             memory: Memory::new(&analysis),
-            deciding: analysis.deciding,
             asked: analysis.asked,
             data: analysis.data.into_values().flatten().collect(),
         })
@@ -194,7 +192,7 @@ impl Policy {
     /// Of modules and data, which must not be refused.
     #[cfg(test)]
     fn compile(
-        modules: &std::collections::BTreeMap<String, String>,
+        modules: &BTreeMap<String, String>,
         data: &serde_json::Value,
         options: Options,
     ) -> Result<Self, Vec<crate::rego::Refusal>> {
@@ -223,14 +221,14 @@ impl Policy {
         }
     }
 
-    /// May what `deny` or `allow` says hang on this rule, such as `mcp.rules.deny`?
-    pub fn asks(&self, rule: &str) -> bool {
-        self.deciding.contains(rule)
+    /// May what one of these rules of the contract says hang on `rule`, such as `mcp.rules.deny`?
+    pub fn asks(&self, contract: &[&str], rule: &str) -> bool {
+        contract.iter().filter_map(|name| self.asked.get(*name)).any(|asked| asked.contains(rule))
     }
 
     /// May what any rule of the contract says hang on this one?
     pub fn reaches(&self, rule: &str) -> bool {
-        self.asked.contains(rule)
+        self.asked.values().any(|asked| asked.contains(rule))
     }
 
     /// Do modules of the operator's refer to this table of the data, by an index of the bundled

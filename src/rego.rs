@@ -121,11 +121,10 @@ pub struct Analysis {
     /// The packages that say the same whatever the input, and their rules. The
     /// names of a package and its rules are identifiers.
     pub constants: BTreeMap<Vec<String>, BTreeSet<String>>,
-    /// What `deny` and `allow` may ask, without `data`: `mcp.rules.deny`.
-    pub deciding: BTreeSet<String>,
-    /// What any rule of the contract may ask.
-    pub asked: BTreeSet<String>,
-    /// What each module refers to below `data`, by its name. The empty path is all of it.
+    /// What each rule of the contract may ask, without `data`: `mcp.rules.deny`.
+    pub asked: BTreeMap<String, BTreeSet<String>>,
+    /// What rules of each module that the contract asks refer to below `data`, by its name. The empty path
+    /// is all of it.
     pub data: BTreeMap<String, BTreeSet<Vec<String>>>,
 }
 
@@ -198,8 +197,8 @@ pub fn analyse(modules: &[Ref<Module>], is_there: &dyn Fn(&str, &[String]) -> bo
     visits.check_flows(&mut refusals);
     program.check_stack(&visits, &mut refusals);
     let constants = constants::find(&program, &visits, modules);
-    program.check_lookups(&visits, is_there, &mut refusals);
     program.check_gathered(&visits, &constants, &mut refusals);
+    program.check_lookups(&visits, is_there, &mut refusals);
     refusals.sort();
     refusals.dedup();
     if refusals.is_empty() { Ok(summary(&program, &visits, modules)) } else { Err(refusals) }
@@ -246,7 +245,6 @@ fn summary(program: &Program<'_>, visits: &Visits, modules: &[Ref<Module>]) -> A
         reachable(asked.collect::<Vec<usize>>(), |node| visits.callees(node))
     };
     let reached = asked_by(&CONTRACT.map(|(name, ..)| name));
-    let deciding = asked_by(&["deny", "allow"]);
     let reads = visits.reads.iter().filter(|(node, _)| reached.contains(node)).flat_map(|(_, paths)| paths);
     let names = visits.names.iter().filter(|(node, _)| reached.contains(node)).flat_map(|(_, names)| names);
     let named = |nodes: &BTreeSet<usize>| {
@@ -262,8 +260,7 @@ fn summary(program: &Program<'_>, visits: &Visits, modules: &[Ref<Module>]) -> A
         reads: reads.cloned().collect(),
         names: names.cloned().collect(),
         rules: program.rules_of_contract(),
-        deciding: named(&deciding),
-        asked: named(&reached),
+        asked: CONTRACT.iter().map(|(name, ..)| ((*name).to_owned(), named(&asked_by(&[name])))).collect(),
         data,
     }
 }

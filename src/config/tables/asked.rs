@@ -69,7 +69,7 @@ pub(in crate::config) fn is_asked(policy: &Policy, name: &str) -> bool {
 fn is_in_force(policy: &Policy, table: &Table) -> bool {
     let rule = table.asking.trim_start_matches("data.");
     // What scopes a message needs is no business of `deny`.
-    policy.asks(rule) || (table.name == "tool_scopes" && policy.reaches(rule))
+    policy.asks(&["deny", "allow"], rule) || (table.name == "tool_scopes" && policy.asks(&["scopes"], rule))
 }
 
 /// What is said of a table of the data that no module of the operator's reads, and whether it is refused.
@@ -108,7 +108,7 @@ impl Findings {
         }
         for (name, logins) in LOGINS {
             let has_login = data.get(name).is_some_and(|table| has_login(table, name));
-            if has_login && is_asked(policy, name) && !policy.reaches(logins) {
+            if has_login && is_asked(policy, name) && !policy.asks(&["deny", "allow", "step_up"], logins) {
                 let problem = format!(
                     "expected `modules` with a `step_up` that asks `data.{logins}`, as the bundled `mcp.authz` has it, found \
                      none; the `login` in it would be asked for by nobody"
