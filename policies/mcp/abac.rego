@@ -63,6 +63,12 @@ _is_labelled(label) if {
 	names.covers(data.mcp.index.conditions.labels, label, kind, name)
 }
 
+# A subscription may be to several.
+_is_labelled(label) if {
+	some uri in input.mcp.uris
+	names.covers(data.mcp.index.conditions.labels, label, "resources", uri)
+}
+
 _is_labelled(label) if {
 	some name, value in data.labels[label].annotations
 	input.tool.annotations[name] == value

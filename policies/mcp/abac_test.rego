@@ -201,6 +201,16 @@ test_what_is_labelled_has_the_conditions_of_the_label if {
 	count(_under_label([], {"method": "tools/call", "name": "x"}, {"openWorldHint": true})) == 1
 }
 
+test_a_subscription_has_the_conditions_of_all_its_labels if {
+	listen := {"method": "subscriptions/listen", "uris": ["doc://a", "doc://hr/1"]}
+	every roles in [[], ["hr"]] {
+		reasons := abac.violations with input as {"identity": {"roles": roles}, "mcp": listen}
+			with data.labels as {"sensitive": {"resources": ["doc://hr/*"]}}
+			with data.label_conditions as {"sensitive": {"roles": ["hr"]}}
+		count(reasons) == 1 - count(roles)
+	}
+}
+
 test_what_is_not_labelled_has_none if {
 	every mcp in [
 		{"method": "tools/call", "name": "payroll"}, {"method": "tools/call", "name": "salary"}, {"method": "resources/read", "uri": "doc://x"},

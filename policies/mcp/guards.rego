@@ -40,6 +40,12 @@ barred contains sprintf("%s: the URI is not in its plain form", [data.mcp.reques
 	not paths.is_sound(input.mcp.uri)
 }
 
+barred contains reason if {
+	some uri in input.mcp.uris
+	not paths.is_sound(uri)
+	reason := sprintf("%s: the URI `%s` is not in its plain form", [data.mcp.request.title, uri])
+}
+
 barred contains sprintf("%s: `guards.%s` has another form", [data.mcp.request.title, key]) if {
 	data.mcp.index.guards.is_malformed
 	some key in data.mcp.index.guards.malformed

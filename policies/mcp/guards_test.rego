@@ -95,3 +95,11 @@ test_guards_of_another_form_let_nothing_pass if {
 		count(_violations(wrong, _asks(["operator"], "fetch", {"url": "https://example.com"}, {"readOnlyHint": true}))) > 0
 	}
 }
+
+test_each_uri_of_a_subscription_is_in_its_plain_form if {
+	every uri, count_of in {"file:///srv/a": 0, "file:///srv/..%2Fb": 1} {
+		mcp := {"method": "subscriptions/listen", "uris": ["doc://a", uri]}
+		reasons := guards.violations with input as {"identity": {"roles": []}, "mcp": mcp}
+		count(reasons) == count_of
+	}
+}

@@ -219,6 +219,22 @@ test_a_tool_may_take_a_second_role if {
 	count(_denied(["buyer", "controller"], "broken")) == 1
 }
 
+# What other roles grant is not theirs; what theirs inherit is.
+test_who_holds_both_keeps_what_neither_grants if {
+	_denied(["buyer", "payer"], "read") == set()
+	every name in ["buy", "approve_order", "pay"] { count(_denied(["buyer", "payer"], name)) > 0 }
+	every name in ["buy", "count"] {
+		reasons := rbac.violations with input as {"identity": {"roles": ["buyer", "payer"]}, "mcp": _call(name, {})}
+			with data.duties as {"exclusive": [["buyer", "payer"]]}
+			with data.roles as {
+				"buyer": {"inherits": ["stock"]},
+				"payer": {"tools": ["pay"]},
+				"stock": {"tools": ["buy", "count"]},
+			}
+		count(reasons) == 1
+	}
+}
+
 test_duties_of_another_form_are_fulfilled_by_nobody if {
 	every wrong in [{"exclusive": ["buyer"]}, {"exclusive": "buyer"}, {"second": ["buy"]}, {"secnd": {}}] {
 		reasons := rbac.violations with input as {"identity": {"roles": []}, "mcp": _call("t", {})} with data.duties as wrong
