@@ -116,8 +116,8 @@ pub struct Analysis {
     /// Names that those rules spell out and may look members up by: texts, and what
     /// stands behind the dots of what is not known to be data.
     pub names: BTreeSet<String>,
-    /// May they look members up by other names, which they compute?
-    pub computes_names: bool,
+    /// The modules that may look members up by other names, which they compute.
+    pub computing: BTreeSet<String>,
     /// The packages that say the same whatever the input, and their rules. The
     /// names of a package and its rules are identifiers.
     pub constants: BTreeMap<Vec<String>, BTreeSet<String>>,
@@ -256,7 +256,7 @@ fn summary(program: &Program<'_>, visits: &Visits, modules: &[Ref<Module>]) -> A
     }
     Analysis {
         constants: constants::find(program, visits, modules),
-        computes_names: !visits.computing.is_disjoint(&reached),
+        computing: computing.map(|node| node.span.source.get_path().clone()).collect(),
         reads: reads.cloned().collect(),
         names: names.cloned().collect(),
         rules: program.rules_of_contract(),
@@ -267,6 +267,7 @@ fn summary(program: &Program<'_>, visits: &Visits, modules: &[Ref<Module>]) -> A
 
 /// All that can be reached from `start`, which is included.
 fn reachable<T: Copy + Ord>(start: Vec<T>, next: impl Fn(T) -> Vec<T>) -> BTreeSet<T> {
+    let computing = visits.computing.intersection(&reached).filter_map(|node| program.nodes.get(*node));
     let mut seen: BTreeSet<T> = start.iter().copied().collect();
     let mut queue = VecDeque::from(start);
     while let Some(item) = queue.pop_front() {

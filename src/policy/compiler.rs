@@ -88,7 +88,7 @@ pub fn compile(modules: &BTreeMap<String, String>, data: &serde_json::Value) -> 
     // members in data. What another constant package spells may be such a name.
     let is_bundled = |package: &Vec<String>| packages.iter().any(|bundled| bundled == package);
     let spelling = if analysis.constants.keys().all(is_bundled) { &left } else { &analysis };
-    let members = member_names(spelling, data);
+    let members = member_names(spelling, data, |module| !modules.contains_key(module));
     // What the operator's modules refer to, of which an index may have been evaluated.
     let data = analysis.data.into_iter().filter(|(file, _)| modules.contains_key(file)).collect();
     let compiled = Compiled { revision, analysis: Analysis { data, ..left }, members, rules };

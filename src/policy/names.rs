@@ -1,8 +1,7 @@
 //! The names by which rules ask for what a caller hands in: headers, and members of
 //! arguments.
 
-use crate::json::Names;
-use crate::rego::Analysis;
+use serde_json::Value;
 
 /// Credentials, which no policy sees.
 pub(super) const SECRET: [&str; 8] = [
@@ -44,12 +43,17 @@ impl HeaderNames {
     }
 }
 
-/// The names by which rules may ask for a member of what a caller hands in: those
-/// that they spell out, and, where they compute names, every text of the data.
-pub(super) fn member_names(analysis: &Analysis, data: &serde_json::Value) -> Names {
+/// The names by which rules may ask for a member of what a caller hands in: those that they spell out,
+/// and, where they compute names, every text of the data. Of the tables of the bundled policies, if
+/// nobody else computes names, it is those that stand where a table has names of members.
+pub(super) fn member_names(analysis: &Analysis, data: &Value, is_bundled: impl Fn(&str) -> bool) -> Names {
     const PARTS: [&str; 3] = ["arguments", "augmentation", "input_responses"];
     let mut names = Names::default();
     if !PARTS.iter().any(|part| analysis.reads(&["mcp", part])) {
+    } else if !analysis.computing.is_empty() {
+        for (table, value) in data.as_object().into_iter().flatten() {
+            add_members_of(table, value, &mut names);
+        }
         return names;
     }
     let below = analysis.reads.iter().filter_map(|path| match path.as_slice() {
@@ -57,18 +61,67 @@ pub(super) fn member_names(analysis: &Analysis, data: &serde_json::Value) -> Nam
         _ => None,
     });
     below.flatten().chain(&analysis.names).for_each(|name| names.add(name));
-    if analysis.computes_names {
+    if !analysis.computing.iter().all(|module| is_bundled(module)) {
         add_texts(data, &mut names);
     }
     names
 }
 
-/// The depth is that of a configuration, which its reader bounds.
-fn add_texts(data: &serde_json::Value, names: &mut Names) {
+/// Of a table: arguments that entries have conditions on, and that relations and guards look at.
+fn add_members_of(table: &str, value: &Value, names: &mut Names) {
+    let entries = || value.as_object().into_iter().flatten().map(|(_, entry)| entry);
+    let by_tool = |part: &'static str| entries().filter_map(move |entry| entry.get(part)?.as_object()).flatten();
+    match table {
+        "rules" => {
+            for rule in value.as_array().into_iter().flatten() {
+                let places = ["/allow", "/deny", "/allow/unless", "/deny/unless"];
+                let parts = places.iter().filter_map(|place| rule.pointer(&format!("{place}/arguments")));
+                parts.for_each(|arguments| add_conditions(arguments, names));
+            }
+        }
+        "conditions" | "label_conditions" => {
+            entries().filter_map(|entry| entry.get("arguments")).for_each(|arguments| add_conditions(arguments, names))
+        }
+        "roles" => by_tool("limits").for_each(|(_, limits)| add_conditions(limits, names)),
+        "labels" => by_tool("arguments").for_each(|(_, arguments)| add_conditions(arguments, names)),
+        "relation_rules" => {
+            entries().filter_map(|rule| rule.get("argument")?.as_str()).for_each(|argument| names.add(argument))
+        }
+        "guards" => {
+            let part = |part| value.get(part).and_then(Value::as_object).into_iter().flatten();
+            let urls = part("urls").filter_map(|(_, list)| list.as_array()).flatten().filter_map(Value::as_str);
+            let paths = part("paths").filter_map(|(_, paths)| paths.as_object()).flatten();
+            urls.chain(paths.map(|(argument, _)| argument.as_str())).for_each(|argument| names.add(argument));
+        }
+        // The bundled policies compute no names of these.
+        "assignments" | "duties" | "relations" | "relation_types" | "tool_scopes" => {}
+        _ => add_texts(value, names),
+    }
+}
+
+/// The depth, here and below, is that of a configuration, which its reader bounds.
+fn add_conditions(conditions: &Value, names: &mut Names) {
+    for (name, condition) in conditions.as_object().into_iter().flatten() {
+        names.add(name);
+        add_members(condition, names);
+    }
+}
+
+fn add_members(condition: &Value, names: &mut Names) {
+    for (key, inner) in condition.as_object().into_iter().flatten() {
+        match key.as_str() {
+            "members" => add_conditions(inner, names),
+            "each" | "any" => add_members(inner, names),
+            _ => {}
+        }
+    }
+}
+
+fn add_texts(data: &Value, names: &mut Names) {
     match data {
-        serde_json::Value::String(text) => names.add(text),
-        serde_json::Value::Array(items) => items.iter().for_each(|item| add_texts(item, names)),
-        serde_json::Value::Object(members) => members.iter().for_each(|(name, value)| {
+        Value::String(text) => names.add(text),
+        Value::Array(items) => items.iter().for_each(|item| add_texts(item, names)),
+        Value::Object(members) => members.iter().for_each(|(name, value)| {
             names.add(name);
             add_texts(value, names);
         }),
