@@ -40,6 +40,7 @@ use regorus::Value;
 use regorus::unstable::{Module, Ref, Rule, Span};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use input::SECRET;
 use program::{CONTRACT, PACKAGE, Program};
 pub(crate) use split::{KNOWN, Split, VALUES};
 pub use subset::Judgement;
@@ -123,6 +124,9 @@ pub struct Analysis {
     pub constants: BTreeMap<Vec<String>, BTreeSet<String>>,
     /// What each rule of the contract may ask, without `data`: `mcp.rules.deny`.
     pub asked: BTreeMap<String, BTreeSet<String>>,
+    /// What makes no difference to any message, which nobody means: rules of `mcp.authz` that nobody asks for.
+    #[serde(skip)]
+    pub idle: Vec<Refusal>,
     /// What rules of each module that the contract asks refer to below `data`, by its name. The empty path
     /// is all of it.
     pub data: BTreeMap<String, BTreeSet<Vec<String>>>,
@@ -184,6 +188,10 @@ pub fn refuse_rule(modules: &[Ref<Module>], rule: &str, reason: String) -> Refus
     }
 }
 
+/// What stands against `data[input.identity.tenant]`.
+const WHOLE: &str = "this asks for all of `data`, every rule of every package among it; put what is looked up so under one name \
+    of `policy.data`, and write `data.tenants[...]`";
+
 /// Judges modules that regorus has parsed, all of them together. `is_there` says whether what a module,
 /// by its name, asks for below `data` may be there, if no rule is.
 pub fn analyse(modules: &[Ref<Module>], is_there: &dyn Fn(&str, &[String]) -> bool) -> Result<Analysis, Vec<Refusal>> {
@@ -192,7 +200,13 @@ pub fn analyse(modules: &[Ref<Module>], is_there: &dyn Fn(&str, &[String]) -> bo
     program.check_contract(modules);
     program.check_overlaps(modules);
     let mut visits = visit(&program, None);
-    let mut refusals = program.refusals.clone();
+    // Who asks for all rules at once changes what is said of each of them.
+    let whole = visits.lookups.iter().filter(|lookup| lookup.path.is_empty());
+    let mut refusals: Vec<Refusal> = whole.map(|lookup| Refusal::new(&lookup.span, WHOLE)).collect();
+    if !refusals.is_empty() {
+        return Err(refusals);
+    }
+    refusals.append(&mut program.refusals.clone());
     refusals.append(&mut visits.refusals);
     visits.check_flows(&mut refusals);
     program.check_stack(&visits, &mut refusals);
@@ -201,7 +215,10 @@ pub fn analyse(modules: &[Ref<Module>], is_there: &dyn Fn(&str, &[String]) -> bo
     program.check_lookups(&visits, is_there, &mut refusals);
     refusals.sort();
     refusals.dedup();
-    if refusals.is_empty() { Ok(summary(&program, &visits, modules)) } else { Err(refusals) }
+    if !refusals.is_empty() {
+        return Err(refusals);
+    }
+    Ok(Analysis { idle: program.unasked(&visits), ..summary(&program, &visits, modules) })
 }
 
 /// Modules that were analysed, and the data beside them.
@@ -250,6 +267,7 @@ fn summary(program: &Program<'_>, visits: &Visits, modules: &[Ref<Module>]) -> A
     let named = |nodes: &BTreeSet<usize>| {
         nodes.iter().filter_map(|node| Some(program.nodes.get(*node)?.path.join("."))).collect()
     };
+    let computing = visits.computing.intersection(&reached).filter_map(|node| program.nodes.get(*node));
     let mut data: BTreeMap<String, BTreeSet<Vec<String>>> = BTreeMap::new();
     for Lookup { path, span, .. } in visits.lookups.iter().filter(|lookup| reached.contains(&lookup.node)) {
         data.entry(span.source.get_path().clone()).or_default().insert(path.clone());
@@ -260,6 +278,7 @@ fn summary(program: &Program<'_>, visits: &Visits, modules: &[Ref<Module>]) -> A
         reads: reads.cloned().collect(),
         names: names.cloned().collect(),
         rules: program.rules_of_contract(),
+        idle: Vec::new(),
         asked: CONTRACT.iter().map(|(name, ..)| ((*name).to_owned(), named(&asked_by(&[name])))).collect(),
         data,
     }
@@ -267,7 +286,6 @@ fn summary(program: &Program<'_>, visits: &Visits, modules: &[Ref<Module>]) -> A
 
 /// All that can be reached from `start`, which is included.
 fn reachable<T: Copy + Ord>(start: Vec<T>, next: impl Fn(T) -> Vec<T>) -> BTreeSet<T> {
-    let computing = visits.computing.intersection(&reached).filter_map(|node| program.nodes.get(*node));
     let mut seen: BTreeSet<T> = start.iter().copied().collect();
     let mut queue = VecDeque::from(start);
     while let Some(item) = queue.pop_front() {

@@ -53,7 +53,7 @@ fn refused() -> Vec<(&'static str, Modules)> {
             "allow := true",
             "allow if true",
             "allow if not input.identity.claims.blocked",
-            "allow if not data.blocked[input.identity.subject]",
+            "allow if not data.mcp.rbac.granted",
             "allow if input.mcp.name == \"a\"\n\nallow if not _is_bad\n\n_is_bad if input.mcp.name == \"rm\"",
             "allow if every uri in object.get(input, [\"mcp\", \"uris\"], []) { startswith(uri, \"a:\") }",
         ],
@@ -72,12 +72,12 @@ fn refused() -> Vec<(&'static str, Modules)> {
                 ("allow := {\"allow\": true}", "`allow` must be a boolean"),
                 ("allow := [true]", "`allow` must be a boolean"),
                 ("allow := {true}", "`allow` must be a boolean"),
-                ("allow := count(data.x)", "`allow` must be a boolean"),
+                ("allow := count([])", "`allow` must be a boolean"),
                 ("allow if input.mcp.name\n\ndeny contains 7", "`deny` must be a set of strings"),
                 ("allow if input.mcp.name\n\ndeny := [\"a\"]", "`deny` must be a set of strings"),
-                ("allow if input.mcp.name\n\nscopes contains \"a b\"", "`scopes` must be a set of strings"),
+                ("allow if input.mcp.name\n\nscopes contains \"a b\"", "`scopes` must be a set of scopes"),
                 ("allow if input.mcp.name\n\nstep_up := {\"age\": 1}", "`step_up` must be an object"),
-                ("allow if input.mcp.name\n\nvisible := count(data.x)", "`visible` must be a boolean"),
+                ("allow if input.mcp.name\n\nvisible := count([])", "`visible` must be a boolean"),
             ]),
         ),
         ("REGO-03 a policy that allows what says nothing", open),
@@ -114,6 +114,67 @@ fn refused() -> Vec<(&'static str, Modules)> {
                 ("allow if print(\"a\")", "builtin `print` is refused"),
                 ("allow if trace(\"a\")", "builtin `trace` is refused"),
                 ("allow if lower(\"a\") == \"b\" with lower as http.send", "`with` is for tests"),
+            ]),
+        ),
+        (
+            "a value in the place of a statement",
+            all(&[
+                (
+                    "allow if {\n\tinput.mcp.method == \"tools/call\",\n\tinput.mcp.name == \"a\"\n}",
+                    "a value in the place",
+                ),
+                ("allow if { input.mcp.name == \"a\", }", "a value in the place"),
+                ("allow if { \"name\": input.mcp.name }", "a value in the place"),
+                ("f(x) if { x == \"a\", }\n\nallow if f(input.mcp.name)", "a value in the place"),
+                (
+                    "allow if input.mcp.name == \"a\"\n\ndeny contains \"b\" if not {input.mcp.name == \"a\",}",
+                    "a value in the place",
+                ),
+                ("allow if count([x | x := input.mcp.name; [x]]) == 1", "a value in the place"),
+            ]),
+        ),
+        (
+            "what is nowhere",
+            all(&[
+                (
+                    "allow if input.mcp.name\n\ndeny contains \"a\" if input.mcp.name in data.blocklst",
+                    "`data.blocklst` is no rule",
+                ),
+                (
+                    "allow if data.mcp.rbac.grantd",
+                    "`data.mcp.rbac.grantd` is no rule and not in `policy.data`, so nothing that asks for it ever holds; package \
+                     `mcp.rbac` has `granted`, `held`",
+                ),
+                ("import data.libb\n\nallow if libb.is_ok", "`data.libb.is_ok` is no rule"),
+                ("allow if data[input.mcp.name]", "this asks for all of `data`"),
+            ]),
+        ),
+        (
+            "what nobody asks for",
+            all(&[
+                ("allow if input.mcp.name\n\ndenies contains \"a\" if input.mcp.name", "nothing asks for `denies`"),
+                (
+                    "allow if input.mcp.name\n\nstepup := {\"max_age\": 1} if input.mcp.name",
+                    "nothing asks for `stepup`",
+                ),
+            ]),
+        ),
+        (
+            "what says the same of every message",
+            all(&[
+                ("allow if input.identity.roles == \"a\"", "a list is compared with a text"),
+                ("allow if input.identity.roles in [\"a\"]", "a list is compared with a text"),
+                ("allow if input.identity.roles != \"a\"", "a list is compared with a text"),
+                ("allow if input.time.unix > \"2026-01-01\"", "a number is compared with a text"),
+                ("allow if input.mcp.retry == \"true\"", "a boolean is compared with a text"),
+                ("import input.identity as who\n\nallow if who.subject in {1, 2}", "a text is compared with a number"),
+            ]),
+        ),
+        (
+            "a header that is never there",
+            all(&[
+                ("allow if input.http.headers[\"X-Env\"] == \"a\"", "write `input.http.headers[\"x-env\"]`"),
+                ("allow if input.http.headers.authorization", "`authorization` is a credential"),
             ]),
         ),
         (

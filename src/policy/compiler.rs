@@ -84,6 +84,13 @@ pub fn compile(modules: &BTreeMap<String, String>, data: &serde_json::Value) -> 
     let analysis = rego::analyse(parsed.engine.get_modules(), &is_there)?;
     let revision = revision(&parsed.files, data);
     let (rules, left) = compile_rules(parsed, data, &analysis, ASKED)?;
+    let mut idle: Vec<Refusal> = analysis.idle.iter().chain(&left.idle).cloned().collect();
+    idle.retain(|refusal| modules.contains_key(&refusal.file));
+    idle.sort();
+    idle.dedup();
+    if !idle.is_empty() {
+        return Err(idle);
+    }
     // The indexes of the bundled policies spell words of their own, and find the names of
     // members in data. What another constant package spells may be such a name.
     let is_bundled = |package: &Vec<String>| packages.iter().any(|bundled| bundled == package);
@@ -117,7 +124,7 @@ pub(super) fn compile_rules(
     let Modules { files, mut engine } = modules;
     let data = engine.get_data();
     let bundle = Bundle::new(engine.get_modules(), &data);
-    let left = bundle.analysis();
+    let mut left = bundle.analysis();
     let defined = |rules: &[&'static str]| -> Vec<&'static str> {
         rules.iter().copied().filter(|rule| left.defines(rule)).collect()
     };
@@ -127,6 +134,7 @@ pub(super) fn compile_rules(
     if !judgement.misread.is_empty() {
         return Err(judgement.misread);
     }
+    left.idle = judgement.idle;
     let code = match judgement.against {
         Some(against) => Err(against),
         None => {

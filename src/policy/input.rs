@@ -6,11 +6,10 @@ use std::collections::BTreeMap;
 
 use regorus::Value;
 
-use super::names::SECRET;
 use super::{Peer, Policy, Question};
 use crate::http::Head;
 use crate::json::Object;
-use crate::rego::Analysis;
+use crate::rego::{Analysis, SECRET};
 use crate::token;
 
 /// Which costly parts of the input some rule can read.

@@ -3,17 +3,8 @@
 
 use serde_json::Value;
 
-/// Credentials, which no policy sees.
-pub(super) const SECRET: [&str; 8] = [
-    "api-key",
-    "authorization",
-    "cookie",
-    "dpop",
-    "proxy-authorization",
-    "x-api-key",
-    "x-auth-token",
-    "x-forwarded-access-token",
-];
+use crate::json::Names;
+use crate::rego::{Analysis, SECRET};
 
 /// Which headers rules can read.
 #[derive(Debug)]
@@ -50,10 +41,6 @@ pub(super) fn member_names(analysis: &Analysis, data: &Value, is_bundled: impl F
     const PARTS: [&str; 3] = ["arguments", "augmentation", "input_responses"];
     let mut names = Names::default();
     if !PARTS.iter().any(|part| analysis.reads(&["mcp", part])) {
-    } else if !analysis.computing.is_empty() {
-        for (table, value) in data.as_object().into_iter().flatten() {
-            add_members_of(table, value, &mut names);
-        }
         return names;
     }
     let below = analysis.reads.iter().filter_map(|path| match path.as_slice() {
@@ -63,6 +50,10 @@ pub(super) fn member_names(analysis: &Analysis, data: &Value, is_bundled: impl F
     below.flatten().chain(&analysis.names).for_each(|name| names.add(name));
     if !analysis.computing.iter().all(|module| is_bundled(module)) {
         add_texts(data, &mut names);
+    } else if !analysis.computing.is_empty() {
+        for (table, value) in data.as_object().into_iter().flatten() {
+            add_members_of(table, value, &mut names);
+        }
     }
     names
 }

@@ -32,6 +32,18 @@ const INPUT: [(&str, Is); 41] = [
     ("http.method", Text), ("http.path", Text), ("http.host", Text), ("http.headers", Names), ("http.source", Names),
 ];
 
+/// Headers with credentials, which no policy sees.
+pub(crate) const SECRET: [&str; 8] = [
+    "api-key",
+    "authorization",
+    "cookie",
+    "dpop",
+    "proxy-authorization",
+    "x-api-key",
+    "x-auth-token",
+    "x-forwarded-access-token",
+];
+
 /// What every input has.
 #[rustfmt::skip]
 const ALWAYS: [&str; 22] = [

@@ -8,10 +8,12 @@ use std::rc::Rc;
 use regorus::Value;
 use regorus::unstable::{BUILTINS, Expr, Import, Module, Ref, Rule, RuleHead, Span};
 
+use super::builtins::text;
 use super::names::Names;
 use super::syntax::{anchor, has_keyword_between, is_literal, path, refr, static_path};
 use super::visits::{Lookup, Visits};
-use super::{Kind, Refusal, dead};
+use super::{Kind, Refusal, dead, reachable};
+use crate::token::is_scope;
 
 /// The package the gate asks, and the rules it asks for.
 pub(super) const PACKAGE: [&str; 2] = ["mcp", "authz"];
@@ -20,8 +22,8 @@ pub(super) const CONTRACT: [(&str, &[Kind], &str); 6] = [
     ("allow",   &[Kind::Complete],               "a boolean: `allow if { ... }`"),
     ("deny",    &[Kind::Set, Kind::Complete],    "a set of strings: `deny contains \"reason\" if { ... }`"),
     ("mask",    &[Kind::Set, Kind::Complete],    "a set of JSON pointers: `mask contains \"/a\"`"),
-    ("scopes",  &[Kind::Set, Kind::Complete],    "a set of strings: `scopes contains \"mcp:write\" if { ... }`"),
-    ("step_up", &[Kind::Complete, Kind::Object], "an object: `step_up := {\"max_age\": 300} if { ... }`"),
+    ("scopes",  &[Kind::Set, Kind::Complete],    "a set of scopes, each a string: `scopes contains \"mcp:write\" if { ... }`"),
+    ("step_up", &[Kind::Complete, Kind::Object], "an object of `max_age`, in seconds, and `acr_values`, a list: `step_up := {\"max_age\": 300} if { ... }`"),
     ("visible", &[Kind::Complete],               "a boolean: `visible if { ... }`"),
 ];
 
@@ -377,6 +379,25 @@ impl<'m> Program<'m> {
         names.into_iter().map(|name| format!("`{name}`")).collect()
     }
 
+    /// Rules of `mcp.authz` that nobody asks for, as a `denies` is.
+    pub(super) fn unasked(&self, visits: &Visits) -> Vec<Refusal> {
+        let rules = CONTRACT.iter().flat_map(|(name, ..)| self.below(&path([PACKAGE[0], PACKAGE[1], name])));
+        let asked = reachable(rules.collect(), |node| visits.callees(node));
+        let contract = CONTRACT.map(|(name, ..)| format!("`{name}`")).join(", ");
+        let refusal = |(index, node): (usize, &Node<'m>)| {
+            let name = node.path.strip_prefix(path(PACKAGE).as_slice())?.join(".");
+            let is_idle = node.kind != Kind::Function && !asked.contains(&index);
+            let reason = || {
+                format!(
+                    "nothing asks for `{name}`, neither the gate, which asks for {contract}, nor one of these; spell it like one, \
+                     or take it out"
+                )
+            };
+            is_idle.then(|| Refusal::new(node.span, reason()))
+        };
+        self.nodes.iter().enumerate().filter_map(refusal).collect()
+    }
+
     /// Refuses cycles, and chains of rules that overflow the stack: takes the
     /// rules away that depend on none, until none is left, or only cycles are.
     pub(super) fn check_stack(&self, visits: &Visits, refusals: &mut Vec<Refusal>) {
@@ -450,7 +471,8 @@ fn is_builtin_name(name: &str) -> bool {
 /// Where a clause of a rule of the contract says in so many words what that rule may not be.
 fn wrong_value<'r>(name: &str, rule: &'r Rule) -> Option<&'r Span> {
     let is_sound = |value: &Expr| match (name, value) {
-        ("allow" | "visible", Expr::Bool { .. }) | ("step_up", Expr::Object { .. }) => true,
+        ("allow" | "visible", Expr::Bool { .. }) => true,
+        ("step_up", Expr::Object { fields, .. }) => fields.iter().all(|(_, key, value)| is_login(key, value)),
         ("allow" | "visible" | "step_up", _) => false,
         (_, value) => matches!(value, Expr::Set { .. }),
     };
@@ -458,14 +480,27 @@ fn wrong_value<'r>(name: &str, rule: &'r Rule) -> Option<&'r Span> {
     match rule {
         Rule::Default { value, .. } => Some(value.as_ref()).filter(|_| name != "allow").filter(wrong).map(Expr::span),
         Rule::Spec { head: RuleHead::Set { key: Some(key), .. }, .. } => {
-            let is_text = matches!(key.as_ref(), Expr::String { .. } | Expr::RawString { .. });
-            (is_literal(key) && !is_text).then(|| key.span())
+            let is_sound = |text: &str| name != "scopes" || is_scope(text);
+            (is_literal(key) && !text(key).is_some_and(is_sound)).then(|| key.span())
         }
         // Without a value it is true.
         Rule::Spec { head: RuleHead::Compr { refr, assign: None, .. }, .. } if !matches!(name, "allow" | "visible") => {
             Some(anchor(refr))
         }
         Rule::Spec { .. } => values(rule).find(wrong).map(Expr::span),
+    }
+}
+
+/// May a login be asked for so, as far as that is written out?
+fn is_login(key: &Expr, value: &Expr) -> bool {
+    match text(key) {
+        Some("max_age") => !is_literal(value) || matches!(value, Expr::Number { .. }),
+        Some("acr_values") => match value {
+            Expr::Array { items, .. } => items.iter().all(|item| !is_literal(item) || text(item).is_some_and(is_scope)),
+            value => !is_literal(value),
+        },
+        Some(_) => false,
+        None => !is_literal(key),
     }
 }
 

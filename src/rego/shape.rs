@@ -1,5 +1,7 @@
 //! What a value may be, as far as it is known before a question is asked.
 
+use std::fmt;
+
 use regorus::Value;
 
 /// Kinds of values, as a set of bits.
@@ -33,6 +35,27 @@ impl Kinds {
 
     const fn is_within(self, other: Self) -> bool {
         self.0 & !other.0 == 0
+    }
+
+    /// Is no value of one also of the other? Where there is no value at all, nothing is known.
+    pub(super) const fn are_apart(self, other: Self) -> bool {
+        self.0 != 0 && other.0 != 0 && self.0 & other.0 == 0
+    }
+}
+
+impl fmt::Display for Kinds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = [
+            (Self::BOOLEAN, "a boolean"),
+            (Self::NUMBER, "a number"),
+            (Self::STRING, "a text"),
+            (Self::ARRAY, "a list"),
+            (Self::SET, "a set"),
+            (Self::OBJECT, "an object"),
+            (Self::OTHER, "null"),
+        ];
+        let names = names.into_iter().filter(|(kind, _)| kind.0 & self.0 != 0).map(|(_, name)| name);
+        f.write_str(&names.collect::<Vec<_>>().join(" or "))
     }
 }
 
@@ -202,7 +225,7 @@ impl<'d> Shape<'d> {
         }
     }
 
-    fn kinds(&self) -> Option<Kinds> {
+    pub(super) fn kinds(&self) -> Option<Kinds> {
         match self {
             Self::Any => None,
             Self::One(values) => Some(values.iter().fold(Kinds(0), |kinds, value| kinds.or(Kinds::of(value)))),

@@ -44,6 +44,8 @@ const LOST: &str = "this may be undefined behind a loop, and the engine then for
 pub struct Judgement {
     /// What the engine and OPA take differently.
     pub misread: Vec<Refusal>,
+    /// What compares values that are never of one kind.
+    pub idle: Vec<Refusal>,
     /// What stands against the machine.
     pub against: Option<Refusal>,
 }
@@ -55,10 +57,10 @@ impl Bundle<'_> {
         let asked: Vec<usize> = rules.flat_map(|rule| self.program.under(&rule).collect::<Vec<_>>()).collect();
         let world = World { program: &self.program, data: self.data };
         let mut known = Facts::default();
-        let mut judgement = Judgement { misread: Vec::new(), against: None };
+        let mut judgement = Judgement { misread: Vec::new(), idle: Vec::new(), against: None };
         for _ in 0..MOST_PASSES {
             let pass = Pass::over(world, &known, asked.clone());
-            judgement = Judgement { misread: pass.misread, against: pass.against };
+            judgement = Judgement { misread: pass.misread, idle: pass.idle, against: pass.against };
             if judgement.against.is_none() {
                 break;
             }
@@ -92,6 +94,7 @@ struct Pass<'p, 'd> {
     /// Negations of what may be undefined, values that may be so behind a loop, and lists made
     /// of a set that is written out.
     misread: Vec<Refusal>,
+    idle: Vec<Refusal>,
     /// The first thing that stands against the machine. The pass goes on: facts hold
     /// only if they are those of every call.
     against: Option<Refusal>,
@@ -123,7 +126,8 @@ struct Loaded {
 
 impl<'p, 'd> Pass<'p, 'd> {
     fn over(world: World<'p, 'd>, known: &'p Facts<'d>, queue: Vec<usize>) -> Self {
-        let mut pass = Self { world, known, found: Facts::default(), misread: Vec::new(), queue, against: None };
+        let mut pass =
+            Self { world, known, found: Facts::default(), misread: Vec::new(), idle: Vec::new(), queue, against: None };
         pass.run();
         pass
     }
@@ -360,8 +364,8 @@ impl<'d> Clause<'_, '_, 'd> {
                 if let Some(key) = key {
                     self.object(anchor(key), "`key, value in`, of which the machine leaves out the key");
                 }
-                self.expr(value, env);
-                self.expr(collection, env);
+                let sides = [self.expr(value, env), self.expr(collection, env).items()];
+                self.check_kinds([value, collection], &sides);
             }
             other => drop(self.expr(other, env)),
         }
@@ -492,6 +496,7 @@ impl<'d> Clause<'_, '_, 'd> {
             }
             Expr::BoolExpr { op, lhs, rhs, .. } => {
                 let sides = [self.expr(lhs, env), self.expr(rhs, env)];
+                self.check_kinds([lhs, rhs], &sides);
                 let are = |kinds: Kinds| sides.iter().all(|side| side.is(kinds));
                 let orders = !matches!(op, BoolOp::Eq | BoolOp::Ne);
                 if orders && !are(Kinds::NUMBER) && !are(Kinds::STRING) {
@@ -513,6 +518,16 @@ impl<'d> Clause<'_, '_, 'd> {
                 self.expr(rhs, env);
                 Shape::Any
             }
+        }
+    }
+
+    /// Finds comparisons of what stands in the input with what it never is.
+    fn check_kinds(&mut self, [lhs, rhs]: [&Expr; 2], [left, right]: &[Shape<'d>; 2]) {
+        let is_input = |expr: &Expr| self.pass.world.input_path(&self.names, expr).is_some();
+        let (Some(left), Some(right)) = (left.kinds(), right.kinds()) else { return };
+        if (is_input(lhs) || is_input(rhs)) && left.are_apart(right) {
+            let reason = format!("{left} is compared with {right}, which says the same of every message");
+            self.pass.idle.push(Refusal::new(anchor(lhs), reason));
         }
     }
 

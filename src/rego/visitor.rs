@@ -17,7 +17,7 @@ use super::names::{Document, Names};
 use super::program::Program;
 use super::scopes::{Scopes, keys, values};
 use super::single::has_wildcard;
-use super::syntax::{Step, anchor, base, declared, fields, literal_keys, static_path, steps, variables};
+use super::syntax::{Step, anchor, base, declared, fields, is_literal, literal_keys, static_path, steps, variables};
 use super::visits::{Lookup, Source, Sources, Visits};
 
 /// An expression nested this deep takes about as much stack as one rule.
@@ -204,12 +204,14 @@ impl<'p, 'm> Visitor<'p, 'm> {
                 self.scopes.close();
             }
             Literal::Expr { expr, .. } => {
+                self.refuse_value(expr);
                 self.expr(expr);
                 if let Expr::Membership { key: None, value, collection, .. } = expr.as_ref() {
                     self.know(None, value, collection);
                 }
             }
             Literal::NotExpr { expr, .. } => {
+                self.refuse_value(expr);
                 if has_wildcard(expr) {
                     self.refuse(anchor(expr), "OPA refuses `_` inside of `not`; ask in a rule, and negate that");
                 }
@@ -492,7 +494,32 @@ impl<'p, 'm> Visitor<'p, 'm> {
         self.visits.edges.entry(self.node).or_default().entry(to).or_insert_with(|| span.clone());
     }
 
+    /// `allow if { a, b }` is a set to the engine, and a set holds whatever is in it.
+    fn refuse_value(&mut self, statement: &Expr) {
+        let is_comprehension =
+            matches!(statement, Expr::ArrayCompr { .. } | Expr::SetCompr { .. } | Expr::ObjectCompr { .. });
+        if is_comprehension || is_literal(statement) && !matches!(statement, Expr::Bool { .. }) {
+            let reason = "a value in the place of a statement, which holds whatever it is; write one statement on a line, or `;` \
+                between them, and no commas";
+            self.refuse(anchor(statement), reason);
+        }
+    }
+
     fn read(&mut self, span: &Span, path: Vec<String>) {
+        if let [http, headers, name, ..] = path.as_slice()
+            && (http.as_str(), headers.as_str()) == ("http", "headers")
+        {
+            if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                let name = name.to_ascii_lowercase();
+                self.refuse(
+                    span,
+                    format!("names of headers are in small letters here; write `input.http.headers[\"{name}\"]`"),
+                );
+            }
+            if input::SECRET.contains(&name.as_str()) {
+                self.refuse(span, format!("`{name}` is a credential, which no policy sees; ask `input.identity`"));
+            }
+        }
         if !input::has(&path) {
             self.refuse(
                 span,
