@@ -39,6 +39,9 @@ proxy_wasm::main! {{
     proxy_wasm::set_root_context(|_| Box::new(Root::new()));
 }}
 
+/// How many findings of a configuration are logged; a table may have ten thousand.
+const MOST_FINDINGS: usize = 100;
+
 /// Filter state in which Envoy's access log finds the record, as
 /// `wasm.mcp_gate.record`.
 const RECORD: &str = "mcp_gate.record";
@@ -127,8 +130,11 @@ impl RootContext for Root {
                 has_timer
             }
             Err(findings) => {
-                for finding in findings {
+                for finding in findings.iter().take(MOST_FINDINGS) {
                     error!("mcp-gate: configuration refused: {finding}");
+                }
+                if let Some(more) = findings.len().checked_sub(MOST_FINDINGS).filter(|more| *more > 0) {
+                    error!("mcp-gate: configuration refused: {more} more findings; `mcp-gate check` says them all");
                 }
                 false
             }

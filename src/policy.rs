@@ -245,7 +245,8 @@ impl Policy {
                 "conditions" => matches!(table, "conditions" | "labels" | "label_conditions"),
                 "scopes" => table == "tool_scopes",
                 "guards" => table == "guards",
-                _ => true,
+                // What rules without Rego say, and what conditions compare.
+                _ => false,
             },
             [package, index] if package == "mcp" && index == "index" => true,
             [package, ..] if package == "mcp" => false,

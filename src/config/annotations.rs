@@ -66,7 +66,8 @@ pub(super) fn is_misvalued_hint(name: &str, condition: &Value) -> bool {
     let is_misvalued = match condition {
         Value::Array(values) => values.iter().all(is_other),
         Value::Object(keys) => {
-            keys.get("equals").is_some_and(is_other)
+            keys.keys().any(|key| !matches!(key.as_str(), "equals" | "in" | "absent"))
+                || keys.get("equals").is_some_and(is_other)
                 || keys.get("in").and_then(Value::as_array).is_some_and(|values| values.iter().all(is_other))
         }
         value => is_other(value),

@@ -46,7 +46,7 @@ fn of_policy(written: &Value, policy: &Policy, vocabulary: &Vocabulary) -> Vec<F
         if !has_modules || tables::is_asked(policy, name) {
             conditions.extend(annotations::of_table(name, table));
             notes.extend(dangling(name, table, data, vocabulary));
-        } else if let Some((problem, _)) = tables::unread(policy, name) {
+        } else if let Some((problem, _)) = tables::unread(policy, name).filter(|_| !tables::is_of_urls(name, table)) {
             notes.push(Finding { path: format!("data.{name}"), problem });
         }
     }

@@ -20,7 +20,7 @@ use super::vocabulary::{Vocabulary, is_like};
 use super::{Findings, annotations, value};
 use crate::mcp;
 use crate::token;
-pub(super) use condition::{ConditionConfig, DEPTH, NUMBERS};
+pub(super) use condition::DEPTH;
 pub(super) use rego::rego;
 
 /// One of `policy.rules`.
@@ -172,7 +172,7 @@ impl Findings {
             (Some(_), Some(_)) => self.add(path, "expected one of `allow` and `deny`, found both; write two rules"),
             (None, None) => self.add(path, "expected `allow` or `deny`"),
         }
-        for effect in ["allow", "deny"].into_iter().filter(|effect| is_excused(written.get(effect))) {
+        for effect in ["allow", "deny"].into_iter().filter(|effect| is_excused(effect, written.get(effect))) {
             let problem = "expected an exception of some of what the rule is about, found one of all; it never matches";
             self.add(format!("{path}.{effect}.unless"), problem);
         }
@@ -276,6 +276,11 @@ impl Findings {
                 self.add(format!("{path}.{key}"), "expected at least one name with its condition");
             }
             self.named_conditions(&format!("{path}.{key}"), conditions.iter());
+            if key == "arguments" {
+                for name in conditions.keys() {
+                    self.argument(|| format!("{path}.arguments.{name}"), name);
+                }
+            }
             if key == "annotations" {
                 self.annotated(path, conditions.keys(), vocabulary);
             }
@@ -367,8 +372,8 @@ impl Findings {
         if kind == "resources" && is_plain && !mcp::may_be_uri(pattern) {
             let problem = format!(
                 "expected a URI in normal form (RFC 3986 section 6.2.2), or a glob, found `{pattern}`; no message has another: \
-                 write no spaces around it, no `\\`, the scheme in small letters, letters, digits, `-`, `.`, `_` and `~` as they are, \
-                 others such as `%2F`, and no segments `.` and `..`"
+                 write no spaces around it, no `\\`, scheme and host in small letters, letters, digits, `-`, `.`, `_` and `~` as they \
+                 are, others such as `%2C`, no segments `.` and `..`, and files as `file:///...`"
             );
             self.add(path(), problem);
         }
@@ -378,6 +383,14 @@ impl Findings {
                  no message has such a name",
                 text.len()
             );
+            self.add(path(), problem);
+        }
+    }
+
+    /// The name of an argument, which stands for no other.
+    pub(super) fn argument(&mut self, path: impl Fn() -> String, name: &str) {
+        if name.is_empty() || name.contains('*') {
+            let problem = format!("expected the exact name of an argument, found `{name}`");
             self.add(path(), problem);
         }
     }
@@ -470,15 +483,18 @@ fn known_methods<'v>(vocabulary: &'v Vocabulary) -> impl Iterator<Item = &'v str
 }
 
 /// Does the exception hold wherever the rule does? Some that do are not found.
-fn is_excused(part: Option<&Value>) -> bool {
+fn is_excused(effect: &str, part: Option<&Value>) -> bool {
+    // A denial is about one of a message's resources, and about an unknown address; its exception is not.
+    let is_partly = |key: &str| effect == "deny" && matches!(key, "resources" | "sources");
     let excused = part.and_then(|part| part.get("unless")).and_then(Value::as_object);
     excused.is_some_and(|excused| {
         let holds = |(key, excused): (&String, &Value)| {
             let own = part.and_then(|part| part.get(key));
             // Of `scopes` all have to be there, of other lists one.
-            own == Some(excused)
-                || always(key, excused)
-                || key != "scopes" && own.is_some_and(|own| covers(excused, own))
+            !is_partly(key)
+                && (own == Some(excused)
+                    || always(key, excused)
+                    || key != "scopes" && own.is_some_and(|own| covers(excused, own)))
         };
         !excused.is_empty() && excused.iter().all(holds)
     })

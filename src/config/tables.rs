@@ -8,16 +8,15 @@ mod shapes;
 mod texts;
 mod time;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::rules::{ConditionConfig, DEPTH, NUMBERS};
-use super::vocabulary::Vocabulary;
+use super::rules::DEPTH;
+use super::vocabulary::{Vocabulary, is_like};
 use super::{Findings, annotations};
 use asked::{TABLES, table};
-pub(super) use asked::{is_asked, unread};
-use names::{in_vain, named};
+pub(super) use asked::{is_asked, is_of_urls, unread};
+use names::{arguments, in_vain, named};
 pub(super) use references::{Dangling, OF_ISSUERS, dangling};
 use shapes::{Assignment, Duties, Entry, Guards, Label, Named, RelationRule, Role, Texts};
 use texts::{Scope, Tuple};
@@ -25,6 +24,15 @@ use texts::{Scope, Tuple};
 /// The entries of a table that has names for them.
 fn entries(table: &Value) -> impl Iterator<Item = (&str, &Value)> {
     table.as_object().into_iter().flatten().map(|(name, entry)| (name.as_str(), entry))
+}
+
+/// Does this role grant the call of this tool itself?
+fn is_granted(role: &Value, tool: &str) -> bool {
+    let is_like_one = |kind, name: &str| {
+        let patterns = role.get(kind).and_then(Value::as_array).into_iter().flatten();
+        patterns.filter_map(Value::as_str).any(|pattern| is_like(pattern, name))
+    };
+    is_like_one("tools", tool) || is_like_one("methods", "tools/call")
 }
 
 /// How many findings or notes of one kind there are at most of a table that may have ten thousand entries.
@@ -36,7 +44,7 @@ impl Findings {
         for (name, table) in data.as_object().into_iter().flatten().filter(|(name, _)| is_asked(name)) {
             let path = format!("policy.data.{name}");
             if self::table(name).is_some() {
-                self.nulls(&path, table);
+                self.without_values(&path, table);
             }
             match name.as_str() {
                 "roles" => self.each::<Role>(&path, table),
@@ -69,6 +77,9 @@ impl Findings {
             for (at, problem) in in_vain(name, table) {
                 self.add(format!("{path}{at}"), problem);
             }
+            for (at, argument) in arguments(name, table) {
+                self.argument(|| format!("{path}{at}"), argument);
+            }
             self.unannotated(annotations::of_table(name, table), vocabulary);
             // By tool within each role and label.
             let part = match name.as_str() {
@@ -86,6 +97,12 @@ impl Findings {
                             &path,
                             "expected the exact name of a tool, found a glob; write one entry for each tool",
                         );
+                    } else if part == "limits" && !is_granted(entry, tool) {
+                        let problem = format!(
+                            "expected a tool that `{owner}` grants by its own `tools`, found `{tool}`; limits are of what a role \
+                             grants itself, not of what it inherits"
+                        );
+                        self.add(&path, problem);
                     }
                     self.conditions(&path, Some(conditions));
                 }
@@ -108,6 +125,21 @@ impl Findings {
         }
     }
 
+    /// Entries without a value, and keys in them. A name that an entry goes by is no key.
+    fn without_values(&mut self, path: &str, table: &Value) {
+        let Some(entries) = table.as_object() else {
+            self.nulls(path, table);
+            return;
+        };
+        for (name, entry) in entries {
+            let path = format!("{path}.{name}");
+            match entry {
+                Value::Null => self.add(path, "expected a value, found none; leave the key out, or say which"),
+                entry => drop(self.nulls(&path, entry)),
+            }
+        }
+    }
+
     /// Reads each entry of a table, so that one finding hides no other.
     fn each<T: DeserializeOwned>(&mut self, path: &str, table: &Value) {
         match table.as_object() {
@@ -121,10 +153,10 @@ impl Findings {
     /// The same of a list that may have ten thousand: read as it stands where it is sound, and once
     /// more, each by its path, where not.
     fn long_table<T: DeserializeOwned>(&mut self, path: &str, table: &Value) {
-        if Vec::<T>::deserialize(table).is_ok() {
-            return;
-        }
+        // To the reader of JSON values a list may be an object, its members in a row.
+        let is_sound = |item: &Value| !item.is_array() && T::deserialize(item).is_ok();
         match table.as_array() {
+            Some(items) if items.iter().all(is_sound) => {}
             Some(items) => {
                 let read = |(item, index): (&Value, usize)| self.read::<T>(&format!("{path}[{index}]"), item);
                 if items.iter().zip(0..).map(read).filter(Option::is_none).take(MOST).count() == MOST {
@@ -141,7 +173,7 @@ impl Findings {
             let path = format!("{path}.{name}");
             self.entry(&path, entry, vocabulary);
             let mut keys = entry.as_object().into_iter().flatten().map(|(key, _)| key.as_str());
-            if keys.all(|key| key == "unless") {
+            if keys.all(|key| matches!(key, "unless" | "grants")) {
                 self.add(&path, "expected at least one condition, found none");
             }
             let Some(unless) = entry.get("unless") else { continue };
@@ -169,7 +201,7 @@ impl Findings {
             self.conditions(&format!("{path}.{key}"), entry.get(key));
         }
         if let Some(actor) = entry.get("actor") {
-            self.keys(&format!("{path}.actor"), actor, DEPTH);
+            self.condition(&format!("{path}.actor"), actor, DEPTH);
         }
     }
 
@@ -194,46 +226,7 @@ impl Findings {
     fn conditions(&mut self, path: &str, conditions: Option<&Value>) {
         self.named_conditions(path, conditions.and_then(Value::as_object).into_iter().flatten());
         for (name, condition) in conditions.and_then(Value::as_object).into_iter().flatten() {
-            if *condition == json!([]) {
-                self.add(
-                    format!("{path}.{name}"),
-                    "expected at least one value, found an empty list, which nothing is in",
-                );
-            }
-            self.keys(&format!("{path}.{name}"), condition, DEPTH);
-        }
-    }
-
-    /// The keys of a condition, and of those within it: one that is not known meets nothing.
-    fn keys(&mut self, path: &str, condition: &Value, depth: usize) {
-        if !condition.is_object() {
-            return;
-        }
-        let Some(read) = self.read::<ConditionConfig>(path, condition) else { return };
-        if condition.as_object().is_some_and(serde_json::Map::is_empty) {
-            self.add(path, "expected a condition, such as `{min: 1}`, found an empty object");
-        }
-        for (key, bound) in [("min", &read.min), ("max", &read.max)] {
-            if let Some(found) = bound.as_ref().filter(|bound| !bound.is_number()) {
-                self.add(format!("{path}.{key}"), format!("expected a number, found `{found}`; {NUMBERS}"));
-            }
-        }
-        let number = |bound: &Option<Value>| bound.as_ref().and_then(Value::as_f64);
-        if let (Some(min), Some(max)) = (number(&read.min), number(&read.max))
-            && min > max
-        {
-            self.add(format!("{path}.min"), format!("expected at most `max`, {max}, found {min}"));
-        }
-        let members = read.members.iter().flatten().map(|(name, inner)| (format!("members.{name}"), inner));
-        let inner = [("each", &read.each), ("any", &read.any)];
-        let inner = inner.into_iter().filter_map(|(key, inner)| Some((key.to_owned(), inner.as_ref()?)));
-        for (key, inner) in inner.chain(members) {
-            match depth.checked_sub(1) {
-                Some(depth) => self.keys(&format!("{path}.{key}"), inner, depth),
-                None => {
-                    self.add(path, format!("expected at most {DEPTH} of `each`, `any` and `members` within each other"))
-                }
-            }
+            self.condition(&format!("{path}.{name}"), condition, DEPTH);
         }
     }
 }
@@ -318,6 +311,69 @@ mod tests {
                 json!({"relations": vec!["document:a#owner"; 30]}),
                 "policy.data.relations: expected sound entries, found 20 that are not",
             ),
+            (
+                json!({"roles": {"a": {"tools": ["f*"], "limits": {"g": {"n": 1}}}}}),
+                "policy.data.roles.a.limits.g: expected a tool that `a` grants",
+            ),
+            (json!({"assignments": [[["a"], ["b"]]]}), "policy.data.assignments[0]: expected an object"),
+            (json!({"roles": {"a": {"tools": [""]}}}), "policy.data.roles.a.tools[0]: expected a text"),
+            (
+                json!({"conditions": {"x": {"grants": true}}}),
+                "policy.data.conditions.x: expected at least one condition",
+            ),
+            (
+                json!({"conditions": {"claims": {"roles": null}}}),
+                "policy.data.conditions.claims.roles: expected a value",
+            ),
+            (
+                json!({"conditions": {"x": {"token": {"max_age": 0}}}}),
+                "policy.data.conditions.x.token.max_age: expected",
+            ),
+            (
+                json!({"conditions": {"x": {"login": {"acr": ["a b"]}}}}),
+                "policy.data.conditions.x.login.acr[0]: expected a scope",
+            ),
+            (
+                json!({"conditions": {"x": {"arguments": {"n*": 1}}}}),
+                "policy.data.conditions.x.arguments.n*: expected the exact name of an argument",
+            ),
+            (
+                json!({"labels": {"x": {"arguments": {"t": {"id": "hr-*"}}}}}),
+                "policy.data.labels.x.arguments.t.id: expected a value, found `hr-*`",
+            ),
+            (
+                json!({"labels": {"x": {"arguments": {"t": {"id": [{"prefix": "hr-"}]}}}}}),
+                "policy.data.labels.x.arguments.t.id[0]: expected values, found",
+            ),
+            (
+                json!({"labels": {"x": {"arguments": {"t": {"id": {"in": []}}}}}}),
+                "policy.data.labels.x.arguments.t.id.in: expected at least one value",
+            ),
+            (
+                json!({"labels": {"x": {"arguments": {"t": {"id": {"absent": false}}}}}}),
+                "policy.data.labels.x.arguments.t.id.absent: expected `true`",
+            ),
+            (
+                json!({"labels": {"x": {"arguments": {"t": {"id": {"prefix": "hr-*"}}}}}}),
+                "policy.data.labels.x.arguments.t.id.prefix: expected what a text begins with, such as `hr-`",
+            ),
+            (json!({"guards": {"urls": {"x": ["*"]}}}), "policy.data.guards.urls.x[0]: expected the exact name"),
+            (
+                json!({"guards": {"paths": {"x": {"*": ["/srv"]}}}}),
+                "policy.data.guards.paths.x.*: expected the exact name",
+            ),
+            (
+                json!({"guards": {"private_hosts": [".a.com"]}}),
+                "policy.data.guards.private_hosts[0]: expected the name",
+            ),
+            (
+                json!({"guards": {"private_hosts": ["10.1.*"]}}),
+                "policy.data.guards.private_hosts[0]: expected the name",
+            ),
+            (
+                json!({"guards": {"private_hosts": ["*.a..com"]}}),
+                "policy.data.guards.private_hosts[0]: expected the name",
+            ),
             (json!({"relations": ["document:a\n#owner@user:b"]}), "policy.data.relations[0]: expected a text such as"),
             (json!({"relations": ["document:a#owner@user:"]}), "policy.data.relations[0]: expected a text such as"),
             (json!({"relations": ["document:a#ow:ner@user:b"]}), "policy.data.relations[0]: expected a text such as"),
@@ -330,7 +386,7 @@ mod tests {
             (json!({"conditions": {"x": {"actor": {"mini": 1}}}}), "policy.data.conditions.x.actor"),
             (
                 json!({"conditions": {"x": {"login": {"acr": []}}}}),
-                "policy.data.conditions.x.login: expected `max_age`",
+                "policy.data.conditions.x.login: expected at least one text in `acr`",
             ),
             (json!({"conditions": {"x": {"time": {"hours": "24:00-10:00"}}}}), "policy.data.conditions.x.time.hours"),
             (

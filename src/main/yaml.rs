@@ -136,8 +136,14 @@ impl<'t> Reader<'t> {
         }
         let value = plain(text);
         if is_odd(text, &value) {
+            let advice = match text.parse::<f64>() {
+                Ok(_) if value.is_string() => {
+                    "it is greater than every number; count in another unit, or write Rego with `to_number`"
+                }
+                _ => "put a text in quotes, and write anything else plainly",
+            };
             let problem = format!(
-                "Envoy reads `{text}` on line {} as {}; put a text in quotes, and write anything else plainly",
+                "Envoy reads `{text}` on line {} as {}; {advice}",
                 line(span),
                 if value.is_string() { "a text".to_owned() } else { format!("`{value}`") },
             );

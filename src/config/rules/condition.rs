@@ -13,21 +13,21 @@ pub(in crate::config) const DEPTH: usize = 2;
 /// A condition that is an object; all that it says has to hold.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object")]
-pub(in crate::config) struct ConditionConfig {
+pub(super) struct ConditionConfig {
     #[serde(default, deserialize_with = "present")]
     pub(super) equals: Option<Value>,
     pub(super) r#in: Option<Vec<Value>>,
     pub(super) prefix: Option<String>,
     pub(super) glob: Option<String>,
-    pub(in crate::config) min: Option<Value>,
-    pub(in crate::config) max: Option<Value>,
+    pub(super) min: Option<Value>,
+    pub(super) max: Option<Value>,
     pub(super) size: Option<SizeConfig>,
     pub(super) absent: Option<bool>,
     #[serde(default, deserialize_with = "present")]
-    pub(in crate::config) each: Option<Value>,
+    pub(super) each: Option<Value>,
     #[serde(default, deserialize_with = "present")]
-    pub(in crate::config) any: Option<Value>,
-    pub(in crate::config) members: Option<BTreeMap<String, Value>>,
+    pub(super) any: Option<Value>,
+    pub(super) members: Option<BTreeMap<String, Value>>,
 }
 
 /// Characters of a text, elements of an array, members of an object.
@@ -44,11 +44,11 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, 
 }
 
 /// What Envoy makes of numbers.
-pub(in crate::config) const NUMBERS: &str =
-    "in YAML Envoy makes a text of a fraction, and of a whole number beyond 32 bits";
+const NUMBERS: &str = "in YAML Envoy makes a text of a fraction, and of a whole number beyond 32 bits; count in another unit, or write Rego with \
+     `to_number`";
 
 /// The keys of a condition, of which a value that is no object could be meant.
-const KEYS: [&str; 10] = ["equals", "in", "prefix", "glob", "min", "max", "each", "any", "size", "absent"];
+const KEYS: [&str; 11] = ["equals", "in", "prefix", "glob", "min", "max", "each", "any", "members", "size", "absent"];
 
 impl ConditionConfig {
     /// A key for each sort of value that it is for, and whether these have a size.
@@ -87,15 +87,39 @@ impl Findings {
     }
 
     /// Checks a condition, and those within it.
-    pub(super) fn condition(&mut self, path: &str, condition: &Value, depth: usize) {
+    pub(in crate::config) fn condition(&mut self, path: &str, condition: &Value, depth: usize) {
         match condition {
             Value::Array(values) if values.is_empty() => {
                 self.add(path, "expected at least one value, found an empty list, which nothing is in");
+            }
+            Value::Array(values) => {
+                for (value, index) in values.iter().zip(0..) {
+                    self.value(&format!("{path}[{index}]"), value);
+                }
             }
             Value::Object(_) => {
                 if let Some(condition) = self.read::<ConditionConfig>(path, condition) {
                     self.object(path, &condition, depth);
                 }
+            }
+            value => self.value(path, value),
+        }
+    }
+
+    /// Refuses what is taken for the very value, and reads as something else.
+    fn value(&mut self, path: &str, value: &Value) {
+        match value {
+            Value::String(text) if text.contains('*') => {
+                let problem = format!(
+                    "expected a value, found `{text}`, in which `*` would stand for itself alone; write `{{glob: {value}}}`, or \
+                     `{{equals: {value}}}` for the star itself"
+                );
+                self.add(path, problem);
+            }
+            Value::Object(keys) if !keys.is_empty() && keys.keys().all(|key| KEYS.contains(&key.as_str())) => {
+                let problem =
+                    format!("expected values, found `{value}`, a condition; write a rule or an entry for each");
+                self.add(path, problem);
             }
             _ => {}
         }
@@ -108,11 +132,14 @@ impl Findings {
             }
             [] => {}
             [(sort, false)] if condition.size.is_some() => {
-                self.add(format!("{path}.size"), format!("expected it without `{sort}`; write a second rule"));
+                self.add(
+                    format!("{path}.size"),
+                    format!("expected it without `{sort}`, found both; write one of them"),
+                );
             }
             [_] => {}
             [(one, _), (other, _), ..] => {
-                self.add(path, format!("expected `{one}` without `{other}`; write a second rule"));
+                self.add(path, format!("expected `{one}` without `{other}`, found both; write one of them"));
             }
         }
         if condition.r#in.as_ref().is_some_and(Vec::is_empty) {
@@ -121,8 +148,15 @@ impl Findings {
         if condition.absent == Some(false) {
             self.add(format!("{path}.absent"), "expected `true`; a value that is there meets any other condition");
         }
-        if condition.prefix.as_ref().is_some_and(String::is_empty) {
-            self.add(format!("{path}.prefix"), "expected a text, found an empty one");
+        if let Some(prefix) = &condition.prefix {
+            match prefix.strip_suffix('*') {
+                _ if prefix.is_empty() => self.add(format!("{path}.prefix"), "expected a text, found an empty one"),
+                Some(rest) => self.add(
+                    format!("{path}.prefix"),
+                    format!("expected what a text begins with, such as `{rest}`, found `{prefix}`; in a `glob` `*` stands for anything"),
+                ),
+                None => {}
+            }
         }
         if let Some(glob) = &condition.glob {
             self.text(format!("{path}.glob"), glob, true);

@@ -72,6 +72,11 @@ fn is_in_force(policy: &Policy, table: &Table) -> bool {
     policy.asks(&["deny", "allow"], rule) || (table.name == "tool_scopes" && policy.asks(&["scopes"], rule))
 }
 
+/// Is there nothing in it but what `mcp.urls` reads, which own Rego may ask by itself?
+pub(in crate::config) fn is_of_urls(name: &str, table: &Value) -> bool {
+    name == "guards" && entries(table).all(|(key, _)| key == "private_hosts")
+}
+
 /// What is said of a table of the data that no module of the operator's reads, and whether it is refused.
 pub(in crate::config) fn unread(policy: &Policy, name: &str) -> Option<(String, bool)> {
     // Who asks a part of what a bundled policy says of a table has not made a policy of one's own of it.
@@ -86,9 +91,8 @@ pub(in crate::config) fn unread(policy: &Policy, name: &str) -> Option<(String, 
     let Some(Table { asking, denies, .. }) = table(name) else {
         return Some(("expected a module that reads it, found none; it changes nothing".to_owned(), false));
     };
-    let problem = format!(
-        "expected `modules` that ask the bundled policies for it, such as `{asking}`, found none; it is not in force"
-    );
+    let part = if is_asked(policy, name) { "whose `deny` asks for all of it" } else { "that ask the bundled policies for it" };
+    let problem = format!("expected `modules` {part}, such as `{asking}`, found none; it is not in force");
     Some((problem, *denies))
 }
 
@@ -97,9 +101,8 @@ impl Findings {
     pub(in crate::config) fn unread(&mut self, data: &Value, policy: &Policy) {
         for (name, table) in data.as_object().into_iter().flatten() {
             let denies = match name.as_str() {
-                "labels" => data.get("label_conditions").is_some(),
-                // Those are of `mcp.urls`, too, which own Rego may ask by itself.
-                "guards" => entries(table).any(|(key, _)| key != "private_hosts"),
+                "labels" => entries(data.get("label_conditions").unwrap_or(&Value::Null)).next().is_some(),
+                "guards" => !is_of_urls(name, table),
                 _ => *table != json!({}),
             };
             if let Some((problem, true)) = unread(policy, name).filter(|_| denies) {

@@ -56,6 +56,43 @@ fn alone(duties: &Value) -> Vec<(String, String)> {
         .collect()
 }
 
+/// The names of arguments in a table, and where they stand.
+pub(super) fn arguments<'t>(name: &str, table: &'t Value) -> Vec<(String, &'t str)> {
+    let keys = |at: String, by_name: Option<&'t Value>| {
+        let names = by_name.into_iter().flat_map(entries);
+        names.map(move |(argument, _)| (format!("{at}.{argument}"), argument)).collect::<Vec<_>>()
+    };
+    let by_tool = |at: String, part: Option<&'t Value>| {
+        let tools = part.into_iter().flat_map(entries);
+        tools.flat_map(move |(tool, by_name)| keys(format!("{at}.{tool}"), Some(by_name))).collect::<Vec<_>>()
+    };
+    match name {
+        "conditions" | "label_conditions" => {
+            let of_entry =
+                |(owner, entry): (&'t str, &'t Value)| keys(format!(".{owner}.arguments"), entry.get("arguments"));
+            entries(table).flat_map(of_entry).collect()
+        }
+        "roles" | "labels" => {
+            let part = if name == "roles" { "limits" } else { "arguments" };
+            entries(table).flat_map(|(owner, entry)| by_tool(format!(".{owner}.{part}"), entry.get(part))).collect()
+        }
+        "relation_rules" => {
+            let of_rule =
+                |(tool, rule): (&str, &'t Value)| Some((format!(".{tool}.argument"), rule.get("argument")?.as_str()?));
+            entries(table).filter_map(of_rule).collect()
+        }
+        "guards" => {
+            let of_list = |(tool, list): (&'t str, &'t Value)| {
+                let names = list.as_array().into_iter().flatten().zip(0..);
+                names.filter_map(move |(name, index)| Some((format!(".urls.{tool}[{index}]"), name.as_str()?)))
+            };
+            let urls = table.get("urls").into_iter().flat_map(entries).flat_map(of_list);
+            urls.chain(by_tool(".paths".to_owned(), table.get("paths"))).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// A name or a glob in a table: where it stands, of which kind it is, and what it is.
 type Pattern<'t> = (String, &'static str, &'t str);
 
@@ -75,7 +112,9 @@ pub(super) fn named<'t>(name: &str, table: &'t Value) -> Vec<Pattern<'t>> {
             let part = if name == "roles" { "limits" } else { "arguments" };
             let of_owner = |(owner, entry): (&'t str, &'t Value)| {
                 let at = format!(".{owner}");
-                let named = ["tools", "resources", "methods"].into_iter().flat_map(|kind| list(&at, kind, Some(entry)));
+                let named = ["tools", "prompts", "resources", "methods"]
+                    .into_iter()
+                    .flat_map(|kind| list(&at, kind, Some(entry)));
                 let by_tool = keys(&format!("{at}.{part}"), entry.get(part));
                 named.chain(by_tool).collect::<Vec<_>>()
             };

@@ -56,6 +56,11 @@ pub(in crate::config) fn dangling(name: &str, table: &Value, data: &Value, vocab
         "assignments" => {
             for (entry, index) in items(table).zip(0..) {
                 role.list(|| format!("[{index}].roles"), entry.get("roles"), &mut found);
+                if ["subjects", "groups", "clients"].iter().all(|who| entry.get(who).is_none()) {
+                    let problem =
+                        "expected `subjects`, `groups` or `clients`, found none; it gives nobody a role".to_owned();
+                    found.push(Dangling { at: format!("[{index}]"), problem, is_refused: false });
+                }
                 resource.list(|| format!("[{index}].at"), entry.get("at"), &mut found);
                 issuer.list(|| format!("[{index}].issuers"), entry.get("issuers"), &mut found);
             }
@@ -69,7 +74,27 @@ pub(in crate::config) fn dangling(name: &str, table: &Value, data: &Value, vocab
                 role.list(|| format!(".second.{tool}"), Some(roles), &mut found);
             }
         }
-        "guards" => role.list(|| ".destructive.roles".to_owned(), table.pointer("/destructive/roles"), &mut found),
+        "guards" => {
+            role.list(|| ".destructive.roles".to_owned(), table.pointer("/destructive/roles"), &mut found);
+            if table.get("private_hosts").is_some() && table.get("urls").is_none() {
+                let problem = "expected `urls` beside it, whose arguments these hosts are no values of, found none";
+                found.push(Dangling {
+                    at: ".private_hosts".to_owned(),
+                    problem: problem.to_owned(),
+                    is_refused: false,
+                });
+            }
+        }
+        "labels" => {
+            let conditions = data.get("label_conditions");
+            for (label, _) in entries(table) {
+                if conditions.is_none_or(|conditions| conditions.get(label).is_none()) {
+                    let problem =
+                        "expected an entry of `label_conditions` for it, found none; it changes nothing".to_owned();
+                    found.push(Dangling { at: format!(".{label}"), problem, is_refused: false });
+                }
+            }
+        }
         "relation_rules" => relations(table, data, &mut found),
         _ => {}
     }
@@ -130,11 +155,15 @@ mod tests {
                 "buyer": {"inherits": ["payer", "bayer"]},
                 "payer": {"at": ["https://a/mcp", "https://b/mcp"], "issuers": ["https://i", "corp"]},
             },
-            "assignments": [{"roles": ["buyer"]}, {"roles": ["payer", "payre"], "at": ["a"], "issuers": ["i"]}],
+            "assignments": [
+                {"roles": ["buyer"]},
+                {"roles": ["payer", "payre"], "at": ["a"], "issuers": ["i"], "groups": ["g"]},
+            ],
+            "labels": {"y": {"tools": ["x"]}, "z": {"tools": ["x"]}},
             "duties": {"exclusive": [["buyer", "payer"], ["buyer", "approver"]], "second": {"x": ["payer", "boss"]}},
             "conditions": {"x": {"issuers": ["corp"], "unless": {"issuers": ["https://i", "j"]}}},
             "label_conditions": {"y": {"issuers": ["k"]}},
-            "guards": {"destructive": {"roles": ["payer", "operator"]}},
+            "guards": {"destructive": {"roles": ["payer", "operator"]}, "private_hosts": ["a.example.com"]},
             "relations": ["document:a#owner@user:b", "user:b#manager@user:c", "folder:x#own#er@user:b"],
             "relation_types": {"document": {"editor": ["owner"]}},
             "relation_rules": {
@@ -155,6 +184,7 @@ mod tests {
         }
         found.sort();
         let expected = [
+            ("assignments[0]", false),
             ("assignments[1].at[0]", false),
             ("assignments[1].issuers[0]", false),
             ("assignments[1].roles[1]", false),
@@ -163,7 +193,9 @@ mod tests {
             ("duties.exclusive[1][1]", true),
             ("duties.second.x[1]", false),
             ("guards.destructive.roles[1]", false),
+            ("guards.private_hosts", false),
             ("label_conditions.y.issuers[0]", false),
+            ("labels.z", false),
             ("relation_rules.d", false),
             ("relation_rules.e", false),
             ("roles.buyer.inherits[1]", false),

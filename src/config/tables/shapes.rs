@@ -1,11 +1,12 @@
 //! What the entries of each table hold.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::texts::{Directory, Host, Network, Text};
+use super::texts::{Directory, Host, Network, Scope, Text};
 use super::time::Time;
 
 pub(super) type Named<T> = BTreeMap<String, T>;
@@ -86,7 +87,7 @@ pub(super) struct Entry {
 #[serde(deny_unknown_fields, expecting = "an object")]
 #[expect(dead_code, reason = "the types are what is checked")]
 struct Token {
-    max_age: u64,
+    max_age: NonZeroU64,
 }
 
 /// It has to ask for something.
@@ -97,16 +98,19 @@ struct Login;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object")]
 struct LoginFields {
-    max_age: Option<u64>,
-    acr: Option<Texts>,
+    max_age: Option<NonZeroU64>,
+    acr: Option<Vec<Scope>>,
 }
 
 impl TryFrom<LoginFields> for Login {
     type Error = &'static str;
 
     fn try_from(login: LoginFields) -> Result<Self, Self::Error> {
-        let asks = login.max_age.is_some() || login.acr.is_some_and(|acr| !acr.is_empty());
-        if asks { Ok(Self) } else { Err("expected `max_age`, in seconds, or `acr`, a list, or both") }
+        match (login.max_age, login.acr) {
+            (None, None) => Err("expected `max_age`, in seconds, or `acr`, a list, or both"),
+            (_, Some(acr)) if acr.is_empty() => Err("expected at least one text in `acr`, found none"),
+            _ => Ok(Self),
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Texts of tables, of which nothing is kept.
 
 use std::fmt;
-use std::net::Ipv4Addr;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
@@ -51,7 +50,7 @@ impl Visitor<'_> for Holds {
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Holds { expected: "a text", holds: |_| true }).map(|()| Self)
+        deserializer.deserialize_str(Holds { expected: "a text", holds: |text| !text.is_empty() }).map(|()| Self)
     }
 }
 
@@ -97,9 +96,12 @@ fn is_directory(text: &str) -> bool {
         && (text.starts_with(['/', '\\']) || segments().any(|segment| !matches!(segment, "" | ".")))
 }
 
+/// Addresses are no names: what is a number, or begins like one, is public or not by itself.
 fn is_host(text: &str) -> bool {
-    let is_of_host = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_*".contains(&byte);
-    !text.is_empty() && text.bytes().all(is_of_host) && !text.ends_with('.') && text.parse::<Ipv4Addr>().is_err()
+    let is_of_host = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_*".contains(&byte);
+    let is_label = |label: &str| !label.is_empty() && label.bytes().all(is_of_host);
+    let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit() || byte == b'*');
+    text.split('.').all(is_label) && (text == "*" || text.starts_with("*.") || !text.split('.').all(is_number))
 }
 
 fn is_tuple(text: &str) -> bool {
