@@ -21,6 +21,7 @@ mod server;
 #[path = "main/yaml.rs"]
 mod yaml;
 
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -87,8 +88,15 @@ fn main() -> ExitCode {
 fn report(source: &str, outcome: Result<String, Vec<Finding>>) -> ExitCode {
     match outcome {
         Ok(summary) => {
-            println!("{summary}");
-            ExitCode::SUCCESS
+            match writeln!(std::io::stdout(), "{summary}") {
+                Ok(()) => ExitCode::SUCCESS,
+                // Whoever reads it, such as `head`, has enough.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("{source}: expected to write the answer, found {error}");
+                    ExitCode::FAILURE
+                }
+            }
         }
         Err(findings) => {
             for finding in &findings {
