@@ -357,7 +357,7 @@ impl Findings {
         if let (serde_json::Value::Object(data), Some(rules)) = (&mut data, config.rules) {
             data.insert("rules".into(), rules);
         }
-        let compiled = self.compiled(&config.modules, &data)?;
+        let compiled = self.compiled(&config.modules, &data, vocabulary)?;
         let Some(policy) = Policy::new(&compiled, options) else {
             self.add(
                 "policy",
@@ -413,8 +413,13 @@ impl Findings {
     }
 
     /// What modules and data are compiled to.
-    fn compiled(&mut self, modules: &BTreeMap<String, String>, data: &serde_json::Value) -> Option<Vec<u8>> {
-        let refusals = match policy::compile(modules, data) {
+    fn compiled(
+        &mut self,
+        modules: &BTreeMap<String, String>,
+        data: &serde_json::Value,
+        vocabulary: &Vocabulary,
+    ) -> Option<Vec<u8>> {
+        let refusals = match policy::compile(modules, data, &|method| vocabulary.has_method(method)) {
             Ok(compiled) => return Some(compiled),
             Err(refusals) => refusals,
         };

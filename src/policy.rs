@@ -196,7 +196,7 @@ impl Policy {
         data: &serde_json::Value,
         options: Options,
     ) -> Result<Self, Vec<crate::rego::Refusal>> {
-        Ok(Self::new(&compile(modules, data)?, options).expect("what was compiled"))
+        Ok(Self::new(&compile(modules, data, &|_| true)?, options).expect("what was compiled"))
     }
 
     #[cfg(test)]

@@ -127,6 +127,9 @@ pub struct Analysis {
     /// What makes no difference to any message, which nobody means: rules of `mcp.authz` that nobody asks for.
     #[serde(skip)]
     pub idle: Vec<Refusal>,
+    /// What rules compare the method of a message with, and what is to be said if there is no such method.
+    #[serde(skip)]
+    pub methods: Vec<(String, Refusal)>,
     /// What rules of each module that the contract asks refer to below `data`, by its name. The empty path
     /// is all of it.
     pub data: BTreeMap<String, BTreeSet<Vec<String>>>,
@@ -279,6 +282,7 @@ fn summary(program: &Program<'_>, visits: &Visits, modules: &[Ref<Module>]) -> A
         names: names.cloned().collect(),
         rules: program.rules_of_contract(),
         idle: Vec::new(),
+        methods: Vec::new(),
         asked: CONTRACT.iter().map(|(name, ..)| ((*name).to_owned(), named(&asked_by(&[name])))).collect(),
         data,
     }

@@ -167,6 +167,11 @@ fn refused() -> Vec<(&'static str, Modules)> {
                 ("allow if input.identity.roles != \"a\"", "a list is compared with a text"),
                 ("allow if input.time.unix > \"2026-01-01\"", "a number is compared with a text"),
                 ("allow if input.mcp.retry == \"true\"", "a boolean is compared with a text"),
+                ("allow if input.mcp.method == \"tool/call\"", "found `tool/call`; no message has it"),
+                (
+                    "allow if input.mcp.method in {\"tools/call\", \"prompt/get\"}",
+                    "found `prompt/get`; no message has it",
+                ),
                 ("import input.identity as who\n\nallow if who.subject in {1, 2}", "a text is compared with a number"),
             ]),
         ),

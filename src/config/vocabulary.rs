@@ -66,6 +66,11 @@ impl Vocabulary {
         ANNOTATIONS.contains(&name) || self.annotations.contains(name)
     }
 
+    /// May a message have this method?
+    pub(super) fn has_method(&self, method: &str) -> bool {
+        mcp::is_known_method(method) || self.methods.iter().any(|known| known == method)
+    }
+
     /// Is there an issuer that has this URL, or one like it?
     pub(super) fn may_name_issuer(&self, pattern: &str) -> bool {
         self.issuers.iter().any(|issuer| is_like(pattern, issuer))

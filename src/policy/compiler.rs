@@ -63,8 +63,13 @@ impl<'a> Modules<'a> {
 }
 
 /// Analyses and compiles modules and data, for [`Policy::new`](super::Policy::new). `modules` maps
-/// file names to Rego; bundled modules are added, `mcp.authz` only if none is given.
-pub fn compile(modules: &BTreeMap<String, String>, data: &serde_json::Value) -> Result<Vec<u8>, Vec<Refusal>> {
+/// file names to Rego; bundled modules are added, `mcp.authz` only if none is given. `is_method` says which
+/// methods messages may have.
+pub fn compile(
+    modules: &BTreeMap<String, String>,
+    data: &serde_json::Value,
+    is_method: &dyn Fn(&str) -> bool,
+) -> Result<Vec<u8>, Vec<Refusal>> {
     let bundled: Vec<(&str, &str)> =
         BUNDLED.into_iter().filter(|(name, _)| modules.is_empty() || *name != "mcp/authz.rego").collect();
     let given = modules.iter().map(|(name, text)| (name.as_str(), text.as_str()));
@@ -84,7 +89,8 @@ pub fn compile(modules: &BTreeMap<String, String>, data: &serde_json::Value) -> 
     let analysis = rego::analyse(parsed.engine.get_modules(), &is_there)?;
     let revision = revision(&parsed.files, data);
     let (rules, left) = compile_rules(parsed, data, &analysis, ASKED)?;
-    let mut idle: Vec<Refusal> = analysis.idle.iter().chain(&left.idle).cloned().collect();
+    let unknown = left.methods.iter().filter(|(method, _)| !is_method(method)).map(|(_, refusal)| refusal);
+    let mut idle: Vec<Refusal> = analysis.idle.iter().chain(&left.idle).chain(unknown).cloned().collect();
     idle.retain(|refusal| modules.contains_key(&refusal.file));
     idle.sort();
     idle.dedup();
@@ -134,7 +140,7 @@ pub(super) fn compile_rules(
     if !judgement.misread.is_empty() {
         return Err(judgement.misread);
     }
-    left.idle = judgement.idle;
+    (left.idle, left.methods) = (judgement.idle, judgement.methods);
     let code = match judgement.against {
         Some(against) => Err(against),
         None => {

@@ -7,6 +7,7 @@
 //! have two values, and every construct is one that both evaluators are held to
 //! agree on (`policy/evaluator/tests.rs`). All else is the interpreter's.
 
+mod comparison;
 mod query;
 mod reference;
 
@@ -46,6 +47,8 @@ pub struct Judgement {
     pub misread: Vec<Refusal>,
     /// What compares values that are never of one kind.
     pub idle: Vec<Refusal>,
+    /// What methods are compared with, and where.
+    pub methods: Vec<(String, Refusal)>,
     /// What stands against the machine.
     pub against: Option<Refusal>,
 }
@@ -57,10 +60,11 @@ impl Bundle<'_> {
         let asked: Vec<usize> = rules.flat_map(|rule| self.program.under(&rule).collect::<Vec<_>>()).collect();
         let world = World { program: &self.program, data: self.data };
         let mut known = Facts::default();
-        let mut judgement = Judgement { misread: Vec::new(), idle: Vec::new(), against: None };
+        let mut judgement = Judgement { misread: Vec::new(), idle: Vec::new(), methods: Vec::new(), against: None };
         for _ in 0..MOST_PASSES {
             let pass = Pass::over(world, &known, asked.clone());
-            judgement = Judgement { misread: pass.misread, idle: pass.idle, against: pass.against };
+            judgement =
+                Judgement { misread: pass.misread, idle: pass.idle, methods: pass.methods, against: pass.against };
             if judgement.against.is_none() {
                 break;
             }
@@ -95,6 +99,7 @@ struct Pass<'p, 'd> {
     /// of a set that is written out.
     misread: Vec<Refusal>,
     idle: Vec<Refusal>,
+    methods: Vec<(String, Refusal)>,
     /// The first thing that stands against the machine. The pass goes on: facts hold
     /// only if they are those of every call.
     against: Option<Refusal>,
@@ -126,8 +131,16 @@ struct Loaded {
 
 impl<'p, 'd> Pass<'p, 'd> {
     fn over(world: World<'p, 'd>, known: &'p Facts<'d>, queue: Vec<usize>) -> Self {
-        let mut pass =
-            Self { world, known, found: Facts::default(), misread: Vec::new(), idle: Vec::new(), queue, against: None };
+        let mut pass = Self {
+            world,
+            known,
+            found: Facts::default(),
+            misread: Vec::new(),
+            idle: Vec::new(),
+            methods: Vec::new(),
+            queue,
+            against: None,
+        };
         pass.run();
         pass
     }
@@ -356,21 +369,6 @@ impl<'d> Clause<'_, '_, 'd> {
         }
     }
 
-    /// Something that holds or does not. Here it makes no difference whether a membership
-    /// is false or undefined.
-    fn condition(&mut self, expr: &'d Expr, env: &mut Env<'d>) {
-        match expr {
-            Expr::Membership { key, value, collection, .. } => {
-                if let Some(key) = key {
-                    self.object(anchor(key), "`key, value in`, of which the machine leaves out the key");
-                }
-                let sides = [self.expr(value, env), self.expr(collection, env).items()];
-                self.check_kinds([value, collection], &sides);
-            }
-            other => drop(self.expr(other, env)),
-        }
-    }
-
     /// `not f(x)` with an undefined `x` is true to regorus, and undefined to OPA, which
     /// evaluates what a call is given outside of the negation. `not x` and `not x == y` are
     /// true to both.
@@ -518,16 +516,6 @@ impl<'d> Clause<'_, '_, 'd> {
                 self.expr(rhs, env);
                 Shape::Any
             }
-        }
-    }
-
-    /// Finds comparisons of what stands in the input with what it never is.
-    fn check_kinds(&mut self, [lhs, rhs]: [&Expr; 2], [left, right]: &[Shape<'d>; 2]) {
-        let is_input = |expr: &Expr| self.pass.world.input_path(&self.names, expr).is_some();
-        let (Some(left), Some(right)) = (left.kinds(), right.kinds()) else { return };
-        if (is_input(lhs) || is_input(rhs)) && left.are_apart(right) {
-            let reason = format!("{left} is compared with {right}, which says the same of every message");
-            self.pass.idle.push(Refusal::new(anchor(lhs), reason));
         }
     }
 
