@@ -6,6 +6,7 @@
 
 mod body;
 mod condition;
+mod exception;
 mod rego;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,7 @@ use super::{Findings, annotations, value};
 use crate::mcp;
 use crate::token;
 pub(super) use condition::DEPTH;
+use exception::is_excused;
 pub(super) use rego::rego;
 
 /// One of `policy.rules`.
@@ -480,48 +482,6 @@ impl Findings {
 fn known_methods<'v>(vocabulary: &'v Vocabulary) -> impl Iterator<Item = &'v str> {
     let known = mcp::methods().chain(KINDS).map(|method| -> &'v str { method });
     known.chain(vocabulary.methods.iter().map(String::as_str))
-}
-
-/// Does the exception hold wherever the rule does? Some that do are not found.
-fn is_excused(effect: &str, part: Option<&Value>) -> bool {
-    // A denial is about one of a message's resources, and about an unknown address; its exception is not.
-    let is_partly = |key: &str| effect == "deny" && matches!(key, "resources" | "sources");
-    let excused = part.and_then(|part| part.get("unless")).and_then(Value::as_object);
-    excused.is_some_and(|excused| {
-        let holds = |(key, excused): (&String, &Value)| {
-            let own = part.and_then(|part| part.get(key));
-            // Of `scopes` all have to be there, of other lists one.
-            !is_partly(key)
-                && (own == Some(excused)
-                    || always(key, excused)
-                    || key != "scopes" && own.is_some_and(|own| covers(excused, own)))
-        };
-        !excused.is_empty() && excused.iter().all(holds)
-    })
-}
-
-/// Does it hold for every message?
-fn always(key: &str, excused: &Value) -> bool {
-    let has = |list: Option<&Value>, text: &str| {
-        list.and_then(Value::as_array).is_some_and(|list| list.contains(&json!(text)))
-    };
-    match key {
-        "methods" | "subjects" | "issuers" => has(Some(excused), "*"),
-        "time" => excused.get("days").is_none() && has(excused.get("hours"), "00:00-24:00"),
-        _ => false,
-    }
-}
-
-/// Is whatever these texts stand for among what those stand for?
-fn covers(texts: &Value, others: &Value) -> bool {
-    /// Lists may have ten thousand members.
-    const GLOBS: usize = 64;
-    let texts: BTreeSet<&str> = texts.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let globs: Vec<&str> = texts.iter().copied().filter(|text| text.contains('*')).take(GLOBS).collect();
-    let is_covered = |other: &Value| {
-        other.as_str().is_some_and(|other| texts.contains(other) || globs.iter().any(|glob| is_like(glob, other)))
-    };
-    others.as_array().is_some_and(|others| others.iter().all(is_covered))
 }
 
 /// Is it a key of what a rule matches?
