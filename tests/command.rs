@@ -343,8 +343,8 @@ fn unannotated() -> Result<(), String> {
             {"deny": {"annotations": {"readOnlyHint": {"absent": true}}}},
         ],
         "data": {
-            "conditions": {"x": {"annotations": {"readOnlyHint": true}, "unless": {"annotations": {"title": "a"}}}},
-            "labels": {"l": {"tools": ["x"]}},
+            "conditions": {"wipe": {"annotations": {"readOnlyHint": true}, "unless": {"annotations": {"title": "a"}}}},
+            "labels": {"l": {"tools": ["wip*"]}},
             "label_conditions": {"l": {"roles": ["a"], "unless": {"annotations": {"readOnlyHint": true}}}},
         },
     });
@@ -352,8 +352,8 @@ fn unannotated() -> Result<(), String> {
         "policy.rules[0].allow.annotations",
         "policy.rules[1].deny.unless.annotations",
         "policy.rules[2].deny.annotations",
-        "policy.data.conditions.x.annotations",
-        "policy.data.conditions.x.unless.annotations",
+        "policy.data.conditions.wipe.annotations",
+        "policy.data.conditions.wipe.unless.annotations",
         "policy.data.label_conditions.l.unless.annotations",
     ];
     let texts = [

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::vocabulary::Vocabulary;
+use super::vocabulary::{Vocabulary, is_like};
 use super::{Finding, annotations, tables};
 use crate::gate::Gate;
 use crate::policy::{Candidate, Policy};
@@ -51,6 +51,93 @@ fn of_policy(written: &Value, policy: &Policy, vocabulary: &Vocabulary) -> Vec<F
         }
     }
     notes.extend(annotations::notes(conditions, vocabulary));
+    let rules = written.get("rules").unwrap_or(&Value::Null);
+    notes.extend(of_roles(rules, data));
+    let is_asked = |table: &str| !has_modules || tables::is_asked(policy, table);
+    let tables: Vec<(&str, &Value)> = tables::entries(data).filter(|(table, _)| is_asked(table)).collect();
+    notes.extend(of_members(rules, &tables));
+    notes.extend(of_tools(rules, &tables, vocabulary));
+    notes
+}
+
+/// What the rules are about, and what they except, with the path of each.
+fn parts(rules: &Value) -> Vec<(String, &Value)> {
+    let rules = rules.as_array().into_iter().flatten().zip(0..);
+    let places = ["allow", "deny", "allow.unless", "deny.unless"];
+    let of_rule = |(rule, index): (_, usize)| {
+        places.iter().filter_map(move |place| {
+            let part = Value::pointer(rule, &format!("/{}", place.replace('.', "/")))?;
+            Some((format!("rules[{index}].{place}"), part))
+        })
+    };
+    rules.flat_map(of_rule).collect()
+}
+
+/// A list of texts in a part of a rule, with the path of each.
+fn texts<'r>(path: &str, part: &'r Value, key: &str) -> Vec<(String, &'r str)> {
+    let items = part.get(key).and_then(Value::as_array).into_iter().flatten().zip(0..);
+    items.filter_map(|(item, index)| Some((format!("{path}.{key}[{index}]"), item.as_str()?))).collect()
+}
+
+/// Roles of rules that `assignments` give: rules know those of tokens alone.
+fn of_roles(rules: &Value, data: &Value) -> Vec<Finding> {
+    let assignments = data.get("assignments").and_then(Value::as_array).into_iter().flatten();
+    let given = assignments.filter_map(|assignment| assignment.get("roles")?.as_array()).flatten();
+    let given: HashSet<&str> = given.filter_map(Value::as_str).collect();
+    let roles = parts(rules).into_iter().flat_map(|(path, part)| texts(&path, part, "roles"));
+    let note = |(path, role): (String, &str)| {
+        let problem = format!(
+            "expected a role that tokens bring, found `{role}`, which `assignments` give; rules do not know who has it by \
+             these, name the `groups` or `subjects`"
+        );
+        Finding { path, problem }
+    };
+    some(roles.filter(|(_, role)| given.contains(role)).map(note).collect())
+}
+
+/// Names of arguments, and in rules of claims, that look like a way to a member.
+fn of_members(rules: &Value, tables: &[(&str, &Value)]) -> Vec<Finding> {
+    let keys = |(path, part): (String, _)| {
+        ["arguments", "claims"].into_iter().flat_map(move |key| {
+            let names = Value::get(part, key).into_iter().flat_map(tables::entries);
+            let path = path.clone();
+            names.map(move |(name, _)| (format!("{path}.{key}.{name}"), name))
+        })
+    };
+    let of_tables = tables.iter().flat_map(|(name, table)| {
+        let names = tables::arguments(name, table).into_iter();
+        names.map(move |(at, argument)| (format!("data.{name}{at}"), argument))
+    });
+    let found = parts(rules).into_iter().flat_map(keys).chain(of_tables);
+    let note = |(path, name): (String, &str)| {
+        let (object, member) = name.split_once('.')?;
+        let problem = format!(
+            "`{name}` is one name here; of a member of `{object}` a condition says `{object}: {{members: {{{member}: ...}}}}`"
+        );
+        Some(Finding { path, problem })
+    };
+    some(found.filter_map(note).collect())
+}
+
+/// Names of tools that no resource has, where all tools are pinned.
+fn of_tools(rules: &Value, tables: &[(&str, &Value)], vocabulary: &Vocabulary) -> Vec<Finding> {
+    let Some(pinned) = &vocabulary.pinned else { return Vec::new() };
+    let of_rules = parts(rules).into_iter().flat_map(|(path, part)| texts(&path, part, "tools"));
+    let of_tables = tables.iter().flat_map(|(name, table)| {
+        let names = tables::named(name, table).into_iter().filter(|(_, kind, _)| *kind == "tools");
+        names.map(move |(at, _, tool)| (format!("data.{name}{at}"), tool))
+    });
+    let is_pinned = |pattern: &str| pinned.iter().any(|tool| is_like(pattern, tool));
+    let note = |(path, tool): (String, &str)| {
+        let problem = format!("expected a tool of `catalogue.tools`, found `{tool}`; no resource has it");
+        Finding { path, problem }
+    };
+    some(of_rules.chain(of_tables).filter(|(_, tool)| !is_pinned(tool)).map(note).collect())
+}
+
+/// Not all of many.
+fn some(mut notes: Vec<Finding>) -> Vec<Finding> {
+    notes.truncate(tables::MOST);
     notes
 }
 
@@ -68,4 +155,39 @@ fn dangling(name: &str, table: &Value, data: &Value, vocabulary: &Vocabulary) ->
         notes.push(Finding { path: format!("data.{name}"), problem: format!("{more} more of these") });
     }
     notes
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_read_as_something_else_is_said() {
+        let rules = json!([
+            {"deny": {"tools": ["delte", "read*"], "roles": ["contractor", "boss"], "arguments": {"a.b": 1, "c": 1}}},
+            {"allow": {"claims": {"realm.roles": "x"}, "unless": {"tools": ["write*"], "roles": ["contractor"]}}},
+        ]);
+        let data = json!({
+            "assignments": [{"roles": ["contractor"], "groups": ["ext"]}],
+            "tool_scopes": {"edti": ["x"], "read": ["y"]},
+            "guards": {"urls": {"read": ["options.url", "url"]}},
+        });
+        let catalogue = json!({"tools": {"read": {}, "delete": {}}});
+        let vocabulary = Vocabulary::of(&json!({"resources": [{"url": "https://a", "catalogue": catalogue}]}));
+        let tables: Vec<(&str, &Value)> = tables::entries(&data).collect();
+        let paths = |notes: Vec<Finding>| -> Vec<String> { notes.into_iter().map(|note| note.path).collect() };
+        assert_eq!(paths(of_roles(&rules, &data)), ["rules[0].deny.roles[0]", "rules[1].allow.unless.roles[0]"]);
+        let members = ["rules[0].deny.arguments.a.b", "rules[1].allow.claims.realm.roles", "data.guards.urls.read[0]"];
+        assert_eq!(paths(of_members(&rules, &tables)), members);
+        let tools = ["rules[0].deny.tools[0]", "rules[1].allow.unless.tools[0]", "data.tool_scopes.edti"];
+        assert_eq!(paths(of_tools(&rules, &tables, &vocabulary)), tools);
+        let mut allowing = json!({"resources": [{"url": "https://a", "catalogue": catalogue}]});
+        allowing["resources"][0]["catalogue"]["unpinned"] = json!("allow");
+        assert_eq!(paths(of_tools(&rules, &tables, &Vocabulary::of(&allowing))), [""; 0]);
+        let unpinned =
+            Vocabulary::of(&json!({"resources": [{"url": "https://a", "catalogue": catalogue}, {"url": "https://b"}]}));
+        assert_eq!(paths(of_tools(&rules, &tables, &unpinned)), [""; 0]);
+    }
 }

@@ -16,13 +16,14 @@ use super::vocabulary::{Vocabulary, is_like};
 use super::{Findings, annotations};
 use asked::{TABLES, table};
 pub(super) use asked::{is_asked, is_of_urls, unread};
-use names::{arguments, in_vain, named};
+use names::in_vain;
+pub(super) use names::{arguments, named};
 pub(super) use references::{Dangling, OF_ISSUERS, dangling};
 use shapes::{Assignment, Duties, Entry, Guards, Label, Named, RelationRule, Role, Texts};
 use texts::{Scope, Tuple};
 
 /// The entries of a table that has names for them.
-fn entries(table: &Value) -> impl Iterator<Item = (&str, &Value)> {
+pub(super) fn entries(table: &Value) -> impl Iterator<Item = (&str, &Value)> {
     table.as_object().into_iter().flatten().map(|(name, entry)| (name.as_str(), entry))
 }
 

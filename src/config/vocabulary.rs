@@ -26,6 +26,8 @@ pub(super) struct Vocabulary {
     annotations: BTreeSet<String>,
     /// The resources that have none.
     pub(super) unannotated: Vec<String>,
+    /// The tools that are pinned, if no resource has others.
+    pub(super) pinned: Option<BTreeSet<String>>,
 }
 
 impl Vocabulary {
@@ -35,6 +37,7 @@ impl Vocabulary {
         let mut vocabulary = Self {
             resources: list("resources").iter().map(|resource| text(resource, "url")).collect(),
             issuers: list("issuers").iter().map(|issuer| text(issuer, "issuer")).collect(),
+            pinned: Some(BTreeSet::new()),
             ..Self::default()
         };
         vocabulary.issuers.extend(list("api_keys").first().map(|_| api_key::ISSUER.to_owned()));
@@ -46,14 +49,26 @@ impl Vocabulary {
                 added.extend(texts.filter_map(Value::as_str).map(str::to_owned));
             }
             let tools = resource.pointer("/catalogue/tools").and_then(Value::as_object).into_iter().flatten();
-            let annotations = tools.filter_map(|(_, tool)| tool.get("annotations")?.as_object());
+            let annotations = tools.clone().filter_map(|(_, tool)| tool.get("annotations")?.as_object());
             let names: Vec<&String> = annotations.flat_map(serde_json::Map::keys).collect();
             if names.is_empty() {
                 vocabulary.unannotated.push(text(resource, "url"));
             }
             vocabulary.annotations.extend(names.into_iter().cloned());
+            let tools: Vec<String> = tools.map(|(name, _)| name.clone()).collect();
+            let has_others =
+                tools.is_empty() || resource.pointer("/catalogue/unpinned").is_some_and(|unpinned| unpinned == "allow");
+            vocabulary.pinned = vocabulary.pinned.take().filter(|_| !has_others).map(|mut pinned| {
+                pinned.extend(tools);
+                pinned
+            });
         }
         vocabulary
+    }
+
+    /// May a message have this method?
+    pub(super) fn has_method(&self, method: &str) -> bool {
+        mcp::is_known_method(method) || self.methods.iter().any(|known| known == method)
     }
 
     /// Can any tool have annotations that policy sees?
@@ -64,11 +79,6 @@ impl Vocabulary {
     /// Is there an annotation of this name?
     pub(super) fn may_annotate(&self, name: &str) -> bool {
         ANNOTATIONS.contains(&name) || self.annotations.contains(name)
-    }
-
-    /// May a message have this method?
-    pub(super) fn has_method(&self, method: &str) -> bool {
-        mcp::is_known_method(method) || self.methods.iter().any(|known| known == method)
     }
 
     /// Is there an issuer that has this URL, or one like it?

@@ -91,7 +91,8 @@ pub(in crate::config) fn unread(policy: &Policy, name: &str) -> Option<(String, 
     let Some(Table { asking, denies, .. }) = table(name) else {
         return Some(("expected a module that reads it, found none; it changes nothing".to_owned(), false));
     };
-    let part = if is_asked(policy, name) { "whose `deny` asks for all of it" } else { "that ask the bundled policies for it" };
+    let part =
+        if is_asked(policy, name) { "whose `deny` asks for all of it" } else { "that ask the bundled policies for it" };
     let problem = format!("expected `modules` {part}, such as `{asking}`, found none; it is not in force");
     Some((problem, *denies))
 }

@@ -57,7 +57,7 @@ fn alone(duties: &Value) -> Vec<(String, String)> {
 }
 
 /// The names of arguments in a table, and where they stand.
-pub(super) fn arguments<'t>(name: &str, table: &'t Value) -> Vec<(String, &'t str)> {
+pub(in crate::config) fn arguments<'t>(name: &str, table: &'t Value) -> Vec<(String, &'t str)> {
     let keys = |at: String, by_name: Option<&'t Value>| {
         let names = by_name.into_iter().flat_map(entries);
         names.map(move |(argument, _)| (format!("{at}.{argument}"), argument)).collect::<Vec<_>>()
@@ -97,7 +97,7 @@ pub(super) fn arguments<'t>(name: &str, table: &'t Value) -> Vec<(String, &'t st
 type Pattern<'t> = (String, &'static str, &'t str);
 
 /// The names of tools, resources and methods in a table of the bundled policies.
-pub(super) fn named<'t>(name: &str, table: &'t Value) -> Vec<Pattern<'t>> {
+pub(in crate::config) fn named<'t>(name: &str, table: &'t Value) -> Vec<Pattern<'t>> {
     let keys = |at: &str, by_tool: Option<&'t Value>| -> Vec<Pattern<'t>> {
         let tools = by_tool.into_iter().flat_map(entries);
         tools.map(|(tool, _)| (format!("{at}.{tool}"), "tools", tool)).collect()
