@@ -139,6 +139,7 @@ struct PolicyConfig {
     #[serde(default = "no_data")]
     data: serde_json::Value,
     /// Rules without Rego, as they are; see `rules.rs`.
+    #[serde(default, deserialize_with = "value::present")]
     rules: Option<serde_json::Value>,
     #[serde(default)]
     handshake: HandshakeConfig,

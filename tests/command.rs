@@ -272,7 +272,13 @@ fn unread() -> Result<(), String> {
         "policy.data.owners: expected a module that reads it, found none; it changes nothing",
     ];
     noted(&configured(&[json!(null)], &policy), &["policy.data.owners", "policy.data.roles"], &texts)?;
-    noted(&configured(&[json!(null)], &json!({"data": {"roles": {}, "_owners": {}}})), &[], &[])
+    noted(
+        &configured(&[json!(null)], &json!({"data": {"roles": {}, "_owners": {}}})),
+        &["policy.data"],
+        &[
+            "note: policy.data: expected a rule with `allow`, a role that grants something, or an entry with `grants`, found none",
+        ],
+    )
 }
 
 /// Who decides, and what makes it the slower one.
@@ -304,7 +310,7 @@ fn evaluators() -> Result<(), String> {
 /// Names of tables that are nowhere, each once, in a candidate as in the policy.
 fn dangling() -> Result<(), String> {
     let policy = json!({"data": {
-        "roles": {"a": {"inherits": ["b"]}},
+        "roles": {"a": {"inherits": ["b"], "tools": ["x"]}},
         "assignments": [{"roles": ["c"], "subjects": ["x"]}, {"roles": ["a", "c"], "subjects": ["y"]}],
         "duties": {"second": {"x": ["d"]}},
         "relation_rules": {"x": {"type": "e", "argument": "f", "relation": "g"}},
@@ -325,7 +331,7 @@ fn dangling() -> Result<(), String> {
     // Keys for machines are of an issuer of their own.
     let keyed = json!({"rules": [{"allow": {"tools": ["x"], "issuers": ["urn:mcp-gate:api-key"]}}]});
     noted(&configured(&[json!(null)], &keyed), &[], &[])?;
-    let tried = json!({"rules": [{"deny": {"tools": ["x"]}}], "candidate": policy});
+    let tried = json!({"rules": [{"allow": {"tools": ["x"]}}], "candidate": policy});
     let paths = paths.map(|path| path.replace("policy", "policy.candidate"));
     noted(&configured(&[json!(null)], &tried), &paths.each_ref().map(String::as_str), &[])
 }
@@ -364,7 +370,10 @@ fn unannotated() -> Result<(), String> {
     ];
     noted(&configured(&[json!(null), others.clone(), bare], &policy), &closed, &texts)?;
     noted(&configured(std::slice::from_ref(&pinned), &policy), &[], &[])?;
-    let denied = json!({"rules": [{"deny": {"annotations": {"destructiveHint": true}}}]});
+    let denied = json!({"rules": [
+        {"deny": {"annotations": {"destructiveHint": true}}},
+        {"allow": {"tools": ["*"]}},
+    ]});
     let expected = "policy.rules[0].deny.annotations: expected `catalogue.tools` of `http://127.0.0.1:2/mcp`, \
         `http://127.0.0.1:3/mcp`, found none; there this never holds, and more is let through; pin the \
         tools";
@@ -389,6 +398,9 @@ fn candidate() -> Result<(), String> {
 
 fn unreadable() -> Result<(), String> {
     expect(check("text", "a: [b"), false, &["expected YAML or JSON"])?;
+    // To YAML no value is a value; no rules would be another policy.
+    let rules = changed(&[("policy:\n", "policy:\n            rules:\n")]);
+    expect(check("no-rules", &rules), false, &["policy.rules: expected a list of rules", "1 finding;"])?;
     let Output { status, stderr, .. } = run("check", "/nonexistent/gate.yaml");
     let output = String::from_utf8_lossy(&stderr).into_owned();
     expect((status.success(), output), false, &["/nonexistent/gate.yaml: file: expected a readable file"])

@@ -109,6 +109,11 @@ fn refused() -> Vec<(&'static str, Modules)> {
                 ("allow if opa.runtime().env.A == \"a\"", "builtin `opa.runtime` is refused"),
                 ("allow if rand.intn(\"a\", 2) == 1", "builtin `rand.intn` is refused"),
                 ("allow if time.now_ns() > 1", "builtin `time.now_ns` is refused"),
+                (
+                    "allow if time.clock(input.time.unix)[0] > 8",
+                    "builtin `time.clock` is refused: read `input.time.unix`",
+                ),
+                ("allow if io.jwt.decode(input.mcp.name)", "builtin `io.jwt.decode` is refused: the token is verified"),
                 ("allow if uuid.rfc4122(\"a\") != \"\"", "builtin `uuid.rfc4122` is refused"),
                 ("allow if net.lookup_ip_addr(\"a.example.com\")", "builtin `net.lookup_ip_addr` is refused"),
                 ("allow if print(\"a\")", "builtin `print` is refused"),

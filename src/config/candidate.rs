@@ -18,6 +18,7 @@ struct CandidateConfig {
     modules: BTreeMap<String, String>,
     #[serde(default = "no_data")]
     data: serde_json::Value,
+    #[serde(default, deserialize_with = "value::present")]
     rules: Option<serde_json::Value>,
     #[serde(default)]
     handshake: HandshakeConfig,

@@ -51,6 +51,12 @@ fn of_policy(written: &Value, policy: &Policy, vocabulary: &Vocabulary) -> Vec<F
         }
     }
     notes.extend(annotations::notes(conditions, vocabulary));
+    if !has_modules && !grants(written) {
+        let problem = "expected a rule with `allow`, a role that grants something, or an entry with `grants`, found none; \
+            but for opening a session and listing, everything is denied";
+        let path = if written.get("rules").is_some() { "rules" } else { "data" };
+        notes.push(Finding { path: path.into(), problem: problem.into() });
+    }
     let rules = written.get("rules").unwrap_or(&Value::Null);
     notes.extend(of_roles(rules, data));
     let is_asked = |table: &str| !has_modules || tables::is_asked(policy, table);
@@ -58,6 +64,19 @@ fn of_policy(written: &Value, policy: &Policy, vocabulary: &Vocabulary) -> Vec<F
     notes.extend(of_members(rules, &tables));
     notes.extend(of_tools(rules, &tables, vocabulary));
     notes
+}
+
+/// Does something in rules or tables grant a message?
+fn grants(written: &Value) -> bool {
+    let entries = |table: &str| written.pointer(&format!("/data/{table}")).into_iter().flat_map(tables::entries);
+    let grants = |(_, entry): (&str, &Value)| entry.get("grants") == Some(&Value::Bool(true));
+    let is_role = |(_, role): (&str, &Value)| {
+        ["tools", "prompts", "resources", "methods"].iter().any(|kind| role.get(kind).is_some())
+    };
+    let rules = written.get("rules").and_then(Value::as_array).into_iter().flatten();
+    rules.map(|rule| rule.get("allow")).any(|allow| allow.is_some())
+        || entries("roles").any(is_role)
+        || ["conditions", "label_conditions", "relation_rules"].iter().any(|table| entries(table).any(grants))
 }
 
 /// What the rules are about, and what they except, with the path of each.
@@ -162,6 +181,23 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_grants_nothing_is_known() {
+        for (written, is_it) in [
+            (json!({}), false),
+            (json!({"rules": [{"deny": {"tools": ["x"]}}], "data": {"roles": {"operator": {}}}}), false),
+            (json!({"data": {"conditions": {"x": {"roles": ["a"], "grants": false}}}}), false),
+            (json!({"rules": [{"deny": {"tools": ["x"]}}, {"allow": {"tools": ["y"]}}]}), true),
+            (json!({"data": {"roles": {"a": {"methods": ["tasks/*"]}}}}), true),
+            (
+                json!({"data": {"relation_rules": {"x": {"type": "a", "argument": "b", "relation": "c", "grants": true}}}}),
+                true,
+            ),
+        ] {
+            assert_eq!(grants(&written), is_it, "{written}");
+        }
+    }
 
     #[test]
     fn what_is_read_as_something_else_is_said() {

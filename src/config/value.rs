@@ -201,6 +201,11 @@ fn meant(found: &str, known: &[&str]) -> String {
     nearest.map(|(_, name)| format!("; did you mean `{name}`?")).unwrap_or_default()
 }
 
+/// `null` is a value, too: for a member that may be left out.
+pub(super) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    <Value as de::Deserialize>::deserialize(deserializer).map(Some)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

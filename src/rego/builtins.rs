@@ -37,9 +37,16 @@ pub(super) fn judge(name: &str) -> Verdict {
     } else if PLAIN.contains(&name) {
         Verdict::Plain
     } else {
-        Verdict::Refused(UNKNOWN)
+        let absent = ABSENT.iter().find(|(start, _)| name.starts_with(start));
+        Verdict::Refused(absent.map_or(UNKNOWN, |(_, reason)| reason))
     }
 }
+
+/// What people look for in vain, by how it begins, and what there is in its place.
+const ABSENT: [(&str, &str); 2] = [
+    ("io.jwt.", "the token is verified before policy is asked; read `input.identity.claims`"),
+    ("time.", "read `input.time.unix`, in seconds; days and hours are what `time` of rules and conditions is for"),
+];
 
 const WITHIN_1000: Need =
     Need::Literal(|e| number(e).is_some_and(|n| n.abs() <= 1000), "a number literal from -1000 to 1000");

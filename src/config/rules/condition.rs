@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::config::Findings;
+use crate::config::value::present;
 
 /// How many of `each`, `any` and `members` may stand within each other.
 pub(in crate::config) const DEPTH: usize = 2;
@@ -36,11 +37,6 @@ pub(super) struct ConditionConfig {
 pub(super) struct SizeConfig {
     pub(super) min: Option<u64>,
     pub(super) max: Option<u64>,
-}
-
-/// `null` is a value, too.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
 }
 
 /// What Envoy makes of numbers.
