@@ -4,6 +4,7 @@ Its files are those of `lay_out`. `running` starts the demo; what has another se
 enters a `Stack`, changes the files, and starts the processes one by one.
 """
 
+import base64
 import contextlib
 import dataclasses
 import http.client
@@ -13,6 +14,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -80,6 +82,23 @@ class Stack(Processes):
             return listens(self.upstream) and admin(self, "/ready").strip() == "LIVE"
 
         self.wait_for(ready, "Envoy and the server to answer", seconds=60)
+
+    def wait_keyed(self) -> float:
+        """Until all workers have the keys of the authorization server; the seconds that it took.
+
+        Before, they cannot say whose a token is, and answer 503.
+        """
+        url = issuer.url(self.issuer)
+
+        def keyed() -> bool:
+            now = int(time.time())
+            said = {"iss": url, "sub": "nobody", "aud": self.url, "client_id": "nobody", "jti": "1", "iat": now, "exp": now + 60}
+            parts = [json.dumps(part).encode() for part in ({"alg": "ES256", "kid": "none", "typ": "at+jwt"}, said)]
+            token = ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in [*parts, bytes(64)])
+            answers = [send(self.port, "GET", "/mcp", {"Authorization": f"Bearer {token}"}) for _ in range(12)]
+            return all(answer.status == 401 for answer in answers)
+
+        return self.wait_for(keyed, "the gate to have its keys")
 
 
 @contextlib.contextmanager

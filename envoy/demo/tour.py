@@ -5,7 +5,6 @@ printed is what came back, and each answer is checked: one that is not as expect
 """
 
 import asyncio
-import base64
 import json
 import logging
 import os
@@ -284,17 +283,8 @@ def whole_flow(stack: Stack) -> None:
         answers = [send(stack.port, "GET", METADATA, {}) for _ in range(12)]
         return all(answer.json["authorization_servers"][0] == url for answer in answers)
 
-    def keyed() -> bool:
-        # Until a worker has keys it cannot say whose a token is, and answers 503.
-        now = int(time.time())
-        said = {"iss": url, "sub": "nobody", "aud": stack.url, "client_id": "nobody", "jti": "1", "iat": now, "exp": now + 60}
-        parts = [json.dumps(part).encode() for part in ({"alg": "ES256", "kid": "none", "typ": "at+jwt"}, said)]
-        token = ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in [*parts, bytes(64)])
-        answers = [send(stack.port, "GET", "/mcp", {"Authorization": f"Bearer {token}"}) for _ in range(12)]
-        return all(answer.status == 401 for answer in answers)
-
     seconds = stack.wait_for(told, "the gate to name the authorization server")
-    seconds += stack.wait_for(keyed, "the gate to have its keys")
+    seconds += stack.wait_keyed()
     say(f"in force, with keys, after {seconds:.1f} s; they come from where {url} says they are")
 
     before = len(arrived(stack))

@@ -96,6 +96,7 @@ def running() -> Iterator[Flows]:
         write_filter(stack)
         stack.start_envoy(environment)
         stack.wait_ready()
+        stack.wait_keyed()
         yield stack
 
 
