@@ -27,8 +27,7 @@ use methods::{Names, known};
 pub use methods::{is_known_method, methods};
 pub use params::is_plain;
 use params::{check_lookalikes, check_params, is_meta, string, strings, uri, uris};
-use uri::is_uri;
-pub use uri::may_be_uri;
+pub use uri::fault_of_pattern;
 pub use version::{Era, VERSIONS, Version, Versions};
 
 /// What an operator says of the protocol that a resource speaks, beyond the
@@ -186,7 +185,7 @@ impl<'a> Call<'a> {
         let is_named = match listed {
             Listed::Tool => is_plain(named) && is_tool(named, &dialect.tools),
             Listed::Prompt => is_plain(named),
-            Listed::Resource | Listed::Template => is_uri(named),
+            Listed::Resource | Listed::Template => uri::fault(named).is_none(),
         };
         if !is_named {
             return None;

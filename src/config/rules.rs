@@ -371,13 +371,11 @@ impl Findings {
         }
         let text = pattern.replace('*', "");
         let is_plain = text.is_empty() || mcp::is_plain(&text);
-        if kind == "resources" && is_plain && !mcp::may_be_uri(pattern) {
-            let problem = format!(
-                "expected a URI in normal form (RFC 3986 section 6.2.2), or a glob, found `{pattern}`; no message has another: \
-                 write no spaces around it, no `\\`, scheme and host in small letters, letters, digits, `-`, `.`, `_` and `~` as they \
-                 are, others such as `%2C`, no segments `.` and `..`, and files as `file:///...`"
-            );
-            self.add(path(), problem);
+        if kind == "resources"
+            && is_plain
+            && let Some(fault) = mcp::fault_of_pattern(pattern)
+        {
+            self.add(path(), format!("{fault}, or a glob of such, found `{pattern}`; no message has another"));
         }
         if kind != "tools" && !is_plain {
             let problem = format!(
@@ -391,7 +389,7 @@ impl Findings {
 
     /// The name of an argument, which stands for no other.
     pub(super) fn argument(&mut self, path: impl Fn() -> String, name: &str) {
-        if name.is_empty() || name.contains('*') {
+        if name.contains('*') {
             let problem = format!("expected the exact name of an argument, found `{name}`");
             self.add(path(), problem);
         }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::uri::{self, is_uri};
+use super::uri::fault;
 use super::{META_CAPABILITIES, META_CLIENT, META_TASK, META_VERSION};
 use crate::denial::Denial;
 use crate::json::{Json, Object, is_lookalike};
@@ -61,7 +61,10 @@ pub(super) fn check_params(params: &Object<'_>) -> Result<(), Denial> {
         let problem = match (expected, value) {
             (Type::Object, Json::Object(_)) | (Type::String, Json::String(_)) | (Type::Any, _) => continue,
             (Type::Text, Json::String(text)) if is_plain(text) => continue,
-            (Type::Uri, Json::String(text)) if is_uri(text) => continue,
+            (Type::Uri, Json::String(text)) => match fault(text) {
+                None => continue,
+                Some(problem) => problem,
+            },
             (Type::Object, _) => {
                 "`params`: expected `_meta`, `arguments`, `ref`, `task` and `inputResponses` to be objects"
             }
@@ -69,7 +72,7 @@ pub(super) fn check_params(params: &Object<'_>) -> Result<(), Denial> {
             (Type::Text, _) => {
                 "`params`: expected `name`, `taskId`, `cursor`, `level` and `protocolVersion` to be strings of 1 to 2048 bytes without control characters"
             }
-            (Type::Uri, _) => uri::EXPECTED,
+            (Type::Uri, _) => "`params.uri`: expected a string",
         };
         return Err(Denial::ParamsInvalid(problem));
     }
@@ -121,7 +124,10 @@ pub fn is_plain(text: &str) -> bool {
 /// A member `uri`; `expected` says what is, where there is none.
 pub(super) fn uri<'a>(object: &Object<'a>, expected: &'static str) -> Result<Cow<'a, str>, Denial> {
     let text = string(object, "uri", expected)?;
-    if is_uri(&text) { Ok(text) } else { Err(Denial::ParamsInvalid(uri::EXPECTED)) }
+    match fault(&text) {
+        None => Ok(text),
+        Some(problem) => Err(Denial::ParamsInvalid(problem)),
+    }
 }
 
 /// A member that must be a list of strings, if it is there.
@@ -139,7 +145,10 @@ pub(super) fn strings<'a>(object: &Object<'a>, name: &str) -> Result<Vec<Cow<'a,
 /// The same, of URIs.
 pub(super) fn uris<'a>(object: &Object<'a>, name: &str) -> Result<Vec<Cow<'a, str>>, Denial> {
     let uris = strings(object, name)?;
-    if uris.iter().all(|text| is_uri(text)) { Ok(uris) } else { Err(Denial::ParamsInvalid(uri::EXPECTED)) }
+    match uris.iter().find_map(|text| fault(text)) {
+        None => Ok(uris),
+        Some(problem) => Err(Denial::ParamsInvalid(problem)),
+    }
 }
 
 /// Are the members of `_meta` that MCP gives a type of it (2025-11-25 and 2026-07-28, `_meta`)?

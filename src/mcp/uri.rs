@@ -5,51 +5,56 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::is_plain;
 
-/// What is expected of one.
-pub(super) const EXPECTED: &str = "expected every URI of a resource to be 1 to 2048 bytes in normal form (RFC 3986 section \
-    6.2.2): no spaces around it, no `\\`, the scheme in small letters, no escapes of letters, digits, `-`, `.`, `_` and `~`, others \
-    with capitals such as `%2C`, no segments `.` and `..`, files as `file:///...` without `//` behind it, and behind `https://` and \
-    the like a host in small ASCII letters, without a user and without the scheme's own port";
+const PLAIN: &str = "expected the URI of a resource to be 1 to 2048 bytes without control characters";
+const SPACES: &str = "expected the URI of a resource without spaces around it, and without `\\`";
+const SCHEME: &str = "expected the URI of a resource with its scheme in small letters (RFC 3986 section 6.2.2.1)";
+const FILE: &str = "expected the URI of a file as `file:///...`, without `//`, `%2F` and `%5C` further on, and with `:` behind \
+    the letter of a drive";
+const HOST: &str = "expected the URI of a resource with a host in small ASCII letters between `//` and `/`, without a user, and \
+    without the scheme's own port (RFC 3986 section 6.2.3)";
+const SEGMENTS: &str = "expected the URI of a resource without segments `.` and `..`, behind `%2F` and `%5C`, too (RFC 3986 section \
+    6.2.2.3)";
+const ESCAPES: &str = "expected the URI of a resource without escapes of letters, digits, `-`, `.`, `_` and `~`, and others with \
+    capitals, such as `%2C` (RFC 3986 section 6.2.2)";
 
 /// Schemes whose hosts and slashes are read in many ways (WHATWG URL, special schemes), with their ports.
 const SPECIAL: [(&str, &str); 5] = [("http", "80"), ("https", "443"), ("ws", "80"), ("wss", "443"), ("ftp", "21")];
 
-/// Is it a URI, or a template of one (RFC 6570), in normal form?
-pub(super) fn is_uri(text: &str) -> bool {
-    is_plain(text)
-        && is_read_as_written(text)
-        && has_plain_scheme(text)
-        && has_plain_segments(text)
-        && text.split('%').skip(1).all(is_needed)
+/// What is wrong with a URI, or a template of one (RFC 6570), if it is not in normal form.
+pub(super) fn fault(text: &str) -> Option<&'static str> {
+    let scheme = text.split_once(':');
+    first_of([
+        (is_plain(text), PLAIN),
+        (is_read_as_written(text), SPACES),
+        (scheme.is_none_or(|(scheme, _)| !has_capitals(scheme)), SCHEME),
+        (scheme.is_none_or(|(scheme, rest)| scheme != "file" || is_plain_file(rest)), FILE),
+        (scheme.is_none_or(|(scheme, rest)| port_of(scheme).is_none_or(|port| has_plain_host(rest, port))), HOST),
+        (has_plain_segments(text), SEGMENTS),
+        (text.split('%').skip(1).all(is_needed), ESCAPES),
+    ])
 }
 
-/// Does some URI match this pattern, in which `*` stands for anything? Of one with a `*` only what
-/// stands before it, and what is whole elsewhere, is looked at.
-pub fn may_be_uri(pattern: &str) -> bool {
-    let Some((first, rest)) = pattern.split_once('*') else { return is_uri(pattern) };
-    // The last segment may go on in what the star stands for, and so may the last escape.
-    let is_path = !first.contains(['?', '#']);
-    let segments = if is_path { first.rsplit_once('/').map_or("", |(segments, _)| segments) } else { first };
+/// Why no URI matches this pattern, in which `*` stands for anything. Of one with a `*` only what stands before
+/// it, and what is whole elsewhere, is looked at.
+pub fn fault_of_pattern(pattern: &str) -> Option<&'static str> {
+    let Some((first, rest)) = pattern.split_once('*') else { return fault(pattern) };
+    // The last segment may go on in what the star stands for, and so may the last escape, and what begins with `{`.
+    let segments = if first.contains(['?', '#']) { first } else { first.rsplit_once('/').map_or("", |(path, _)| path) };
+    let scheme = first.split('{').next().unwrap_or_default().split_once(':');
     let last = rest.rsplit('*').next().unwrap_or_default();
     let has_needed = |part: &str| part.split('%').skip(1).filter(|rest| rest.len() > 1).all(is_needed);
-    is_read_as_written(pattern)
-        && may_begin_plainly(first)
-        && has_plain_segments(segments)
-        && pattern.split('*').all(has_needed)
-        && last.split('%').skip(1).all(is_needed)
+    first_of([
+        (is_read_as_written(pattern), SPACES),
+        (scheme.is_none_or(|(scheme, _)| !has_capitals(scheme)), SCHEME),
+        (scheme.is_none_or(|(scheme, rest)| scheme != "file" || "///".starts_with(rest) || is_plain_file(rest)), FILE),
+        (scheme.is_none_or(|(scheme, rest)| port_of(scheme).is_none_or(|port| may_have_plain_host(rest, port))), HOST),
+        (has_plain_segments(segments), SEGMENTS),
+        (pattern.split('*').all(has_needed) && last.split('%').skip(1).all(is_needed), ESCAPES),
+    ])
 }
 
-/// Is this the beginning of something with a plain scheme?
-fn may_begin_plainly(first: &str) -> bool {
-    let Some((scheme, rest)) = first.split_once(':') else { return true };
-    let host = rest.strip_prefix("//").unwrap_or_default();
-    match scheme {
-        "file" if "///".starts_with(rest) => true,
-        _ if SPECIAL.iter().any(|(special, _)| *special == scheme) && !host.contains(['/', '?', '#']) => {
-            "//".starts_with(rest) || (rest.starts_with("//") && host.bytes().all(is_of_host))
-        }
-        _ => has_plain_scheme(first),
-    }
+fn first_of<const N: usize>(found: [(bool, &'static str); N]) -> Option<&'static str> {
+    found.into_iter().find(|(is_right, _)| !is_right).map(|(_, fault)| fault)
 }
 
 /// Some servers trim spaces, and read `\` as `/`. Within a URI clients send spaces, though section 2 has none.
@@ -59,31 +64,68 @@ fn is_read_as_written(text: &str) -> bool {
     !text.starts_with(is_space) && !text.ends_with(is_space) && !text.contains('\\')
 }
 
-/// Section 6.2.2.1. A file has three slashes, with which some read fewer, or `localhost` (RFC 8089 section 2),
-/// and no empty segments, which are none to a file system.
-fn has_plain_scheme(text: &str) -> bool {
-    let Some((scheme, rest)) = text.split_once(':') else { return true };
-    let special = SPECIAL.iter().find(|(special, _)| *special == scheme);
-    match (scheme, special) {
-        ("file", _) => {
-            let path = rest.split(['?', '#']).next().unwrap_or_default();
-            let is_template = path.starts_with("//{") && path.ends_with('}');
-            // A drive's `|` is a `:` to browsers' parsers.
-            is_template
-                || (path.starts_with("///")
-                    && !path.get(3..).unwrap_or_default().contains("//")
-                    && !path.starts_with("////")
-                    && !path.contains('|'))
-        }
-        (_, Some((_, port))) => rest.strip_prefix("//").is_some_and(|rest| {
-            let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-            authority.contains('{') || is_plain_authority(authority, port)
-        }),
-        _ => !has_capitals(scheme),
+fn has_capitals(scheme: &str) -> bool {
+    let is_of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    scheme.bytes().all(is_of_scheme) && scheme.bytes().any(|byte| byte.is_ascii_uppercase())
+}
+
+/// Three slashes, with which some read fewer, or `localhost` (RFC 8089 section 2), and no empty segments, which
+/// are none to a file system, nor escaped slashes, which are slashes to it. A drive's `|` is a `:` to browsers'
+/// parsers.
+fn is_plain_file(rest: &str) -> bool {
+    let filled = filled(rest);
+    let path = filled.split(['?', '#']).next().unwrap_or_default().strip_prefix("//");
+    // A template may be all that there is.
+    filled == "//x" && rest.contains('{') || path.is_some_and(|path| {
+        let is_drive =
+            matches!(path.as_bytes(), [_, letter, b'|'] | [_, letter, b'|', b'/', ..] if letter.is_ascii_alphabetic());
+        path.starts_with('/') && !is_drive && !["//", "%2F", "%5C"].iter().any(|slash| path.contains(slash))
+    })
+}
+
+/// The port of a special scheme.
+fn port_of(scheme: &str) -> Option<&'static str> {
+    SPECIAL.iter().find(|(special, _)| *special == scheme).map(|(_, port)| *port)
+}
+
+fn has_plain_host(rest: &str, port: &str) -> bool {
+    let filled = filled(rest);
+    let Some((authority, path)) = filled.strip_prefix("//").map(authority) else { return false };
+    // Of a template the path may begin within its last expression.
+    let is_open = path.is_empty() && rest.ends_with('}');
+    is_plain_authority(authority, port) && (path.starts_with('/') || is_open)
+}
+
+/// The same of a beginning, of which the host may go on.
+fn may_have_plain_host(rest: &str, port: &str) -> bool {
+    let Some(host) = rest.strip_prefix("//") else { return "//".starts_with(rest) };
+    match authority(host) {
+        (host, "") => host.bytes().all(is_of_host),
+        _ => has_plain_host(rest, port),
     }
 }
 
-/// Section 6.2.2.1 and 6.2.3: a host as it is looked up, and no port that goes without saying.
+/// What names the host, and what follows.
+fn authority(text: &str) -> (&str, &str) {
+    text.split_at_checked(text.find(['/', '?', '#']).unwrap_or(text.len())).unwrap_or_default()
+}
+
+/// With something in the place of each expression of a template.
+fn filled(template: &str) -> String {
+    let mut filled = String::new();
+    let mut rest = template;
+    while let Some((before, (_, after))) =
+        rest.split_once('{').and_then(|(before, inside)| Some((before, inside.split_once('}')?)))
+    {
+        filled.push_str(before);
+        filled.push('x');
+        rest = after;
+    }
+    filled.push_str(rest);
+    filled
+}
+
+/// A host as it is looked up, and no port that goes without saying.
 fn is_plain_authority(authority: &str, default: &str) -> bool {
     let (host, port) = match authority.rsplit_once(':').filter(|(_, port)| !port.contains(']')) {
         Some((host, port)) => (host, Some(port)),
@@ -110,12 +152,6 @@ fn is_of_host(byte: u8) -> bool {
     byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_:[]".contains(&byte)
 }
 
-fn has_capitals(scheme: &str) -> bool {
-    let is_of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
-    scheme.bytes().all(is_of_scheme) && scheme.bytes().any(|byte| byte.is_ascii_uppercase())
-}
-
-/// Section 6.2.2.3.
 fn has_plain_segments(text: &str) -> bool {
     let path = text.split(['?', '#']).next().unwrap_or_default();
     // Some servers take escapes away first.
@@ -124,7 +160,6 @@ fn has_plain_segments(text: &str) -> bool {
 }
 
 /// Does what follows a `%` begin with the capitals of something that has no other spelling?
-/// Sections 6.2.2.1 and 6.2.2.2.
 fn is_needed(rest: &str) -> bool {
     let digit = |byte: u8| if byte.is_ascii_lowercase() { None } else { char::from(byte).to_digit(16) };
     let [high, low, ..] = rest.as_bytes() else { return false };
@@ -153,13 +188,15 @@ mod tests {
             "doc://ü 1|2",
             "doc:////a//b",
             "https://board.example/A//b",
-            "https://board.example:8443?q",
+            "https://board.example:8443/?q",
             "http://10.0.0.1/",
             "http://[2001:db8::1]:8080/",
             "https://{host}/{path}",
+            "https://{tenant}.board.example{/path}",
             "file:///{path}?a=//b",
+            "file:///a|b",
         ] {
-            assert!(is_uri(uri) && may_be_uri(uri), "{uri}");
+            assert!(fault(uri) == None && fault_of_pattern(uri) == None, "{uri}");
         }
         for uri in [
             "",
@@ -201,13 +238,24 @@ mod tests {
             "https://board.example:08443/1",
             "https://a@board.example/1",
             "https://",
+            "https://board.example",
+            "https://board.example?1",
+            "https://board.example#/1",
+            "https://{@board.example/1",
+            "https://{x}@board.example/1",
+            "https://board.example:{/1",
+            "https://BOARD.example/{id}",
+            "file://{}/etc/passwd}",
+            "file://{a}{b}",
+            "file:///srv%2Fa",
+            "file:///srv/a%5Cb",
             "http://2130706433/",
             "http://0x7f.1/",
             "http://127.1/",
             "http://[0::1]/",
             "http://[::1/",
         ] {
-            assert!(!is_uri(uri) && !may_be_uri(uri), "{uri}");
+            assert!(fault(uri).is_some() && fault_of_pattern(uri).is_some(), "{uri}");
         }
         for (pattern, is_it) in [
             ("*", true),
@@ -221,6 +269,8 @@ mod tests {
             ("https:*", true),
             ("https://*.board.example/1", true),
             ("https://board.*", true),
+            ("https://{host}*", true),
+            ("file://{*", true),
             ("https://board.example/A*", true),
             ("file:///srv/*", true),
             ("*%20*", true),
@@ -242,7 +292,7 @@ mod tests {
             ("*%4", false),
             ("doc://x/../board/*", false),
         ] {
-            assert_eq!(may_be_uri(pattern), is_it, "{pattern}");
+            assert_eq!(fault_of_pattern(pattern).is_none(), is_it, "{pattern}");
         }
     }
 }
