@@ -5,7 +5,7 @@
 //! bytes ([`Compiled`]).
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,10 +101,23 @@ pub fn compile(
     // members in data. What another constant package spells may be such a name.
     let is_bundled = |package: &Vec<String>| packages.iter().any(|bundled| bundled == package);
     let spelling = if analysis.constants.keys().all(is_bundled) { &left } else { &analysis };
-    let members = member_names(spelling, data, |module| !modules.contains_key(module));
     // What the operator's modules refer to, of which an index may have been evaluated.
-    let data = analysis.data.into_iter().filter(|(file, _)| modules.contains_key(file)).collect();
-    let compiled = Compiled { revision, analysis: Analysis { data, ..left }, members, rules };
+    let read: BTreeMap<String, BTreeSet<Vec<String>>> = analysis
+        .data
+        .iter()
+        .filter(|(file, _)| modules.contains_key(*file))
+        .map(|(file, paths)| (file.clone(), paths.clone()))
+        .collect();
+    let is_read = |table: &str| {
+        read.values().flatten().any(|path| match path.as_slice() {
+            [] => true,
+            [package] if package == "mcp" => true,
+            [package, index, ..] if package == "mcp" && index == "index" => true,
+            [first, ..] => first == table,
+        })
+    };
+    let members = member_names(spelling, data, |module| modules.contains_key(module), is_read);
+    let compiled = Compiled { revision, analysis: Analysis { data: read, ..left }, members, rules };
     compiled.to_bytes().map_err(|error| refused("policy", &error))
 }
 

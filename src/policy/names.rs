@@ -35,9 +35,15 @@ impl HeaderNames {
 }
 
 /// The names by which rules may ask for a member of what a caller hands in: those that they spell out,
-/// and, where they compute names, every text of the data. Of the tables of the bundled policies, if
-/// nobody else computes names, it is those that stand where a table has names of members.
-pub(super) fn member_names(analysis: &Analysis, data: &Value, is_bundled: impl Fn(&str) -> bool) -> Names {
+/// and, where they compute names, every text of the data. Of a table that the bundled policies alone look
+/// at, it is those that stand where it has names of members. `is_own` says of a module whether it is the
+/// operator's, `is_read` of a table whether such a module refers to it: it may hand on what stands there.
+pub(super) fn member_names(
+    analysis: &Analysis,
+    data: &Value,
+    is_own: impl Fn(&str) -> bool,
+    is_read: impl Fn(&str) -> bool,
+) -> Names {
     const PARTS: [&str; 3] = ["arguments", "augmentation", "input_responses"];
     let mut names = Names::default();
     if !PARTS.iter().any(|part| analysis.reads(&["mcp", part])) {
@@ -48,10 +54,15 @@ pub(super) fn member_names(analysis: &Analysis, data: &Value, is_bundled: impl F
         _ => None,
     });
     below.flatten().chain(&analysis.names).for_each(|name| names.add(name));
-    if !analysis.computing.iter().all(|module| is_bundled(module)) {
-        add_texts(data, &mut names);
-    } else if !analysis.computing.is_empty() {
-        for (table, value) in data.as_object().into_iter().flatten() {
+    if analysis.computing.is_empty() {
+        return names;
+    }
+    let by_others = analysis.computing.iter().any(|module| is_own(module));
+    for (table, value) in data.as_object().into_iter().flatten() {
+        if by_others || is_read(table) {
+            names.add(table);
+            add_texts(value, &mut names);
+        } else {
             add_members_of(table, value, &mut names);
         }
     }
@@ -99,12 +110,27 @@ fn add_conditions(conditions: &Value, names: &mut Names) {
 }
 
 fn add_members(condition: &Value, names: &mut Names) {
+    if condition.is_array() {
+        add_keys(condition, names);
+    }
     for (key, inner) in condition.as_object().into_iter().flatten() {
         match key.as_str() {
             "members" => add_conditions(inner, names),
             "each" | "any" => add_members(inner, names),
-            _ => {}
+            // Whole objects are compared with those of the caller.
+            _ => add_keys(inner, names),
         }
+    }
+}
+
+fn add_keys(value: &Value, names: &mut Names) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| add_keys(item, names)),
+        Value::Object(members) => members.iter().for_each(|(name, value)| {
+            names.add(name);
+            add_keys(value, names);
+        }),
+        _ => {}
     }
 }
 
