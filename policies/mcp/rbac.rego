@@ -24,7 +24,7 @@
 #   subjects, groups and clients, and what these inherit. A limit holds for the
 #   grants of its own role; it is a condition of mcp.conditions, by the exact name
 #   of the tool, on an argument that must be there. `exclusive`: who holds two of
-#   these roles may do nothing that one of them grants. `second`: takes one of these roles, beside another
+#   these roles may use nothing until one is gone. `second`: takes one of these roles, beside another
 #   that grants.
 package mcp.rbac
 
@@ -113,15 +113,18 @@ violations contains reason if {
 	some roles in data.mcp.index.roles.exclusive
 	used := roles & held
 	count(used) > 1
-	_is_granted_by(used)
+	not _opens_session
 	reason := sprintf("the roles %v exclude each other", [[role | some role in used]])
 }
 
-# Or by what one of them inherits.
-_is_granted_by(roles) if {
-	some role in roles
-	some granting in data.mcp.index.roles.closure[role]
-	granting in _granting
+# What a client says before it uses anything, and its lists, which show nothing then.
+_opens_session if input.mcp.kind in {"notification", "stream", "terminate"}
+
+_opens_session if {
+	input.mcp.method in {
+		"initialize", "server/discover", "ping", "logging/setLevel",
+		"tools/list", "prompts/list", "resources/list", "resources/templates/list",
+	}
 }
 
 violations contains reason if {

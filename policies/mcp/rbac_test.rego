@@ -219,20 +219,21 @@ test_a_tool_may_take_a_second_role if {
 	count(_denied(["buyer", "controller"], "broken")) == 1
 }
 
-# What other roles grant is not theirs; what theirs inherit is.
-test_who_holds_both_keeps_what_neither_grants if {
-	_denied(["buyer", "payer"], "read") == set()
-	every name in ["buy", "approve_order", "pay"] { count(_denied(["buyer", "payer"], name)) > 0 }
-	every name in ["buy", "count"] {
-		reasons := rbac.violations with input as {"identity": {"roles": ["buyer", "payer"]}, "mcp": _call(name, {})}
-			with data.duties as {"exclusive": [["buyer", "payer"]]}
-			with data.roles as {
-				"buyer": {"inherits": ["stock"]},
-				"payer": {"tools": ["pay"]},
-				"stock": {"tools": ["buy", "count"]},
-			}
-		count(reasons) == 1
+test_who_holds_both_opens_a_session_and_uses_nothing if {
+	denied := {message |
+		some message in [
+			{"kind": "request", "method": "initialize"}, {"kind": "request", "method": "tools/list"},
+			{"kind": "notification", "method": "notifications/initialized"}, {"kind": "stream"},
+			{"kind": "request", "method": "tools/call", "name": "read"}, {"kind": "response"},
+			{"kind": "request", "method": "tasks/list"}, {"kind": "request", "method": "subscriptions/listen"},
+		]
+		reasons := rbac.violations with input as {"identity": {"roles": ["buyer", "payer"]}, "mcp": message}
+			with data.duties as _duties
+			with data.roles as {"buyer": {"tools": ["buy"]}, "payer": {"tools": ["pay"]}}
+		count(reasons) > 0
 	}
+	{message.method | some message in denied} == {"tools/call", "tasks/list", "subscriptions/listen"}
+	count(denied) == 4
 }
 
 test_duties_of_another_form_are_fulfilled_by_nobody if {
