@@ -221,7 +221,8 @@ pub fn analyse(modules: &[Ref<Module>], is_there: &dyn Fn(&str, &[String]) -> bo
     if !refusals.is_empty() {
         return Err(refusals);
     }
-    Ok(Analysis { idle: program.unasked(&visits), ..summary(&program, &visits, modules) })
+    let idle = program.unasked(&visits).into_iter().chain(visits.idle.drain(..)).collect();
+    Ok(Analysis { idle, ..summary(&program, &visits, modules) })
 }
 
 /// Modules that were analysed, and the data beside them.

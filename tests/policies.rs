@@ -136,6 +136,15 @@ fn refused() -> Vec<(&'static str, Modules)> {
                     "a value in the place",
                 ),
                 ("allow if count([x | x := input.mcp.name; [x]]) == 1", "a value in the place"),
+                ("allow if { input.mcp.name; {1} | {input.mcp.name == \"a\"} }", "a value in the place"),
+                (
+                    "allow if { input.mcp.name; admins }\n\nadmins contains x if { some x in input.identity.roles; x == \"a\" }",
+                    "a rule that is there whatever is in it",
+                ),
+                (
+                    "allow if input.mcp.name\n\ndeny contains \"a\" if not data.mcp.scopes.needed",
+                    "a rule that is there whatever is in it",
+                ),
             ]),
         ),
         (
@@ -147,7 +156,7 @@ fn refused() -> Vec<(&'static str, Modules)> {
                 ),
                 (
                     "allow if data.mcp.rbac.grantd",
-                    "`data.mcp.rbac.grantd` is no rule and not in `policy.data`, so nothing that asks for it ever holds; package \
+                    "`data.mcp.rbac.grantd` is no rule and not in `policy.data`: what asks for it never holds, and what negates it always; package \
                      `mcp.rbac` has `granted`, `held`",
                 ),
                 ("import data.libb\n\nallow if libb.is_ok", "`data.libb.is_ok` is no rule"),
@@ -158,6 +167,10 @@ fn refused() -> Vec<(&'static str, Modules)> {
             "what nobody asks for",
             all(&[
                 ("allow if input.mcp.name\n\ndenies contains \"a\" if input.mcp.name", "nothing asks for `denies`"),
+                (
+                    "allow if input.mcp.name\n\nstep_up := {\"max_age\": 0} if input.mcp.name",
+                    "`step_up` must be an object of",
+                ),
                 (
                     "allow if input.mcp.name\n\nstepup := {\"max_age\": 1} if input.mcp.name",
                     "nothing asks for `stepup`",

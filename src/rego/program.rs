@@ -27,6 +27,9 @@ pub(super) const CONTRACT: [(&str, &[Kind], &str); 6] = [
     ("visible", &[Kind::Complete],               "a boolean: `visible if { ... }`"),
 ];
 
+/// How many rules of a package are named to whoever asks for another.
+const MOST_NAMES: usize = 12;
+
 /// Rules that call rules, the loops inside each and nested expressions share
 /// one stack. In wasm, with its 1 MiB, a chain of 400 plain rules still works,
 /// 250 with three loops each, 800 plain ones trap.
@@ -198,6 +201,11 @@ impl<'m> Program<'m> {
         above.chain(self.under(target)).chain(longest.into_iter().flat_map(|prefix| self.under(prefix))).collect()
     }
 
+    /// What the rule at this very path is.
+    pub(super) fn kind(&self, target: &[String]) -> Option<Kind> {
+        self.nodes.get(*self.by_path.get(target)?).map(|node| node.kind)
+    }
+
     pub(super) fn function(&self, target: &[String]) -> Option<(usize, usize)> {
         let index = *self.by_path.get(target)?;
         self.nodes.get(index).filter(|node| node.kind == Kind::Function).map(|node| (index, node.arity))
@@ -357,15 +365,13 @@ impl<'m> Program<'m> {
             let packages = (1..path.len()).rev().filter_map(|length| path.get(..length));
             let rules = packages.map(|package| (package, self.names_in(package))).find(|(_, names)| !names.is_empty());
             let found = rules.map_or_else(
-                || {
-                    "spell it as it is there, or write it into `policy.data`, empty where there is nothing to say"
-                        .to_owned()
-                },
+                || "spell it as it is there, or write it there, as `false` or empty".to_owned(),
                 |(package, names)| format!("package `{}` has {}", package.join("."), names.join(", ")),
             );
             let path = path.join(".");
             let reason = format!(
-                "`data.{path}` is no rule and not in `policy.data`, so nothing that asks for it ever holds; {found}"
+                "`data.{path}` is no rule and not in `policy.data`: what asks for it never holds, and what negates it always; \
+                 {found}"
             );
             refusals.push(Refusal::new(span, reason));
         }
@@ -376,7 +382,7 @@ impl<'m> Program<'m> {
         let nodes = self.under(package).filter_map(|index| self.nodes.get(index));
         let names = nodes.filter_map(|node| node.path.get(package.len())).filter(|name| !name.starts_with('_'));
         let names: BTreeSet<&String> = names.collect();
-        names.into_iter().map(|name| format!("`{name}`")).collect()
+        names.into_iter().take(MOST_NAMES).map(|name| format!("`{name}`")).collect()
     }
 
     /// Rules of `mcp.authz` that nobody asks for, as a `denies` is.
@@ -386,7 +392,7 @@ impl<'m> Program<'m> {
         let contract = CONTRACT.map(|(name, ..)| format!("`{name}`")).join(", ");
         let refusal = |(index, node): (usize, &Node<'m>)| {
             let name = node.path.strip_prefix(path(PACKAGE).as_slice())?.join(".");
-            let is_idle = node.kind != Kind::Function && !asked.contains(&index);
+            let is_idle = node.package == PACKAGE.len() && node.kind != Kind::Function && !asked.contains(&index);
             let reason = || {
                 format!(
                     "nothing asks for `{name}`, neither the gate, which asks for {contract}, nor one of these; spell it like one, \
@@ -395,7 +401,18 @@ impl<'m> Program<'m> {
             };
             is_idle.then(|| Refusal::new(node.span, reason()))
         };
-        self.nodes.iter().enumerate().filter_map(refusal).collect()
+        let rules = self.nodes.iter().enumerate().filter_map(refusal);
+        let package = |node: &Node<'m>| node.path.get(..node.package).map(<[String]>::to_vec).unwrap_or_default();
+        let mut met: BTreeSet<Vec<String>> =
+            asked.iter().filter_map(|index| self.nodes.get(*index)).map(package).collect();
+        let whole = self.nodes.iter().filter(|node| met.insert(package(node)));
+        let reason = |node: &Node<'m>| {
+            format!(
+                "nothing asks for a rule of package `{}`; ask one in `mcp.authz`, or take the module out",
+                package(node).join(".")
+            )
+        };
+        rules.chain(whole.map(|node| Refusal::new(node.span, reason(node))).collect::<Vec<_>>()).collect()
     }
 
     /// Refuses cycles, and chains of rules that overflow the stack: takes the
@@ -472,7 +489,12 @@ fn is_builtin_name(name: &str) -> bool {
 fn wrong_value<'r>(name: &str, rule: &'r Rule) -> Option<&'r Span> {
     let is_sound = |value: &Expr| match (name, value) {
         ("allow" | "visible", Expr::Bool { .. }) => true,
-        ("step_up", Expr::Object { fields, .. }) => fields.iter().all(|(_, key, value)| is_login(key, value)),
+        ("step_up", Expr::Object { fields, .. }) => {
+            !fields.is_empty() && fields.iter().all(|(_, key, value)| is_login(key, value))
+        }
+        ("scopes", Expr::Set { items, .. }) => {
+            items.iter().all(|item| !is_literal(item) || text(item).is_some_and(is_scope))
+        }
         ("allow" | "visible" | "step_up", _) => false,
         (_, value) => matches!(value, Expr::Set { .. }),
     };
@@ -494,9 +516,14 @@ fn wrong_value<'r>(name: &str, rule: &'r Rule) -> Option<&'r Span> {
 /// May a login be asked for so, as far as that is written out?
 fn is_login(key: &Expr, value: &Expr) -> bool {
     match text(key) {
-        Some("max_age") => !is_literal(value) || matches!(value, Expr::Number { .. }),
+        Some("max_age") => match value {
+            Expr::Number { value, .. } => value.as_u64().is_ok_and(|seconds| seconds > 0),
+            value => !is_literal(value),
+        },
         Some("acr_values") => match value {
-            Expr::Array { items, .. } => items.iter().all(|item| !is_literal(item) || text(item).is_some_and(is_scope)),
+            Expr::Array { items, .. } => {
+                !items.is_empty() && items.iter().all(|item| !is_literal(item) || text(item).is_some_and(is_scope))
+            }
             value => !is_literal(value),
         },
         Some(_) => false,

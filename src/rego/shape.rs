@@ -37,9 +37,11 @@ impl Kinds {
         self.0 & !other.0 == 0
     }
 
-    /// Is no value of one also of the other? Where there is no value at all, nothing is known.
+    /// Is no value of one also of the other? Where there is no value at all, nothing is known, and
+    /// `input.mcp.name != null` asks whether there is one.
     pub(super) const fn are_apart(self, other: Self) -> bool {
-        self.0 != 0 && other.0 != 0 && self.0 & other.0 == 0
+        let both = self.0 | other.0;
+        self.0 != 0 && other.0 != 0 && self.0 & other.0 == 0 && both & Self::OTHER.0 == 0
     }
 }
 

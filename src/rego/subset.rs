@@ -494,7 +494,7 @@ impl<'d> Clause<'_, '_, 'd> {
             }
             Expr::BoolExpr { op, lhs, rhs, .. } => {
                 let sides = [self.expr(lhs, env), self.expr(rhs, env)];
-                self.check_kinds([lhs, rhs], &sides);
+                self.check_compared(op, lhs, rhs, &sides);
                 let are = |kinds: Kinds| sides.iter().all(|side| side.is(kinds));
                 let orders = !matches!(op, BoolOp::Eq | BoolOp::Ne);
                 if orders && !are(Kinds::NUMBER) && !are(Kinds::STRING) {

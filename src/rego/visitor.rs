@@ -10,7 +10,6 @@ use std::rc::Rc;
 use regorus::Value;
 use regorus::unstable::{AssignOp, BUILTINS, Expr, Literal, LiteralStmt, Query, Ref, Rule, RuleHead, Span};
 
-use super::Refusal;
 use super::builtins::{self, Need, Verdict};
 use super::input;
 use super::names::{Document, Names};
@@ -19,6 +18,7 @@ use super::scopes::{Scopes, keys, values};
 use super::single::has_wildcard;
 use super::syntax::{Step, anchor, base, declared, fields, is_literal, literal_keys, static_path, steps, variables};
 use super::visits::{Lookup, Source, Sources, Visits};
+use super::{Kind, Refusal};
 
 /// An expression nested this deep takes about as much stack as one rule.
 const DEPTH_PER_FRAME: usize = 16;
@@ -496,13 +496,34 @@ impl<'p, 'm> Visitor<'p, 'm> {
 
     /// `allow if { a, b }` is a set to the engine, and a set holds whatever is in it.
     fn refuse_value(&mut self, statement: &Expr) {
-        let is_comprehension =
-            matches!(statement, Expr::ArrayCompr { .. } | Expr::SetCompr { .. } | Expr::ObjectCompr { .. });
-        if is_comprehension || is_literal(statement) && !matches!(statement, Expr::Bool { .. }) {
+        let is_made = matches!(
+            statement,
+            Expr::ArrayCompr { .. }
+                | Expr::SetCompr { .. }
+                | Expr::ObjectCompr { .. }
+                | Expr::ArithExpr { .. }
+                | Expr::BinExpr { .. }
+                | Expr::UnaryExpr { .. }
+        );
+        if self.is_collection(statement) {
+            let reason = "a rule that is there whatever is in it, in the place of a statement; write `count(...) > 0`, or what has to \
+                be in it";
+            self.visits.idle.push(Refusal::new(anchor(statement), reason));
+        }
+        if is_made || is_literal(statement) && !matches!(statement, Expr::Bool { .. }) {
             let reason = "a value in the place of a statement, which holds whatever it is; write one statement on a line, or `;` \
                 between them, and no commas";
             self.refuse(anchor(statement), reason);
         }
+    }
+
+    /// Is it a set or an object that rules make member by member?
+    fn is_collection(&self, expr: &Expr) -> bool {
+        let (written, is_static) = static_path(expr);
+        let Some(name) = written.first().filter(|name| is_static && !self.scopes.declare(name)) else { return false };
+        let Some(Document::Data(path)) = self.names.document(self.program, name) else { return false };
+        let path: Vec<String> = path.into_iter().chain(written.iter().skip(1).cloned()).collect();
+        self.program.kind(&path).is_some_and(|kind| matches!(kind, Kind::Set | Kind::Object))
     }
 
     fn read(&mut self, span: &Span, path: Vec<String>) {

@@ -47,6 +47,8 @@ pub(super) struct Visits {
     pub(super) guarded: Vec<(Sources, Refusal)>,
     /// Variables that no statement declares: something has to give them a value.
     pub(super) free: Vec<(Source, Refusal)>,
+    /// Statements that hold whatever the message is.
+    pub(super) idle: Vec<Refusal>,
     pub(super) refusals: Vec<Refusal>,
 }
 

@@ -1,28 +1,45 @@
 //! What the two sides of a comparison may be.
 
-use regorus::unstable::Expr;
+use regorus::unstable::{BoolOp, Expr};
 
 use super::{Clause, Env};
-use crate::rego::Refusal;
 use crate::rego::shape::Shape;
 use crate::rego::syntax::anchor;
+use crate::rego::{Refusal, input};
 
 impl<'d> Clause<'_, '_, 'd> {
-    /// Finds comparisons of what stands in the input with what it never is, and with methods.
-    pub(super) fn check_kinds(&mut self, [lhs, rhs]: [&Expr; 2], [left, right]: &[Shape<'d>; 2]) {
-        for (expr, other, shape) in [(lhs, rhs, right), (rhs, lhs, left)] {
-            if self.pass.world.input_path(&self.names, expr).is_some_and(|path| path == ["mcp", "method"]) {
-                let reason = "expected a method of MCP or of `extensions.methods`";
-                let refusal =
-                    |text| Refusal::new(anchor(other), format!("{reason}, found `{text}`; no message has it"));
-                self.pass.methods.extend(shape.texts().map(|text| (text.to_owned(), refusal(text))));
-            }
+    /// Finds comparisons of what stands in the input with what it never is, as far as the module itself
+    /// says so: data may have values for several gates, and for several rules.
+    pub(super) fn check_compared(&mut self, op: &BoolOp, lhs: &Expr, rhs: &Expr, [left, right]: &[Shape<'d>; 2]) {
+        self.check_sides(op, [lhs, rhs], [left, right]);
+        self.check_sides(op, [rhs, lhs], [right, left]);
+    }
+
+    fn check_sides(&mut self, op: &BoolOp, [expr, other]: [&Expr; 2], [shape, others]: [&Shape<'d>; 2]) {
+        let Some(path) = self.pass.world.input_path(&self.names, expr) else { return };
+        let is_said = is_written(other) || self.pass.world.input_path(&self.names, other).is_some();
+        // What may be missing is asked for by `!=`, too.
+        if !is_said || matches!(op, BoolOp::Ne) && !input::is_always(&path) {
+            return;
         }
-        let is_input = |expr: &Expr| self.pass.world.input_path(&self.names, expr).is_some();
-        let (Some(left), Some(right)) = (left.kinds(), right.kinds()) else { return };
-        if (is_input(lhs) || is_input(rhs)) && left.are_apart(right) {
-            let reason = format!("{left} is compared with {right}, which says the same of every message");
-            self.pass.idle.push(Refusal::new(anchor(lhs), reason));
+        if path == ["mcp", "method"] {
+            let reason = |text| {
+                format!(
+                    "expected a method of MCP or of `extensions.methods`, found `{text}`; no message has it, and what has none \
+                     goes by `input.mcp.kind`"
+                )
+            };
+            let texts = others.texts().map(|text| (text.to_owned(), Refusal::new(anchor(other), reason(text))));
+            self.pass.methods.extend(texts);
+        }
+        if let (Some(one), Some(another)) = (shape.kinds(), others.kinds())
+            && one.are_apart(another)
+        {
+            let reason = format!(
+                "{one} is compared with {another}, which says the same of every message; compare values of one kind, those \
+                 within a list by `some x in`"
+            );
+            self.pass.idle.push(Refusal::new(anchor(expr), reason));
         }
     }
 
@@ -34,10 +51,26 @@ impl<'d> Clause<'_, '_, 'd> {
                 if let Some(key) = key {
                     self.object(anchor(key), "`key, value in`, of which the machine leaves out the key");
                 }
-                let sides = [self.expr(value, env), self.expr(collection, env).items()];
-                self.check_kinds([value, collection], &sides);
+                let (item, items) = (self.expr(value, env), self.expr(collection, env));
+                if is_written(collection) {
+                    self.check_sides(&BoolOp::Eq, [value, collection], [&item, &items.items()]);
+                }
             }
             other => drop(self.expr(other, env)),
         }
     }
+}
+
+/// Does it stand in the module as a value?
+fn is_written(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::String { .. }
+            | Expr::RawString { .. }
+            | Expr::Number { .. }
+            | Expr::Bool { .. }
+            | Expr::Array { .. }
+            | Expr::Set { .. }
+            | Expr::Object { .. }
+    )
 }
