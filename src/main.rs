@@ -78,10 +78,7 @@ fn main() -> ExitCode {
         Command::Check { config } => report(&config.to_string_lossy(), check::check(&config)),
         Command::Rego { config } => report(&config.to_string_lossy(), rego(&config)),
         Command::Pin { source, resource, headers } => report(&source, pin::pin(&source, resource.as_deref(), &headers)),
-        Command::Key { name, subject } => {
-            println!("{}", key::key(&name, subject.as_deref()));
-            ExitCode::SUCCESS
-        }
+        Command::Key { name, subject } => report(&name, Ok(key::key(&name, subject.as_deref()))),
     }
 }
 

@@ -440,9 +440,10 @@ fn otherwise() -> Result<(), String> {
     // What is not typed is not refused, but said.
     let text = changed(&[("            data:\n", "            data:\n              _countries: [de, no, 2.5]\n")]);
     let odd = |index, text, what| format!("_countries[{index}]: Envoy reads `{text}` on line ").to_owned() + "|" + what;
-    for said in
-        [odd(1, "no", "as `false`; put a text in quotes"), odd(2, "2.5", "as a text; it is greater than every number")]
-    {
+    for said in [
+        odd(1, "no", "as `false`; put a text in quotes"),
+        odd(2, "2.5", "as a text; to Rego it is greater than every number"),
+    ] {
         let parts: Vec<&str> = said.split('|').collect();
         expect(check("said", &text), true, &parts)?;
     }

@@ -111,7 +111,7 @@ fn of_roles(rules: &Value, data: &Value) -> Vec<Finding> {
         );
         Finding { path, problem }
     };
-    some(roles.filter(|(_, role)| given.contains(role)).map(note).collect())
+    some(roles.filter(|(_, role)| given.contains(role)).map(note).collect(), "rules")
 }
 
 /// Names of arguments, and in rules of claims, that look like a way to a member.
@@ -129,13 +129,14 @@ fn of_members(rules: &Value, tables: &[(&str, &Value)]) -> Vec<Finding> {
     });
     let found = parts(rules).into_iter().flat_map(keys).chain(of_tables);
     let note = |(path, name): (String, &str)| {
-        let (object, member) = name.split_once('.')?;
+        let (object, member) =
+            name.split_once('.').filter(|(object, member)| !object.is_empty() && !member.is_empty())?;
         let problem = format!(
             "`{name}` is one name here; of a member of `{object}` a condition says `{object}: {{members: {{{member}: ...}}}}`"
         );
         Some(Finding { path, problem })
     };
-    some(found.filter_map(note).collect())
+    some(found.filter_map(note).collect(), "data")
 }
 
 /// Names of tools that no resource has, where all tools are pinned.
@@ -146,17 +147,21 @@ fn of_tools(rules: &Value, tables: &[(&str, &Value)], vocabulary: &Vocabulary) -
         let names = tables::named(name, table).into_iter().filter(|(_, kind, _)| *kind == "tools");
         names.map(move |(at, _, tool)| (format!("data.{name}{at}"), tool))
     });
-    let is_pinned = |pattern: &str| pinned.iter().any(|tool| is_like(pattern, tool));
+    let is_pinned = |pattern: &str| pinned.contains(pattern) || pinned.iter().any(|tool| is_like(pattern, tool));
     let note = |(path, tool): (String, &str)| {
         let problem = format!("expected a tool of `catalogue.tools`, found `{tool}`; no resource has it");
         Finding { path, problem }
     };
-    some(of_rules.chain(of_tables).filter(|(_, tool)| !is_pinned(tool)).map(note).collect())
+    some(of_rules.chain(of_tables).filter(|(_, tool)| !is_pinned(tool)).map(note).collect(), "data")
 }
 
-/// Not all of many.
-fn some(mut notes: Vec<Finding>) -> Vec<Finding> {
+/// Not all of many, and how many more there are.
+fn some(mut notes: Vec<Finding>, path: impl Into<String>) -> Vec<Finding> {
+    let more = notes.len().saturating_sub(tables::MOST);
     notes.truncate(tables::MOST);
+    if more > 0 {
+        notes.push(Finding { path: path.into(), problem: format!("{more} more of these") });
+    }
     notes
 }
 
@@ -165,15 +170,9 @@ fn dangling(name: &str, table: &Value, data: &Value, vocabulary: &Vocabulary) ->
     let mut said = HashSet::new();
     let mut dangling = tables::dangling(name, table, data, vocabulary);
     dangling.retain(|dangling| !dangling.is_refused && said.insert(dangling.problem.clone()));
-    let more = dangling.len().saturating_sub(tables::MOST);
-    dangling.truncate(tables::MOST);
     let note =
         |dangling: tables::Dangling| Finding { path: format!("data.{name}{}", dangling.at), problem: dangling.problem };
-    let mut notes: Vec<Finding> = dangling.into_iter().map(note).collect();
-    if more > 0 {
-        notes.push(Finding { path: format!("data.{name}"), problem: format!("{more} more of these") });
-    }
-    notes
+    some(dangling.into_iter().map(note).collect(), format!("data.{name}"))
 }
 
 #[cfg(test)]

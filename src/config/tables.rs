@@ -8,6 +8,8 @@ mod shapes;
 mod texts;
 mod time;
 
+use std::collections::HashSet;
+
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -27,13 +29,13 @@ pub(super) fn entries(table: &Value) -> impl Iterator<Item = (&str, &Value)> {
     table.as_object().into_iter().flatten().map(|(name, entry)| (name.as_str(), entry))
 }
 
-/// Does this role grant the call of this tool itself?
-fn is_granted(role: &Value, tool: &str) -> bool {
-    let is_like_one = |kind, name: &str| {
-        let patterns = role.get(kind).and_then(Value::as_array).into_iter().flatten();
-        patterns.filter_map(Value::as_str).any(|pattern| is_like(pattern, name))
-    };
-    is_like_one("tools", tool) || is_like_one("methods", "tools/call")
+/// Does this role grant the call of a tool itself?
+fn grants(role: &Value) -> impl Fn(&str) -> bool {
+    let patterns = |kind| role.get(kind).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let (globs, exact): (Vec<&str>, Vec<&str>) = patterns("tools").partition(|pattern| pattern.contains('*'));
+    let exact: HashSet<&str> = exact.into_iter().collect();
+    let is_any = patterns("methods").any(|pattern| is_like(pattern, "tools/call"));
+    move |tool| is_any || exact.contains(tool) || globs.iter().any(|glob| is_like(glob, tool))
 }
 
 /// How many findings or notes of one kind there are at most of a table that may have ten thousand entries.
@@ -90,6 +92,7 @@ impl Findings {
             };
             for (owner, entry) in table.as_object().into_iter().flatten() {
                 self.annotations(&format!("{path}.{owner}"), entry, vocabulary);
+                let is_granted = grants(entry);
                 let by_tool = entry.get(part).and_then(Value::as_object).into_iter().flatten();
                 for (tool, conditions) in by_tool {
                     let path = format!("policy.data.{name}.{owner}.{part}.{tool}");
@@ -98,7 +101,7 @@ impl Findings {
                             &path,
                             "expected the exact name of a tool, found a glob; write one entry for each tool",
                         );
-                    } else if part == "limits" && !is_granted(entry, tool) {
+                    } else if part == "limits" && !is_granted(tool) {
                         let problem = format!(
                             "expected a tool that `{owner}` grants by its own `tools`, found `{tool}`; limits are of what a role \
                              grants itself, not of what it inherits"
@@ -328,11 +331,11 @@ mod tests {
             ),
             (
                 json!({"conditions": {"x": {"token": {"max_age": 0}}}}),
-                "policy.data.conditions.x.token.max_age: expected",
+                "policy.data.conditions.x.token.max_age: expected at least 1 second, found 0",
             ),
             (
                 json!({"conditions": {"x": {"login": {"acr": ["a b"]}}}}),
-                "policy.data.conditions.x.login.acr[0]: expected a scope",
+                "policy.data.conditions.x.login.acr[0]: expected visible ASCII",
             ),
             (
                 json!({"conditions": {"x": {"arguments": {"n*": 1}}}}),
@@ -515,11 +518,11 @@ mod tests {
             (json!({"roles": {"a": {"limits": {"a b": {}}}}}), "policy.data.roles.a.limits.a b: expected the name"),
             (
                 json!({"labels": {"a": {"resources": ["doc://*", "DOC://%61"]}}}),
-                "policy.data.labels.a.resources[1]: expected a URI in normal form",
+                "policy.data.labels.a.resources[1]: expected the URI of a resource with its scheme in small letters",
             ),
             (
                 json!({"roles": {"a": {"resources": ["doc://%c3%a9"]}}}),
-                "policy.data.roles.a.resources[0]: expected a URI",
+                "policy.data.roles.a.resources[0]: expected the URI of a resource without escapes",
             ),
             (json!({"labels": {"a": {"tools": ["é"]}}}), "policy.data.labels.a.tools[0]: expected the name"),
             (json!({"duties": {"second": {"x?": ["a"]}}}), "policy.data.duties.second.x?: expected the name"),

@@ -138,7 +138,7 @@ impl<'t> Reader<'t> {
         if is_odd(text, &value) {
             let advice = match text.parse::<f64>() {
                 Ok(_) if value.is_string() => {
-                    "it is greater than every number; count in another unit, or write Rego with `to_number`"
+                    "to Rego it is greater than every number; count in another unit, or write Rego with `to_number`"
                 }
                 _ => "put a text in quotes, and write anything else plainly",
             };

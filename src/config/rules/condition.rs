@@ -187,6 +187,9 @@ impl Findings {
             .filter_map(|(key, inner)| Some((format!("{path}.{key}"), inner.as_ref()?)))
             .chain(members)
             .collect();
+        for name in condition.members.iter().flatten().map(|(name, _)| name) {
+            self.argument(|| format!("{path}.members.{name}"), name);
+        }
         if condition.members.as_ref().is_some_and(BTreeMap::is_empty) {
             self.add(format!("{path}.members"), "expected at least one name with its condition");
         }

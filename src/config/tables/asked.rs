@@ -20,16 +20,17 @@ pub(super) struct Table {
     rules: &'static [&'static str],
     /// What own Rego asks for that to be done.
     asking: &'static str,
-    /// Does it take away what something else grants? Where nobody asks for it, more is let through.
-    denies: bool,
+    /// The rules of the contract that have to ask for it, if it takes away what something else grants: where none
+    /// does, more is let through.
+    by: &'static [&'static str],
 }
 
 const fn grants(name: &'static str, rules: &'static [&'static str], asking: &'static str) -> Table {
-    Table { name, rules, asking, denies: false }
+    Table { name, rules, asking, by: &[] }
 }
 
 const fn denies(name: &'static str, rules: &'static [&'static str], asking: &'static str) -> Table {
-    Table { name, rules, asking, denies: true }
+    Table { name, rules, asking, by: &["deny", "allow"] }
 }
 
 /// A table of another name would be no table at all, and restrict nothing.
@@ -43,7 +44,7 @@ pub(super) const TABLES: [Table; 11] = [
     denies("conditions", OF_ATTRIBUTES, "data.mcp.abac.violations"),
     denies("labels", OF_ATTRIBUTES, "data.mcp.abac.violations"),
     denies("label_conditions", OF_ATTRIBUTES, "data.mcp.abac.violations"),
-    denies("tool_scopes", OF_SCOPES, "data.mcp.scopes.needed"),
+    Table { by: &["scopes", "deny", "allow"], ..denies("tool_scopes", OF_SCOPES, "data.mcp.scopes.needed") },
     denies("guards", OF_GUARDS, "data.mcp.guards.violations"),
 ];
 
@@ -67,9 +68,7 @@ pub(in crate::config) fn is_asked(policy: &Policy, name: &str) -> bool {
 
 /// Does what the table denies count?
 fn is_in_force(policy: &Policy, table: &Table) -> bool {
-    let rule = table.asking.trim_start_matches("data.");
-    // What scopes a message needs is no business of `deny`.
-    policy.asks(&["deny", "allow"], rule) || (table.name == "tool_scopes" && policy.asks(&["scopes"], rule))
+    policy.asks(table.by, table.asking.trim_start_matches("data."))
 }
 
 /// Is there nothing in it but what `mcp.urls` reads, which own Rego may ask by itself?
@@ -81,20 +80,24 @@ pub(in crate::config) fn is_of_urls(name: &str, table: &Value) -> bool {
 pub(in crate::config) fn unread(policy: &Policy, name: &str) -> Option<(String, bool)> {
     // Who asks a part of what a bundled policy says of a table has not made a policy of one's own of it.
     let is_read = match table(name) {
-        Some(table) if table.denies => is_in_force(policy, table) || !is_asked(policy, name) && policy.refers_to(name),
+        Some(table) if !table.by.is_empty() => {
+            is_in_force(policy, table) || !is_asked(policy, name) && policy.refers_to(name)
+        }
         _ => is_asked(policy, name) || policy.refers_to(name),
     };
     // A name that begins with `_` is a remark.
     if name == "rules" || name.starts_with('_') || is_read {
         return None;
     }
-    let Some(Table { asking, denies, .. }) = table(name) else {
+    let Some(Table { asking, by, .. }) = table(name) else {
         return Some(("expected a module that reads it, found none; it changes nothing".to_owned(), false));
     };
-    let part =
-        if is_asked(policy, name) { "whose `deny` asks for all of it" } else { "that ask the bundled policies for it" };
+    let part = match by.first().filter(|_| is_asked(policy, name)) {
+        Some(rule) => format!("whose `{rule}` asks for all of it"),
+        None => "that ask the bundled policies for it".to_owned(),
+    };
     let problem = format!("expected `modules` {part}, such as `{asking}`, found none; it is not in force");
-    Some((problem, *denies))
+    Some((problem, !by.is_empty()))
 }
 
 impl Findings {

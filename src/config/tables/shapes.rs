@@ -1,12 +1,11 @@
 //! What the entries of each table hold.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU64;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::texts::{Directory, Host, Network, Scope, Text};
+use super::texts::{Acr, Directory, Host, Network, Seconds, Text};
 use super::time::Time;
 
 pub(super) type Named<T> = BTreeMap<String, T>;
@@ -87,7 +86,7 @@ pub(super) struct Entry {
 #[serde(deny_unknown_fields, expecting = "an object")]
 #[expect(dead_code, reason = "the types are what is checked")]
 struct Token {
-    max_age: NonZeroU64,
+    max_age: Seconds,
 }
 
 /// It has to ask for something.
@@ -98,8 +97,8 @@ struct Login;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object")]
 struct LoginFields {
-    max_age: Option<NonZeroU64>,
-    acr: Option<Vec<Scope>>,
+    max_age: Option<Seconds>,
+    acr: Option<Vec<Acr>>,
 }
 
 impl TryFrom<LoginFields> for Login {

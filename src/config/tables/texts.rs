@@ -21,6 +21,12 @@ pub(super) struct Network;
 /// A scope (RFC 6749 §3.3).
 pub(super) struct Scope;
 
+/// What a challenge can ask for (RFC 9470 §3).
+pub(super) struct Acr;
+
+/// A time that a login or a token may be old.
+pub(super) struct Seconds;
+
 /// A directory, below which `policies/mcp/paths.rego` compares paths.
 pub(super) struct Directory;
 
@@ -72,6 +78,22 @@ impl<'de> Deserialize<'de> for Scope {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let expected = "a scope, visible ASCII without quotes, spaces and backslashes";
         deserializer.deserialize_str(Holds { expected, holds: token::is_scope }).map(|()| Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Acr {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = "visible ASCII without quotes, spaces and backslashes";
+        deserializer.deserialize_str(Holds { expected, holds: token::is_scope }).map(|()| Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u64::deserialize(deserializer)? {
+            0 => Err(D::Error::custom("expected at least 1 second, found 0")),
+            _ => Ok(Self),
+        }
     }
 }
 
