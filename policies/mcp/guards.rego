@@ -13,9 +13,9 @@
 #   one of the roles. Destructive is what `tools` names, and what is pinned with
 #   `destructiveHint`; without `tools`, everything that is not pinned as harmless
 #   (`readOnlyHint`, or `destructiveHint: false`), as MCP has it. `urls` names
-#   arguments that must be public URLs (mcp.urls; `private_hosts` are not), `paths` such as must be below a
-#   directory (mcp.paths). A resource whose URI has `..` in it, however it is
-#   written, is always refused.
+#   arguments that must be public URLs (mcp.urls; `private_hosts` are not), `paths`
+#   such as must be below a directory (mcp.paths). A resource whose URI has `..` in it,
+#   or an escaped slash, is always refused, as is a subscription to it.
 package mcp.guards
 
 import data.mcp.arguments

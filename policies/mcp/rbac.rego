@@ -24,8 +24,8 @@
 #   subjects, groups and clients, and what these inherit. A limit holds for the
 #   grants of its own role; it is a condition of mcp.conditions, by the exact name
 #   of the tool, on an argument that must be there. `exclusive`: who holds two of
-#   these roles may use nothing until one is gone. `second`: takes one of these roles, beside another
-#   that grants.
+#   these roles may use nothing until one is gone. `second`: takes one of these roles,
+#   beside another that grants.
 package mcp.rbac
 
 import data.mcp.arguments
