@@ -193,6 +193,7 @@ fn refused() -> Vec<(&'static str, Modules)> {
                 ("import input.identity as who\n\nallow if who.subject in {1, 2}", "a text is compared with a number"),
             ]),
         ),
+        ("what is looked up where it never is", all(&[("allow if \"a\" in input.mcp.name", "nothing is in a text")])),
         (
             "a header that is never there",
             all(&[

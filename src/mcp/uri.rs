@@ -196,7 +196,7 @@ mod tests {
             "file:///{path}?a=//b",
             "file:///a|b",
         ] {
-            assert!(fault(uri) == None && fault_of_pattern(uri) == None, "{uri}");
+            assert!(fault(uri).is_none() && fault_of_pattern(uri).is_none(), "{uri}");
         }
         for uri in [
             "",

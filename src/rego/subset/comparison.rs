@@ -3,7 +3,7 @@
 use regorus::unstable::{BoolOp, Expr};
 
 use super::{Clause, Env};
-use crate::rego::shape::Shape;
+use crate::rego::shape::{Kinds, Shape};
 use crate::rego::syntax::anchor;
 use crate::rego::{Refusal, input};
 
@@ -52,6 +52,11 @@ impl<'d> Clause<'_, '_, 'd> {
                     self.object(anchor(key), "`key, value in`, of which the machine leaves out the key");
                 }
                 let (item, items) = (self.expr(value, env), self.expr(collection, env));
+                let collections = Kinds::ARRAY.or(Kinds::SET).or(Kinds::OBJECT);
+                if let Some(kinds) = items.kinds().filter(|kinds| kinds.are_apart(collections)) {
+                    let reason = format!("nothing is in {kinds}; ask for it in a list, a set or an object");
+                    self.pass.idle.push(Refusal::new(anchor(collection), reason));
+                }
                 if is_written(collection) {
                     self.check_sides(&BoolOp::Eq, [value, collection], [&item, &items.items()]);
                 }

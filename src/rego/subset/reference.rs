@@ -6,10 +6,10 @@ use regorus::Value;
 use regorus::unstable::Expr;
 
 use super::{Clause, Env};
-use crate::rego::input;
 use crate::rego::names::Document;
 use crate::rego::shape::{Kinds, Shape};
 use crate::rego::syntax::{Step, anchor, base, steps, written};
+use crate::rego::{Refusal, input};
 
 impl<'d> Clause<'_, '_, 'd> {
     pub(super) fn reference(&mut self, expr: &'d Expr, env: &mut Env<'d>) -> Shape<'d> {
@@ -111,10 +111,15 @@ impl<'d> Clause<'_, '_, 'd> {
     ) {
         for (position, step) in steps.iter().enumerate().skip(taken) {
             let (Step::Computed(index), Some(key)) = (step, looked_up.get(&position)) else { continue };
+            let stands = follow(shape.clone(), steps.get(..position).unwrap_or_default(), looked_up, taken);
             if key.is(Kinds::STRING) {
+                if stands.kinds().is_some_and(|kinds| kinds == Kinds::ARRAY) {
+                    let reason =
+                        "a text is no key of a list, so this is never there; write `... in` it, or make it an object";
+                    self.pass.idle.push(Refusal::new(anchor(index), reason));
+                }
                 continue;
             }
-            let stands = follow(shape.clone(), steps.get(..position).unwrap_or_default(), looked_up, taken);
             let is_number = |key: &&Value| matches!(key, Value::String(text) if text.parse::<f64>().is_ok());
             let has_numbers = || match stands.keys() {
                 Shape::One(keys) => keys.iter().any(is_number),
