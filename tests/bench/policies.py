@@ -6,6 +6,7 @@ arguments.
 """
 
 import json
+from fnmatch import fnmatch
 from typing import Any
 
 TOOL = "search_documents"
@@ -20,7 +21,8 @@ MEGABYTE = 1024 * 1024
 
 def decided(tools: list[str], **more: Any) -> dict[str, Any]:
     """A role with these tools, beside what a small company has."""
-    limits = {TOOL: {"limit": {"max": 20}}}
+    # Limits are of what a role grants.
+    limits = {TOOL: {"limit": {"max": 20}}} if any(fnmatch(TOOL, tool) for tool in tools) else {}
     return {
         "roles": {
             "analyst": {"tools": tools, "prompts": ["*"], "resources": ["doc://*"], "limits": limits},
@@ -80,6 +82,7 @@ def megabyte(grants_search: bool) -> dict[str, Any]:
     data = grants(10_000) | {name: tuples(10_000)[name] for name in ("relations", "relation_types")}
     if not grants_search:
         data["roles"]["analyst"]["tools"].remove(TOOL)
+        del data["roles"]["analyst"]["limits"]
     data["assignments"] = []
     one = {"roles": ["role_00100"], "subjects": ["https://as.example.com/users/00000"], "tenants": ["acme"]}
     # As mcp-gate counts it.
