@@ -124,7 +124,8 @@ pub struct Analysis {
     pub constants: BTreeMap<Vec<String>, BTreeSet<String>>,
     /// What each rule of the contract may ask, without `data`: `mcp.rules.deny`.
     pub asked: BTreeMap<String, BTreeSet<String>>,
-    /// What makes no difference to any message, which nobody means: rules of `mcp.authz` that nobody asks for.
+    /// What makes no difference to any message, which nobody means: rules and packages that nobody asks for,
+    /// statements that always hold, and comparisons of what is never of one kind.
     #[serde(skip)]
     pub idle: Vec<Refusal>,
     /// What rules compare the method of a message with, and what is to be said if there is no such method.
@@ -209,7 +210,7 @@ pub fn analyse(modules: &[Ref<Module>], is_there: &dyn Fn(&str, &[String]) -> bo
     if !refusals.is_empty() {
         return Err(refusals);
     }
-    refusals.append(&mut program.refusals.clone());
+    refusals.extend_from_slice(&program.refusals);
     refusals.append(&mut visits.refusals);
     visits.check_flows(&mut refusals);
     program.check_stack(&visits, &mut refusals);
