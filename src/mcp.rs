@@ -185,7 +185,8 @@ impl<'a> Call<'a> {
         let is_named = match listed {
             Listed::Tool => is_plain(named) && is_tool(named, &dialect.tools),
             Listed::Prompt => is_plain(named),
-            Listed::Resource | Listed::Template => uri::fault(named).is_none(),
+            Listed::Resource => uri::fault(named).is_none(),
+            Listed::Template => uri::fault_of_template(named).is_none(),
         };
         if !is_named {
             return None;
@@ -284,7 +285,7 @@ impl<'a> Call<'a> {
             Names::Prompt => {
                 self.name = Some(string(params, "name", "`params.name`: expected the name of a prompt")?);
             }
-            Names::Uri => self.uri = Some(uri(params, "`params.uri`: expected a URI")?),
+            Names::Uri => self.uri = Some(uri(params, "`params.uri`: expected a URI", uri::fault)?),
             Names::Task => self.task = Some(string(params, "taskId", "`params.taskId`: expected the id of a task")?),
             Names::Ref => {
                 let expected = "`params.ref`: expected `ref/prompt` with a name, or `ref/resource` with a uri";
@@ -292,7 +293,7 @@ impl<'a> Call<'a> {
                 check_lookalikes(reference, "`params.ref`", &["type", "name", "uri"])?;
                 match reference.get("type").and_then(Json::as_str) {
                     Some("ref/prompt") => self.name = Some(string(reference, "name", expected)?),
-                    Some("ref/resource") => self.uri = Some(uri(reference, expected)?),
+                    Some("ref/resource") => self.uri = Some(uri(reference, expected, uri::fault_of_template)?),
                     _ => return Err(Denial::ParamsInvalid(expected)),
                 }
             }

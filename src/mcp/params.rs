@@ -121,8 +121,12 @@ pub fn is_plain(text: &str) -> bool {
     (1..=2048).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
-/// A member `uri`; `expected` says what is, where there is none.
-pub(super) fn uri<'a>(object: &Object<'a>, expected: &'static str) -> Result<Cow<'a, str>, Denial> {
+/// A member `uri`; `expected` says what is, where there is none, and `fault` what is wrong with it.
+pub(super) fn uri<'a>(
+    object: &Object<'a>,
+    expected: &'static str,
+    fault: fn(&str) -> Option<&'static str>,
+) -> Result<Cow<'a, str>, Denial> {
     let text = string(object, "uri", expected)?;
     match fault(&text) {
         None => Ok(text),

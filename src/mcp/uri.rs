@@ -12,6 +12,8 @@ const FILE: &str = "expected the URI of a file as `file:///...`, without `//`, `
     the letter of a drive";
 const HOST: &str = "expected the URI of a resource with a host in small ASCII letters between `//` and `/`, without a user, and \
     without the scheme's own port (RFC 3986 section 6.2.3)";
+const PARTS: &str =
+    "expected the URI of a resource without an empty user, password or port, and without zeros before a port";
 const SEGMENTS: &str = "expected the URI of a resource without segments `.` and `..`, behind `%2F` and `%5C`, too (RFC 3986 section \
     6.2.2.3)";
 const ESCAPES: &str = "expected the URI of a resource without escapes of letters, digits, `-`, `.`, `_` and `~`, and others with \
@@ -20,7 +22,7 @@ const ESCAPES: &str = "expected the URI of a resource without escapes of letters
 /// Schemes whose hosts and slashes are read in many ways (WHATWG URL, special schemes), with their ports.
 const SPECIAL: [(&str, &str); 5] = [("http", "80"), ("https", "443"), ("ws", "80"), ("wss", "443"), ("ftp", "21")];
 
-/// What is wrong with a URI, or a template of one (RFC 6570), if it is not in normal form.
+/// What is wrong with a URI, if it is not in normal form.
 pub(super) fn fault(text: &str) -> Option<&'static str> {
     let scheme = text.split_once(':');
     first_of([
@@ -29,15 +31,26 @@ pub(super) fn fault(text: &str) -> Option<&'static str> {
         (scheme.is_none_or(|(scheme, _)| !has_capitals(scheme)), SCHEME),
         (scheme.is_none_or(|(scheme, rest)| scheme != "file" || is_plain_file(rest)), FILE),
         (scheme.is_none_or(|(scheme, rest)| port_of(scheme).is_none_or(|port| has_plain_host(rest, port))), HOST),
+        (scheme.is_none_or(|(_, rest)| has_no_empty_part(rest)), PARTS),
         (has_plain_segments(text), SEGMENTS),
         (text.split('%').skip(1).all(is_needed), ESCAPES),
     ])
 }
 
+/// What is wrong with a template of URIs (RFC 6570), if none that it stands for is in normal form. Nothing is read
+/// by it, so an expression stands for anything.
+pub(super) fn fault_of_template(text: &str) -> Option<&'static str> {
+    match text.split_once('{') {
+        None => fault(text),
+        Some(_) if !is_plain(text) => Some(PLAIN),
+        Some((first, rest)) => fault_of_pattern(&format!("{first}*{{{rest}")),
+    }
+}
+
 /// Why no URI matches this pattern, in which `*` stands for anything. Of one with a `*` only what stands before
 /// it, and what is whole elsewhere, is looked at.
 pub fn fault_of_pattern(pattern: &str) -> Option<&'static str> {
-    let Some((first, rest)) = pattern.split_once('*') else { return fault(pattern) };
+    let Some((first, rest)) = pattern.split_once('*') else { return fault_of_template(pattern) };
     // The last segment may go on in what the star stands for, and so may the last escape, and what begins with `{`.
     let segments = if first.contains(['?', '#']) { first } else { first.rsplit_once('/').map_or("", |(path, _)| path) };
     let scheme = first.split('{').next().unwrap_or_default().split_once(':');
@@ -73,10 +86,8 @@ fn has_capitals(scheme: &str) -> bool {
 /// are none to a file system, nor escaped slashes, which are slashes to it. A drive's `|` is a `:` to browsers'
 /// parsers.
 fn is_plain_file(rest: &str) -> bool {
-    let filled = filled(rest);
-    let path = filled.split(['?', '#']).next().unwrap_or_default().strip_prefix("//");
-    // A template may be all that there is.
-    filled == "//x" && rest.contains('{') || path.is_some_and(|path| {
+    let path = rest.split(['?', '#']).next().unwrap_or_default().strip_prefix("//");
+    path.is_some_and(|path| {
         let is_drive =
             matches!(path.as_bytes(), [_, letter, b'|'] | [_, letter, b'|', b'/', ..] if letter.is_ascii_alphabetic());
         path.starts_with('/') && !is_drive && !["//", "%2F", "%5C"].iter().any(|slash| path.contains(slash))
@@ -89,11 +100,19 @@ fn port_of(scheme: &str) -> Option<&'static str> {
 }
 
 fn has_plain_host(rest: &str, port: &str) -> bool {
-    let filled = filled(rest);
-    let Some((authority, path)) = filled.strip_prefix("//").map(authority) else { return false };
-    // Of a template the path may begin within its last expression.
-    let is_open = path.is_empty() && rest.ends_with('}');
-    is_plain_authority(authority, port) && (path.starts_with('/') || is_open)
+    rest.strip_prefix("//")
+        .map(authority)
+        .is_some_and(|(host, path)| is_plain_authority(host, port) && path.starts_with('/'))
+}
+
+/// Of whatever scheme, parsers drop what is empty before a host and behind it.
+fn has_no_empty_part(rest: &str) -> bool {
+    let Some((authority, _)) = rest.strip_prefix("//").map(authority) else { return true };
+    let port =
+        authority.rsplit_once(':').map(|(_, port)| port).filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    !authority.starts_with('@')
+        && !authority.contains(":@")
+        && port.is_none_or(|port| port == "0" || !port.is_empty() && !port.starts_with('0'))
 }
 
 /// The same of a beginning, of which the host may go on.
@@ -108,21 +127,6 @@ fn may_have_plain_host(rest: &str, port: &str) -> bool {
 /// What names the host, and what follows.
 fn authority(text: &str) -> (&str, &str) {
     text.split_at_checked(text.find(['/', '?', '#']).unwrap_or(text.len())).unwrap_or_default()
-}
-
-/// With something in the place of each expression of a template.
-fn filled(template: &str) -> String {
-    let mut filled = String::new();
-    let mut rest = template;
-    while let Some((before, (_, after))) =
-        rest.split_once('{').and_then(|(before, inside)| Some((before, inside.split_once('}')?)))
-    {
-        filled.push_str(before);
-        filled.push('x');
-        rest = after;
-    }
-    filled.push_str(rest);
-    filled
 }
 
 /// A host as it is looked up, and no port that goes without saying.
@@ -179,8 +183,6 @@ mod tests {
             "doc://Handbook",
             "doc://a%20b/%C3%A9?q=..",
             "file:///srv/a..b/.c",
-            "file://{path}",
-            "doc://{+path}{?q,r}",
             "urn:a:B",
             "doc://a%40b",
             "repo://group%2Fproject/a..%2Fb",
@@ -191,9 +193,6 @@ mod tests {
             "https://board.example:8443/?q",
             "http://10.0.0.1/",
             "http://[2001:db8::1]:8080/",
-            "https://{host}/{path}",
-            "https://{tenant}.board.example{/path}",
-            "file:///{path}?a=//b",
             "file:///a|b",
         ] {
             assert!(fault(uri).is_none() && fault_of_pattern(uri).is_none(), "{uri}");
@@ -220,7 +219,6 @@ mod tests {
             "doc://a/..%5Cb",
             "\u{feff}doc://a",
             "file:///C|/a",
-            "file://{x}/srv/a",
             "doc://a/..?x",
             "doc://a/.#x",
             "file:///srv\\..\\etc",
@@ -240,13 +238,11 @@ mod tests {
             "https://",
             "https://board.example",
             "https://board.example?1",
+            "doc://@board/x",
+            "doc://:@board/x",
+            "doc://board:/x",
+            "doc://board:080/x",
             "https://board.example#/1",
-            "https://{@board.example/1",
-            "https://{x}@board.example/1",
-            "https://board.example:{/1",
-            "https://BOARD.example/{id}",
-            "file://{}/etc/passwd}",
-            "file://{a}{b}",
             "file:///srv%2Fa",
             "file:///srv/a%5Cb",
             "http://2130706433/",
@@ -256,6 +252,35 @@ mod tests {
             "http://[::1/",
         ] {
             assert!(fault(uri).is_some() && fault_of_pattern(uri).is_some(), "{uri}");
+        }
+        for uri in [
+            "https://{@board.example/1",
+            "https://{x}@board.example/1",
+            "https://{@board.example/secret?}",
+            "https://a.example{@board.example/x}",
+            "https://board.example:{/1",
+            "https://{A}/",
+            "file://{}/etc/passwd}",
+            "file://{x}/srv/a",
+            "file://{/etc/passwd?}",
+            "file:///etc{//passwd?}",
+            "file://{path}",
+        ] {
+            assert!(fault(uri).is_some(), "{uri}");
+        }
+        for template in [
+            "doc://{+path}{?q,r}",
+            "file://{path}",
+            "file:///{path}?a=//b",
+            "file://{root}{/path*}",
+            "https://{host}:{port}/{path}",
+            "https://{tenant}.board.example{/path}",
+            "http://localhost:3000{/path}",
+        ] {
+            assert_eq!((fault_of_template(template), fault_of_pattern(template)), (None, None), "{template}");
+        }
+        for template in ["https://BOARD.example/{id}", "DOC://{id}", "doc://a/../{id}", "file:/srv/{path}", ""] {
+            assert!(fault_of_template(template).is_some(), "{template}");
         }
         for (pattern, is_it) in [
             ("*", true),

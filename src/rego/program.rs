@@ -405,7 +405,12 @@ impl<'m> Program<'m> {
         let package = |node: &Node<'m>| node.path.get(..node.package).map(<[String]>::to_vec).unwrap_or_default();
         let mut met: BTreeSet<Vec<String>> =
             asked.iter().filter_map(|index| self.nodes.get(*index)).map(package).collect();
-        let whole = self.nodes.iter().filter(|node| met.insert(package(node)));
+        // A library may have what nobody asks; what is called `deny` is meant for the gate.
+        let is_meant = |node: &&Node<'m>| {
+            let name = node.path.get(node.package);
+            CONTRACT.iter().any(|(contract, ..)| name.is_some_and(|name| name == contract))
+        };
+        let whole = self.nodes.iter().filter(is_meant).filter(|node| met.insert(package(node)));
         let reason = |node: &Node<'m>| {
             format!(
                 "nothing asks for a rule of package `{}`; ask one in `mcp.authz`, or take the module out",

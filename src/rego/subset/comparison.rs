@@ -52,7 +52,8 @@ impl<'d> Clause<'_, '_, 'd> {
                     self.object(anchor(key), "`key, value in`, of which the machine leaves out the key");
                 }
                 let (item, items) = (self.expr(value, env), self.expr(collection, env));
-                let collections = Kinds::ARRAY.or(Kinds::SET).or(Kinds::OBJECT);
+                // What is to have nothing in it may be `false`.
+                let collections = Kinds::ARRAY.or(Kinds::SET).or(Kinds::OBJECT).or(Kinds::BOOLEAN);
                 if let Some(kinds) = items.kinds().filter(|kinds| kinds.are_apart(collections)) {
                     let reason = format!("nothing is in {kinds}; ask for it in a list, a set or an object");
                     self.pass.idle.push(Refusal::new(anchor(collection), reason));

@@ -113,7 +113,8 @@ impl<'d> Clause<'_, '_, 'd> {
             let (Step::Computed(index), Some(key)) = (step, looked_up.get(&position)) else { continue };
             let stands = follow(shape.clone(), steps.get(..position).unwrap_or_default(), looked_up, taken);
             if key.is(Kinds::STRING) {
-                if stands.kinds().is_some_and(|kinds| kinds == Kinds::ARRAY) {
+                let is_list = |value: &Value| matches!(value, Value::Array(items) if !items.is_empty());
+                if stands.kinds().is_some_and(|kinds| kinds == Kinds::ARRAY) && stands.is_each(is_list) {
                     let reason =
                         "a text is no key of a list, so this is never there; write `... in` it, or make it an object";
                     self.pass.idle.push(Refusal::new(anchor(index), reason));
