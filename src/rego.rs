@@ -13,6 +13,7 @@
 mod alike;
 mod builtins;
 mod constants;
+mod contract;
 mod dead;
 mod defined;
 mod input;
@@ -40,8 +41,9 @@ use regorus::Value;
 use regorus::unstable::{Module, Ref, Rule, Span};
 use serde::{Deserialize, Serialize};
 
+use contract::{CONTRACT, PACKAGE};
 pub(crate) use input::SECRET;
-use program::{CONTRACT, PACKAGE, Program};
+use program::Program;
 pub(crate) use split::{KNOWN, Split, VALUES};
 pub use subset::Judgement;
 use syntax::{anchor, path, refr, static_path};

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::unstable::{Module, Ref};
 
-use super::program::{PACKAGE, Program};
+use super::contract::PACKAGE;
+use super::program::Program;
 use super::syntax::{path, static_path};
 use super::visits::Visits;
 use super::{Kind, reachable};

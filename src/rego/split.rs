@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use regorus::unstable::{Module, Ref, Rule};
 
 use super::constants::is_identifier;
-use super::program::{Node, PACKAGE};
+use super::contract::PACKAGE;
+use super::program::Node;
 use super::syntax::path;
 use super::visits::Visits;
 use super::{Bundle, Kind, reachable};

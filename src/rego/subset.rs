@@ -16,10 +16,10 @@ use std::rc::Rc;
 
 use regorus::unstable::{ArithOp, AssignOp, BoolOp, Expr, Literal, LiteralStmt, Query, Ref, Rule, RuleHead, Span};
 
+use super::contract::PACKAGE;
 use super::defined::World;
 use super::names::Names;
 use super::needs::{self, Needs};
-use super::program::PACKAGE;
 use super::shape::{Kinds, Shape};
 use super::single::{self, collections, generates, literal, loops};
 use super::syntax::{Step, anchor, path, static_path, steps, written};
