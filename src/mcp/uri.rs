@@ -61,6 +61,7 @@ pub fn fault_of_pattern(pattern: &str) -> Option<&'static str> {
         (scheme.is_none_or(|(scheme, _)| !has_capitals(scheme)), SCHEME),
         (scheme.is_none_or(|(scheme, rest)| scheme != "file" || "///".starts_with(rest) || is_plain_file(rest)), FILE),
         (scheme.is_none_or(|(scheme, rest)| port_of(scheme).is_none_or(|port| may_have_plain_host(rest, port))), HOST),
+        (scheme.is_none_or(|(_, rest)| may_go_on(rest) || has_no_empty_part(rest)), PARTS),
         (has_plain_segments(segments), SEGMENTS),
         (pattern.split('*').all(has_needed) && last.split('%').skip(1).all(is_needed), ESCAPES),
     ])
@@ -113,6 +114,11 @@ fn has_no_empty_part(rest: &str) -> bool {
     !authority.starts_with('@')
         && !authority.contains(":@")
         && port.is_none_or(|port| port == "0" || !port.is_empty() && !port.starts_with('0'))
+}
+
+/// May the host and its port go on behind this beginning?
+fn may_go_on(rest: &str) -> bool {
+    rest.strip_prefix("//").is_none_or(|rest| authority(rest).1.is_empty())
 }
 
 /// The same of a beginning, of which the host may go on.
@@ -313,6 +319,9 @@ mod tests {
             ("https://Board*", false),
             ("https://board.example:443/*", false),
             ("doc://a/..?x=*", false),
+            ("doc://board:*", true),
+            ("doc://@board/*", false),
+            ("doc://board:080/*", false),
             ("doc://*%", false),
             ("*%4", false),
             ("doc://x/../board/*", false),
