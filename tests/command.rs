@@ -34,6 +34,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("names_of_tables_that_are_nowhere_are_noted", dangling),
         trial("what_annotations_cannot_say_is_noted", unannotated),
         trial("what_is_no_file_and_no_yaml_is_said", unreadable),
+        trial("a_reader_that_has_gone_is_no_failure", unheard),
         trial("a_name_that_stands_twice_is_found", twice),
         trial("what_envoy_reads_otherwise_is_said", otherwise),
         trial("what_is_no_configuration_is_named", elsewhere),
@@ -72,6 +73,22 @@ fn ask(command: &str, name: &str, text: &str) -> (bool, String) {
     let Output { status, stdout, stderr } = run(command, &file.to_string_lossy());
     let _ = std::fs::remove_file(&file);
     (status.success(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
+}
+
+/// Whoever reads it has gone before it is written, as `head` may have.
+fn unheard() -> Result<(), String> {
+    for command in [["key", "nightly"], ["rego", "/nonexistent/gate.yaml"]] {
+        let (reader, writer) = std::io::pipe().map_err(|error| error.to_string())?;
+        drop(reader);
+        let started = Command::new(env!("CARGO_BIN_EXE_mcp-gate")).args(command).stdout(writer).output();
+        let Output { status, stderr, .. } = started.map_err(|error| error.to_string())?;
+        let stderr = String::from_utf8_lossy(&stderr).into_owned();
+        let is_good = command[0] == "key";
+        if status.success() != is_good || stderr.contains("panicked") || is_good && !stderr.is_empty() {
+            return Err(format!("{command:?}: found {status}, {stderr}"));
+        }
+    }
+    Ok(())
 }
 
 fn run(command: &str, file: &str) -> Output {

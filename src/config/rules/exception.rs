@@ -47,3 +47,29 @@ fn covers(texts: &Value, others: &Value) -> bool {
     };
     others.as_array().is_some_and(|others| others.iter().all(is_covered))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exception_of_all_is_found() {
+        for (effect, part, is_it) in [
+            ("allow", json!({"tools": ["a"]}), false),
+            ("allow", json!({"tools": ["a"], "unless": {}}), false),
+            ("deny", json!({"tools": ["a*", "b"], "unless": {"tools": ["*"]}}), true),
+            ("deny", json!({"tools": ["a*"], "unless": {"tools": ["a"]}}), false),
+            ("deny", json!({"tools": ["a"], "unless": {"tools": ["a"], "roles": ["x"]}}), false),
+            ("deny", json!({"tools": ["a"], "unless": {"time": {"hours": ["00:00-24:00"]}}}), true),
+            ("deny", json!({"tools": ["a"], "unless": {"time": {"hours": ["00:00-24:00"], "days": ["mon"]}}}), false),
+            ("allow", json!({"scopes": ["a", "b"], "unless": {"scopes": ["a"]}}), false),
+            // A message may have other resources beside it, and an address that is not known.
+            ("allow", json!({"resources": ["doc://a/*"], "unless": {"resources": ["doc://*"]}}), true),
+            ("deny", json!({"resources": ["doc://a/*"], "unless": {"resources": ["doc://*"]}}), false),
+            ("allow", json!({"sources": ["10.0.0.0/8"], "unless": {"sources": ["10.0.0.0/8"]}}), true),
+            ("deny", json!({"sources": ["10.0.0.0/8"], "unless": {"sources": ["10.0.0.0/8"]}}), false),
+        ] {
+            assert_eq!(is_excused(effect, Some(&part)), is_it, "{effect}: {part}");
+        }
+    }
+}

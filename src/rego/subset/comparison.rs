@@ -4,7 +4,7 @@ use regorus::unstable::{BoolOp, Expr};
 
 use super::{Clause, Env};
 use crate::rego::shape::{Kinds, Shape};
-use crate::rego::syntax::anchor;
+use crate::rego::syntax::{anchor, is_literal};
 use crate::rego::{Refusal, input};
 
 impl<'d> Clause<'_, '_, 'd> {
@@ -17,7 +17,7 @@ impl<'d> Clause<'_, '_, 'd> {
 
     fn check_sides(&mut self, op: &BoolOp, [expr, other]: [&Expr; 2], [shape, others]: [&Shape<'d>; 2]) {
         let Some(path) = self.pass.world.input_path(&self.names, expr) else { return };
-        let is_said = is_written(other) || self.pass.world.input_path(&self.names, other).is_some();
+        let is_said = is_literal(other) || self.pass.world.input_path(&self.names, other).is_some();
         // What may be missing is asked for by `!=`, too.
         if !is_said || matches!(op, BoolOp::Ne) && !input::is_always(&path) {
             return;
@@ -58,25 +58,11 @@ impl<'d> Clause<'_, '_, 'd> {
                     let reason = format!("nothing is in {kinds}; ask for it in a list, a set or an object");
                     self.pass.idle.push(Refusal::new(anchor(collection), reason));
                 }
-                if is_written(collection) {
+                if is_literal(collection) {
                     self.check_sides(&BoolOp::Eq, [value, collection], [&item, &items.items()]);
                 }
             }
             other => drop(self.expr(other, env)),
         }
     }
-}
-
-/// Does it stand in the module as a value?
-fn is_written(expr: &Expr) -> bool {
-    matches!(
-        expr,
-        Expr::String { .. }
-            | Expr::RawString { .. }
-            | Expr::Number { .. }
-            | Expr::Bool { .. }
-            | Expr::Array { .. }
-            | Expr::Set { .. }
-            | Expr::Object { .. }
-    )
 }
